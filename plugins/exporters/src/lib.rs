@@ -1,0 +1,1 @@
+//! Exporters: multilabel-tsv, coco

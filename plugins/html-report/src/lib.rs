@@ -1,0 +1,1 @@
+//! Exporter html-report: one self-contained page

@@ -1,0 +1,1 @@
+//! Proposer maskcut: normalised cuts on patch features

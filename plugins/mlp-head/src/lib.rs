@@ -1,0 +1,1 @@
+//! Labeler mlp-head: a small MLP over pooled patch features

@@ -1,0 +1,1 @@
+//! Refiners: dense-crf, fill-holes

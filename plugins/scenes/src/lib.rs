@@ -1,0 +1,1 @@
+//! Dataset scenes: drawn multi-object images with known truth

@@ -1,0 +1,74 @@
+use abi_stable::sabi_trait;
+use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec};
+
+use super::guard::guard;
+use super::host::ContextAbi;
+use super::module::{enter, read_config};
+use super::values::*;
+use crate::{Context, Dataset, ImageData, Result, Sample, TruthObject};
+
+#[sabi_trait]
+pub trait DatasetAbi: Send + Sync {
+    fn classes(&self) -> AbiResult<RVec<RString>>;
+    fn samples(&self) -> AbiResult<RVec<SampleAbi>>;
+    fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi>;
+    #[sabi(last_prefix_field)]
+    fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>>;
+}
+
+pub type Object = DatasetAbi_TO<'static, RBox<()>>;
+
+struct Exported<T>(T);
+
+impl<T: Dataset> DatasetAbi for Exported<T> {
+    fn classes(&self) -> AbiResult<RVec<RString>> {
+        guard(|| Ok(self.0.classes()), strings)
+    }
+    fn samples(&self) -> AbiResult<RVec<SampleAbi>> {
+        guard(|| self.0.samples(), all)
+    }
+    fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi> {
+        guard(|| self.0.image(id.as_str()), ImageDataAbi::from)
+    }
+    fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>> {
+        guard(|| self.0.truth(id.as_str()), |truth| truth.map(all).into())
+    }
+}
+
+pub extern "C" fn build<T: Dataset + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+    guard(|| T::new(read_config(config)?, enter(context)), |plugin| DatasetAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+}
+
+/// A dataset of a loaded library.
+pub struct ForeignDataset {
+    object: Object,
+    classes: Vec<String>,
+}
+
+impl ForeignDataset {
+    /// Takes over what a library built.
+    pub fn new(object: Object) -> Result<Self> {
+        let classes = received(object.classes())?.into_iter().map(Into::into).collect();
+        Ok(Self { object, classes })
+    }
+}
+
+impl Dataset for ForeignDataset {
+    type Config = serde_json::Value;
+
+    fn new(_: Self::Config, _: Context) -> Result<Self> {
+        Err(super::values::built_by_loader())
+    }
+    fn classes(&self) -> Vec<String> {
+        self.classes.clone()
+    }
+    fn samples(&self) -> Result<Vec<Sample>> {
+        Ok(received(self.object.samples())?.into_iter().map(Sample::from).collect())
+    }
+    fn image(&self, id: &str) -> Result<ImageData> {
+        <Result<ImageData>>::from_abi(received(self.object.image(id.into()))?)
+    }
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        received(self.object.truth(id.into()))?.into_option().map(checked).transpose()
+    }
+}

@@ -1,0 +1,207 @@
+use std::path::Path;
+
+use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
+use abi_stable::{sabi_trait, StableAbi};
+
+use super::guard::guard;
+use super::host::ContextAbi;
+use super::module::{enter, read_config};
+use super::refiner::{export_owned_image, import_image, LoadImageObject};
+use super::values::*;
+use crate::{
+    Context, EpochRecord, Image, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample, TrainingSet,
+};
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct TrainingSampleAbi<'a> {
+    id: RString,
+    label: u32,
+    image: LoadImageObject<'a>,
+    regions: RVec<TrainingRegionAbi>,
+}
+
+#[sabi_trait]
+pub trait TrainingSetAbi: Send + Sync {
+    fn len(&self) -> u64;
+    #[sabi(last_prefix_field)]
+    fn get<'a>(&'a self, index: u64) -> AbiResult<TrainingSampleAbi<'a>>;
+}
+
+pub type TrainingSetObject<'a> = TrainingSetAbi_TO<'a, RBox<()>>;
+
+struct ExportedSet<'s>(&'s dyn TrainingSet);
+
+impl TrainingSetAbi for ExportedSet<'_> {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+    fn get<'a>(&'a self, index: u64) -> AbiResult<TrainingSampleAbi<'a>> {
+        guard(
+            || self.0.get(index as usize),
+            |sample| TrainingSampleAbi {
+                id: sample.id.into(),
+                label: sample.label,
+                regions: all(&sample.regions),
+                image: export_owned_image(sample.image),
+            },
+        )
+    }
+}
+
+struct ForeignSet<'a>(TrainingSetObject<'a>);
+
+impl TrainingSet for ForeignSet<'_> {
+    fn len(&self) -> usize {
+        self.0.len() as usize
+    }
+    fn get(&self, index: usize) -> Result<TrainingSample<'_>> {
+        let sample = received(self.0.get(index as u64))?;
+        Ok(TrainingSample { id: sample.id.into(), label: sample.label, image: import_image(sample.image), regions: checked(sample.regions)? })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct EpochAbi {
+    epoch: u32,
+    loss: f64,
+    accuracy: f64,
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct TrainingReportAbi {
+    checkpoint: RString,
+    curve: RVec<EpochAbi>,
+    warnings: RVec<RString>,
+}
+
+impl From<TrainingReport> for TrainingReportAbi {
+    fn from(report: TrainingReport) -> Self {
+        let epoch = |e: EpochRecord| EpochAbi { epoch: e.epoch, loss: e.loss, accuracy: e.accuracy };
+        Self {
+            checkpoint: report.checkpoint.to_string_lossy().into_owned().into(),
+            curve: report.curve.into_iter().map(epoch).collect(),
+            warnings: strings(report.warnings),
+        }
+    }
+}
+
+impl From<TrainingReportAbi> for TrainingReport {
+    fn from(report: TrainingReportAbi) -> Self {
+        let epoch = |e: EpochAbi| EpochRecord { epoch: e.epoch, loss: e.loss, accuracy: e.accuracy };
+        Self {
+            checkpoint: report.checkpoint.into_string().into(),
+            curve: report.curve.into_iter().map(epoch).collect(),
+            warnings: report.warnings.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct PredictionInputAbi<'a> {
+    image: ImageAbi<'a>,
+    masks: RVec<MaskAbi>,
+}
+
+#[sabi_trait]
+pub trait LabelModelAbi: Send + Sync {
+    fn batch_size(&self) -> u32;
+    #[sabi(last_prefix_field)]
+    fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
+}
+
+pub type ModelObject = LabelModelAbi_TO<'static, RBox<()>>;
+
+struct ExportedModel {
+    model: Box<dyn LabelModel>,
+    batch_size: u32,
+}
+
+impl LabelModelAbi for ExportedModel {
+    fn batch_size(&self) -> u32 {
+        self.batch_size
+    }
+    fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
+        guard(
+            || {
+                let masks = batch.iter().map(|input| checked(input.masks.iter().map(MaskRef))).collect::<Result<Vec<Vec<Mask>>>>()?;
+                let batch = batch
+                    .iter()
+                    .zip(&masks)
+                    .map(|(input, masks)| Ok(PredictionInput { image: <Result<Image<'_>>>::from_abi(input.image)?, masks }))
+                    .collect::<Result<Vec<_>>>()?;
+                self.model.predict(&batch)
+            },
+            all,
+        )
+    }
+}
+
+#[sabi_trait]
+pub trait LabelerAbi: Send + Sync {
+    fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi>;
+    #[sabi(last_prefix_field)]
+    fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject>;
+}
+
+pub type Object = LabelerAbi_TO<'static, RBox<()>>;
+
+struct Exported<T>(T);
+
+impl<T: Labeler> LabelerAbi for Exported<T> {
+    fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi> {
+        guard(|| self.0.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
+    }
+    fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject> {
+        guard(
+            || {
+                let model = self.0.load(Path::new(checkpoint.as_str()))?;
+                Ok(ExportedModel { batch_size: model.batch_size().max(1) as u32, model })
+            },
+            |exported| LabelModelAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
+        )
+    }
+}
+
+pub extern "C" fn build<T: Labeler + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+    guard(|| T::new(read_config(config)?, enter(context)), |plugin| LabelerAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+}
+
+/// A labeler of a loaded library.
+pub struct ForeignLabeler(pub Object);
+
+struct ForeignModel(ModelObject);
+
+impl Labeler for ForeignLabeler {
+    type Config = serde_json::Value;
+
+    fn new(_: Self::Config, _: Context) -> Result<Self> {
+        Err(built_by_loader())
+    }
+    fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
+        let set = TrainingSetAbi_TO::from_value(ExportedSet(set), sabi_trait::TD_Opaque);
+        received(self.0.train(set, folder.to_string_lossy().as_ref().into())).map(TrainingReport::from)
+    }
+    fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {
+        Ok(Box::new(ForeignModel(received(self.0.load(checkpoint.to_string_lossy().as_ref().into()))?)))
+    }
+}
+
+impl LabelModel for ForeignModel {
+    fn batch_size(&self) -> usize {
+        self.0.batch_size() as usize
+    }
+    fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+        let crossing: Vec<PredictionInputAbi<'_>> =
+            batch.iter().map(|input| PredictionInputAbi { image: (&input.image).into(), masks: all(input.masks) }).collect();
+        let predictions = received(self.0.predict(crossing.as_slice().into()))?;
+        same_count("labeler", "predictions", predictions.len(), batch.len())?;
+        for (prediction, input) in predictions.iter().zip(batch) {
+            same_count("labeler", "mask predictions", prediction.mask_count(), input.masks.len())?;
+        }
+        Ok(predictions.into_iter().map(Prediction::from).collect())
+    }
+}

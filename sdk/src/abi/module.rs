@@ -1,0 +1,163 @@
+//! What a library exports: its plugins, each with its schema and the function that builds it.
+
+use abi_stable::library::RootModule;
+use abi_stable::package_version_strings;
+use abi_stable::prefix_type::PrefixTypeTrait;
+use abi_stable::sabi_types::VersionStrings;
+use abi_stable::std_types::{RStr, RString, RVec};
+use abi_stable::StableAbi;
+
+use super::guard::silence_panics;
+use super::host::ContextAbi;
+use super::values::AbiResult;
+use super::{dataset, exporter, labeler, postprocessor, proposer, refiner, selector};
+use crate::{Context, PluginConfig, Result};
+
+/// The root module of a plugin library.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = PluginModuleRef)))]
+#[sabi(missing_field(panic))]
+pub struct PluginModule {
+    /// The library's plugins.
+    #[sabi(last_prefix_field)]
+    pub plugins: extern "C" fn() -> RVec<PluginDeclaration>,
+}
+
+impl RootModule for PluginModuleRef {
+    abi_stable::declare_root_module_statics! {PluginModuleRef}
+    const BASE_NAME: &'static str = "convert_plugin";
+    const NAME: &'static str = "convert_plugin";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
+
+/// One plugin of a library.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct PluginDeclaration {
+    /// Its name in recipes.
+    pub name: RString,
+    /// One line, from the config type's doc comment.
+    pub summary: RString,
+    /// The version of its crate.
+    pub version: RString,
+    /// The JSON schema of its config.
+    pub schema: RString,
+    /// How it is built.
+    pub builder: Builder,
+}
+
+/// The function that builds a plugin from its config (JSON) and a context, by role.
+#[repr(C, u8)]
+#[derive(StableAbi, Clone, Copy)]
+pub enum Builder {
+    Dataset(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<dataset::Object>),
+    Proposer(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<proposer::Object>),
+    Refiner(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<refiner::Object>),
+    Selector(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<selector::Object>),
+    Labeler(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<labeler::Object>),
+    Postprocessor(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<postprocessor::Object>),
+    Exporter(exporter::BuildExporter),
+}
+
+/// The roles, in the order of the pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Dataset,
+    Proposer,
+    Refiner,
+    Selector,
+    Labeler,
+    Postprocessor,
+    Exporter,
+}
+
+impl Role {
+    /// The role's name in recipes, messages and `convert plugins`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Proposer => "proposer",
+            Self::Refiner => "refiner",
+            Self::Selector => "selector",
+            Self::Labeler => "labeler",
+            Self::Postprocessor => "postprocessor",
+            Self::Exporter => "exporter",
+        }
+    }
+}
+
+impl Builder {
+    /// The role of what it builds.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Dataset(_) => Role::Dataset,
+            Self::Proposer(_) => Role::Proposer,
+            Self::Refiner(_) => Role::Refiner,
+            Self::Selector(_) => Role::Selector,
+            Self::Labeler(_) => Role::Labeler,
+            Self::Postprocessor(_) => Role::Postprocessor,
+            Self::Exporter(_) => Role::Exporter,
+        }
+    }
+}
+
+/// The module of a library, for `export_plugins!`.
+#[doc(hidden)]
+pub fn load_module(plugins: extern "C" fn() -> RVec<PluginDeclaration>) -> PluginModuleRef {
+    silence_panics();
+    PluginModule { plugins }.leak_into_prefix()
+}
+
+/// A plugin's config from the JSON that the host validated against its schema.
+pub(super) fn read_config<C: PluginConfig>(json: RStr<'_>) -> Result<C> {
+    serde_json::from_str(json.as_str()).map_err(|error| crate::Error::config(error.to_string()))
+}
+
+/// What the library does once it is given a context.
+pub(super) fn enter(context: ContextAbi) -> Context {
+    let context = Context::from(context);
+    super::forward_logs::install(&context);
+    context
+}
+
+/// Declarations by role, for `export_plugins!`.
+pub mod declare {
+    use super::*;
+
+    fn plugin<C: PluginConfig>(name: &str, version: &str, builder: Builder) -> PluginDeclaration {
+        let schema = schemars::schema_for!(C);
+        let description = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
+        let summary: Vec<&str> = description.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+        PluginDeclaration {
+            name: name.into(),
+            summary: summary.join(" ").into(),
+            version: version.into(),
+            schema: schema.to_value().to_string().into(),
+            builder,
+        }
+    }
+
+    macro_rules! declare {
+        ($($function:ident $trait:ident $builder:ident;)+) => {$(
+            #[doc = concat!("A ", stringify!($function), ".")]
+            pub fn $function<T: crate::$trait + 'static>(name: &str, version: &str) -> PluginDeclaration {
+                plugin::<T::Config>(name, version, Builder::$builder($function::build::<T>))
+            }
+        )+};
+    }
+
+    declare! {
+        dataset Dataset Dataset;
+        proposer Proposer Proposer;
+        refiner Refiner Refiner;
+        selector Selector Selector;
+        labeler Labeler Labeler;
+        postprocessor Postprocessor Postprocessor;
+    }
+
+    /// An exporter.
+    pub fn exporter<T: crate::Exporter + 'static>(name: &str, version: &str) -> PluginDeclaration {
+        plugin::<T::Config>(name, version, Builder::Exporter(exporter::BuildExporter::of::<T>()))
+    }
+}

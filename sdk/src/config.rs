@@ -1,0 +1,54 @@
+//! Types for plugin configs that tell the host more than a string does.
+
+use std::borrow::Cow;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use schemars::{json_schema, JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+macro_rules! input_path {
+    ($(#[$doc:meta])* $name:ident, $format:literal, $description:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(PathBuf);
+
+        impl Deref for $name {
+            type Target = Path;
+            fn deref(&self) -> &Path {
+                &self.0
+            }
+        }
+
+        impl From<PathBuf> for $name {
+            fn from(path: PathBuf) -> Self {
+                Self(path)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": $format, "description": $description })
+            }
+        }
+    };
+}
+
+input_path! {
+    /// A file that must exist. The host makes its path absolute (relative to the recipe), refuses the recipe when it is missing,
+    /// and takes the file's content, not its place, into the keys of the stages that read it.
+    InputFile, "input-file", "path of an existing file, relative to the recipe"
+}
+
+input_path! {
+    /// A folder that must exist. The host makes its path absolute (relative to the recipe) and refuses the recipe when it is missing.
+    /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples.
+    InputFolder, "input-folder", "path of an existing folder, relative to the recipe"
+}

@@ -1,0 +1,146 @@
+//! An RGB image, borrowed or owned, and Pillow's way of resizing it.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use fast_image_resize as fir;
+
+use crate::{Error, Result};
+
+/// An 8-bit RGB image: `height` rows of `width` pixels of three bytes. Neither side is zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image<'a> {
+    width: u32,
+    height: u32,
+    pixels: Cow<'a, [u8]>,
+}
+
+impl<'a> Image<'a> {
+    /// An image over pixels in row order, `width * height * 3` bytes; an error when that does not hold or a side is zero.
+    pub fn new(width: u32, height: u32, pixels: impl Into<Cow<'a, [u8]>>) -> Result<Self> {
+        let pixels = pixels.into();
+        let expected = width as usize * height as usize * 3;
+        if expected == 0 || pixels.len() != expected {
+            return Err(Error::invalid(format!("an RGB image of {width}x{height} needs {expected} bytes, got {}", pixels.len())));
+        }
+        Ok(Self { width, height, pixels })
+    }
+
+    /// Pixels in a row.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The bytes, row by row, three a pixel.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// The colour at column `x` and row `y`.
+    pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        let at = (y as usize * self.width as usize + x as usize) * 3;
+        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2]]
+    }
+
+    /// The bytes of an owned image.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels.into_owned()
+    }
+
+    /// The same image without a borrow.
+    pub fn into_owned(self) -> Image<'static> {
+        Image { width: self.width, height: self.height, pixels: Cow::Owned(self.pixels.into_owned()) }
+    }
+
+    /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept, at most one grey level away from Pillow.
+    pub fn resize_lanczos(&self, width: u32, height: u32) -> Result<Image<'static>> {
+        if (width, height) == (self.width, self.height) {
+            return Ok(self.clone().into_owned());
+        }
+        let source = fir::images::ImageRef::new(self.width, self.height, &self.pixels, fir::PixelType::U8x3)?;
+        let pixels = resize(&source, width, height, fir::FilterType::Lanczos3)?;
+        Image::new(width, height, pixels)
+    }
+}
+
+/// Resamples 8-bit data with a Pillow filter.
+pub(crate) fn resize(source: &fir::images::ImageRef<'_>, width: u32, height: u32, filter: fir::FilterType) -> Result<Vec<u8>> {
+    let mut target = fir::images::Image::new(width, height, source.pixel_type());
+    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter)).use_alpha(false);
+    fir::Resizer::new().resize(source, &mut target, &options)?;
+    Ok(target.into_vec())
+}
+
+/// An image that is decoded when it is first asked for, and kept until this value goes.
+pub struct LazyImage<'a> {
+    load: Box<dyn Fn() -> Result<Image<'static>> + Send + Sync + 'a>,
+    image: OnceLock<Image<'static>>,
+}
+
+impl<'a> LazyImage<'a> {
+    /// An image that `load` brings; called again only after it failed.
+    pub fn new(load: impl Fn() -> Result<Image<'static>> + Send + Sync + 'a) -> Self {
+        Self { load: Box::new(load), image: OnceLock::new() }
+    }
+
+    /// The decoded image.
+    ///
+    /// # Errors
+    /// What reading or decoding the image gave.
+    pub fn get(&self) -> Result<&Image<'static>> {
+        if let Some(image) = self.image.get() {
+            return Ok(image);
+        }
+        let image = (self.load)()?;
+        Ok(self.image.get_or_init(|| image))
+    }
+}
+
+impl From<Image<'static>> for LazyImage<'_> {
+    fn from(image: Image<'static>) -> Self {
+        let lazy = LazyImage::new(|| Err(Error::invalid("the image is there already")));
+        lazy.image.get_or_init(|| image);
+        lazy
+    }
+}
+
+impl std::fmt::Debug for LazyImage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LazyImage").field("decoded", &self.image.get().is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrong_byte_counts_and_empty_sides_are_refused() {
+        assert!(Image::new(2, 2, vec![0; 11]).is_err());
+        assert!(Image::new(0, 2, vec![]).is_err());
+    }
+
+    #[test]
+    fn resizing_keeps_a_single_colour_exactly() {
+        let image = Image::new(7, 5, [10, 200, 33].repeat(35)).unwrap();
+        let resized = image.resize_lanczos(480, 3).unwrap();
+        assert_eq!(resized.pixels(), [10, 200, 33].repeat(480 * 3));
+    }
+
+    #[test]
+    fn a_lazy_image_is_loaded_once() {
+        let loads = std::sync::atomic::AtomicU32::new(0);
+        let lazy = LazyImage::new(|| {
+            loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Image::new(1, 1, vec![1, 2, 3])
+        });
+        assert_eq!(lazy.get().unwrap().pixel(0, 0), [1, 2, 3]);
+        lazy.get().unwrap();
+        assert_eq!(loads.load(std::sync::atomic::Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,237 @@
+//! Binary masks as run lengths.
+
+mod geometry;
+mod rle;
+mod runs;
+
+pub use geometry::BoundingBox;
+
+use crate::{Error, Result};
+use runs::Intervals;
+
+/// A binary mask of an image: column-major run lengths, background first, as COCO counts them.
+///
+/// Valid by construction: neither side is zero, the runs sum to `width * height`, and no run but the first is empty, so that equal masks are equal values.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Mask {
+    width: u32,
+    height: u32,
+    runs: Vec<u32>,
+}
+
+impl Mask {
+    /// A mask from COCO's run lengths (column-major, background first).
+    ///
+    /// # Errors
+    /// A zero side, or runs that do not sum to `width * height`.
+    pub fn from_runs(width: u32, height: u32, runs: &[u32]) -> Result<Self> {
+        let area = Self::checked_area(width, height)?;
+        let sum: u64 = runs.iter().map(|run| u64::from(*run)).sum();
+        if sum != area {
+            return Err(Error::invalid(format!("the runs of a {width}x{height} mask sum to {sum} instead of {area}")));
+        }
+        let mut at = 0;
+        let mut intervals = Intervals::default();
+        for (index, run) in runs.iter().enumerate() {
+            if index % 2 == 1 {
+                intervals.push(at, at + run);
+            }
+            at += run;
+        }
+        Ok(Self::from_intervals(width, height, &intervals))
+    }
+
+    /// A mask from COCO's compressed counts string.
+    ///
+    /// # Errors
+    /// As [`Mask::from_runs`], and a string that is no such code.
+    pub fn from_counts(width: u32, height: u32, counts: &str) -> Result<Self> {
+        Self::from_runs(width, height, &rle::decode(counts)?)
+    }
+
+    /// A mask from one byte a pixel in row order; non-zero is foreground.
+    ///
+    /// # Errors
+    /// A zero side, or a length other than `width * height`.
+    pub fn from_pixels(width: u32, height: u32, pixels: &[u8]) -> Result<Self> {
+        let area = Self::checked_area(width, height)?;
+        if pixels.len() as u64 != area {
+            return Err(Error::invalid(format!("a {width}x{height} mask needs {area} bytes, got {}", pixels.len())));
+        }
+        let mut intervals = Intervals::default();
+        for x in 0..width {
+            for y in 0..height {
+                if pixels[y as usize * width as usize + x as usize] != 0 {
+                    let at = x * height + y;
+                    intervals.push(at, at + 1);
+                }
+            }
+        }
+        Ok(Self::from_intervals(width, height, &intervals))
+    }
+
+    /// A mask without foreground.
+    ///
+    /// # Errors
+    /// A zero side.
+    pub fn empty(width: u32, height: u32) -> Result<Self> {
+        Self::checked_area(width, height)?;
+        Ok(Self::from_intervals(width, height, &Intervals::default()))
+    }
+
+    /// A mask that covers everything.
+    ///
+    /// # Errors
+    /// A zero side.
+    pub fn full(width: u32, height: u32) -> Result<Self> {
+        let area = Self::checked_area(width, height)?;
+        Self::from_runs(width, height, &[0, area as u32])
+    }
+
+    fn checked_area(width: u32, height: u32) -> Result<u64> {
+        let area = u64::from(width) * u64::from(height);
+        if area == 0 || area > u64::from(u32::MAX) {
+            return Err(Error::invalid(format!("a mask of {width}x{height} pixels is empty or too large")));
+        }
+        Ok(area)
+    }
+
+    fn from_intervals(width: u32, height: u32, intervals: &Intervals) -> Self {
+        Self { width, height, runs: intervals.to_runs(width * height) }
+    }
+
+    fn intervals(&self) -> Intervals {
+        Intervals::from_runs(&self.runs)
+    }
+
+    /// Columns.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Rows.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// COCO's uncompressed counts: column-major, background first.
+    pub fn runs(&self) -> &[u32] {
+        &self.runs
+    }
+
+    /// COCO's compressed counts string.
+    pub fn counts(&self) -> String {
+        rle::encode(&self.runs)
+    }
+
+    /// One byte a pixel in row order: 1 foreground, 0 background.
+    pub fn to_pixels(&self) -> Vec<u8> {
+        let mut pixels = vec![0; self.width as usize * self.height as usize];
+        for (start, end) in self.intervals().iter() {
+            for at in start..end {
+                pixels[(at % self.height) as usize * self.width as usize + (at / self.height) as usize] = 1;
+            }
+        }
+        pixels
+    }
+
+    /// Foreground pixels.
+    pub fn area(&self) -> u32 {
+        self.runs.iter().skip(1).step_by(2).sum()
+    }
+
+    /// Whether there is no foreground.
+    pub fn is_empty(&self) -> bool {
+        self.runs.len() == 1
+    }
+
+    fn combine(&self, other: &Mask, keep: impl Fn(bool, bool) -> bool) -> Result<Mask> {
+        if (self.width, self.height) != (other.width, other.height) {
+            return Err(Error::invalid(format!(
+                "masks of {}x{} and {}x{} cannot be combined: resize one of them first",
+                self.width, self.height, other.width, other.height
+            )));
+        }
+        Ok(Self::from_intervals(self.width, self.height, &runs::combine(&self.runs, &other.runs, keep)))
+    }
+
+    /// What either mask covers. An error when their sizes differ, as in all the two-mask operations.
+    pub fn union(&self, other: &Mask) -> Result<Mask> {
+        self.combine(other, |a, b| a || b)
+    }
+
+    /// What both masks cover.
+    pub fn intersection(&self, other: &Mask) -> Result<Mask> {
+        self.combine(other, |a, b| a && b)
+    }
+
+    /// What this mask covers and the other does not.
+    pub fn difference(&self, other: &Mask) -> Result<Mask> {
+        self.combine(other, |a, b| a && !b)
+    }
+
+    /// Intersection over union, in [0, 1]; 0 for two empty masks.
+    pub fn iou(&self, other: &Mask) -> Result<f64> {
+        let union = self.union(other)?.area();
+        let intersection = self.intersection(other)?.area();
+        Ok(if union == 0 { 0.0 } else { f64::from(intersection) / f64::from(union) })
+    }
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mask({}x{}, area {})", self.width, self.height, self.area())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn masks() -> impl Strategy<Value = (u32, u32, Vec<u8>, Vec<u8>)> {
+        (1u32..12, 1u32..12).prop_flat_map(|(w, h)| {
+            let pixels = || proptest::collection::vec(0u8..2, (w * h) as usize);
+            (Just(w), Just(h), pixels(), pixels())
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_of_a_mask_reads_back_as_the_same_mask((w, h, pixels, _) in masks()) {
+            let mask = Mask::from_pixels(w, h, &pixels).unwrap();
+            prop_assert_eq!(&mask.to_pixels(), &pixels);
+            prop_assert_eq!(&Mask::from_runs(w, h, mask.runs()).unwrap(), &mask);
+            prop_assert_eq!(&Mask::from_counts(w, h, &mask.counts()).unwrap(), &mask);
+            prop_assert_eq!(mask.area() as usize, pixels.iter().filter(|p| **p == 1).count());
+        }
+
+        #[test]
+        fn set_operations_agree_with_the_pixels((w, h, a, b) in masks()) {
+            let (x, y) = (Mask::from_pixels(w, h, &a).unwrap(), Mask::from_pixels(w, h, &b).unwrap());
+            let expect = |f: fn(u8, u8) -> u8| a.iter().zip(&b).map(|(a, b)| f(*a, *b)).collect::<Vec<_>>();
+            prop_assert_eq!(x.union(&y).unwrap().to_pixels(), expect(|a, b| a | b));
+            prop_assert_eq!(x.intersection(&y).unwrap().to_pixels(), expect(|a, b| a & b));
+            prop_assert_eq!(x.difference(&y).unwrap().to_pixels(), expect(|a, b| a & (1 - b)));
+        }
+    }
+
+    #[test]
+    fn counts_are_those_of_pycocotools() {
+        // pycocotools.mask.encode of a 5x4 mask with a 3x2 block at column 1, row 1, and of a full one
+        let mut pixels = [0u8; 20];
+        for (x, y) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
+            pixels[y * 5 + x] = 1;
+        }
+        assert_eq!(Mask::from_pixels(5, 4, &pixels).unwrap().counts(), "5220003");
+        assert_eq!(Mask::full(5, 4).unwrap().counts(), "0d0");
+    }
+
+    #[test]
+    fn wrong_sums_wrong_codes_and_unequal_sizes_are_errors_that_say_so() {
+        assert_eq!(Mask::from_runs(4, 2, &[3, 4]).unwrap_err().to_string(), "the runs of a 4x2 mask sum to 7 instead of 8");
+        assert!(Mask::from_counts(4, 2, "~~~").is_err());
+        assert!(Mask::full(4, 2).unwrap().iou(&Mask::full(2, 4).unwrap()).is_err());
+        assert!(Mask::empty(0, 4).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! Boxes and sizes.
+
+use fast_image_resize as fir;
+
+use super::Mask;
+use crate::image::resize;
+use crate::Result;
+
+/// The smallest box around a mask, in pixels: the first column and row, and how many of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundingBox {
+    /// First column.
+    pub x: u32,
+    /// First row.
+    pub y: u32,
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Mask {
+    /// A mask that covers a box; the part outside the image is cut off.
+    ///
+    /// # Errors
+    /// A zero side of the image.
+    pub fn from_box(width: u32, height: u32, region: BoundingBox) -> Result<Mask> {
+        let (right, bottom) = ((region.x + region.width).min(width), (region.y + region.height).min(height));
+        let mut pixels = vec![0; width as usize * height as usize];
+        for y in region.y.min(height)..bottom {
+            let row = y as usize * width as usize;
+            pixels[row + region.x.min(right) as usize..row + right as usize].fill(1);
+        }
+        Mask::from_pixels(width, height, &pixels)
+    }
+
+    /// The smallest box around the foreground; `None` for an empty mask.
+    pub fn bounding_box(&self) -> Option<BoundingBox> {
+        let mut bounds: Option<(u32, u32, u32, u32)> = None;
+        for (start, end) in self.intervals().iter() {
+            let (left, right) = (start / self.height, (end - 1) / self.height);
+            let (top, bottom) = if left == right { (start % self.height, (end - 1) % self.height) } else { (0, self.height - 1) };
+            let (l, t, r, b) = bounds.unwrap_or((left, top, right, bottom));
+            bounds = Some((l.min(left), t.min(top), r.max(right), b.max(bottom)));
+        }
+        bounds.map(|(l, t, r, b)| BoundingBox { x: l, y: t, width: r - l + 1, height: b - t + 1 })
+    }
+
+    /// The mask at another size, each pixel taken from the nearest (PyTorch's `nearest`: the floor of the scaled index).
+    ///
+    /// # Errors
+    /// A zero side.
+    pub fn resize_nearest(&self, width: u32, height: u32) -> Result<Mask> {
+        let pixels = self.to_pixels();
+        let source = |at: u32, from: u32, to: u32| (u64::from(at) * u64::from(from) / u64::from(to)) as usize;
+        let mut resized = Vec::with_capacity(width as usize * height as usize);
+        for y in 0..height {
+            let row = source(y, self.height, height) * self.width as usize;
+            resized.extend((0..width).map(|x| pixels[row + source(x, self.width, width)]));
+        }
+        Mask::from_pixels(width, height, &resized)
+    }
+
+    /// The mask fitted to an image: Pillow's bicubic filter on 0/255, kept where it is over half of the maximum (CutLER's last step, SPEC 1.10).
+    ///
+    /// # Errors
+    /// A zero side.
+    pub fn fit_to(&self, width: u32, height: u32) -> Result<Mask> {
+        if (width, height) == (self.width, self.height) {
+            return Ok(self.clone());
+        }
+        Mask::empty(width, height)?;
+        let pixels: Vec<u8> = self.to_pixels().iter().map(|pixel| pixel * 255).collect();
+        let source = fir::images::ImageRef::new(self.width, self.height, &pixels, fir::PixelType::U8)?;
+        let resized = resize(&source, width, height, fir::FilterType::CatmullRom)?;
+        let half = f32::from(resized.iter().copied().max().unwrap_or(0)) / 2.0;
+        let kept: Vec<u8> = resized.iter().map(|value| u8::from(f32::from(*value) > half)).collect();
+        Mask::from_pixels(width, height, &kept)
+    }
+
+    /// How much of each cell of a `columns` x `rows` grid the mask covers, in [0, 1], in row order: exact area averaging.
+    pub fn coverage(&self, columns: u32, rows: u32) -> Vec<f32> {
+        let pixels = self.to_pixels();
+        let (width, height) = (self.width as usize, self.height as usize);
+        let (across, down) = (overlaps(width, columns as usize), overlaps(height, rows as usize));
+        let mut cells = Vec::with_capacity(across.len() * down.len());
+        for band in &down {
+            for cell in &across {
+                let sum: f64 = band
+                    .iter()
+                    .map(|&(y, weight)| {
+                        let row = &pixels[y * width..(y + 1) * width];
+                        weight * cell.iter().map(|&(x, weight)| weight * f64::from(row[x])).sum::<f64>()
+                    })
+                    .sum();
+                cells.push(sum as f32);
+            }
+        }
+        cells
+    }
+}
+
+/// For each of `cells` equal parts of `length` pixels, the pixels it overlaps and their shares of the part, which sum to 1.
+fn overlaps(length: usize, cells: usize) -> Vec<Vec<(usize, f64)>> {
+    let size = length as f64 / cells as f64;
+    (0..cells)
+        .map(|cell| {
+            let (start, end) = (cell as f64 * size, (cell + 1) as f64 * size);
+            (start.floor() as usize..(end.ceil() as usize).min(length))
+                .map(|pixel| (pixel, (end.min((pixel + 1) as f64) - start.max(pixel as f64)).max(0.0) / size))
+                .collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block() -> Mask {
+        Mask::from_box(8, 6, BoundingBox { x: 2, y: 1, width: 4, height: 3 }).unwrap()
+    }
+
+    #[test]
+    fn a_box_comes_back_from_its_mask() {
+        assert_eq!(block().area(), 12);
+        assert_eq!(block().bounding_box(), Some(BoundingBox { x: 2, y: 1, width: 4, height: 3 }));
+        assert_eq!(Mask::empty(3, 3).unwrap().bounding_box(), None);
+        assert_eq!(Mask::full(3, 2).unwrap().bounding_box(), Some(BoundingBox { x: 0, y: 0, width: 3, height: 2 }));
+    }
+
+    #[test]
+    fn whole_number_scaling_keeps_the_shape() {
+        let doubled = block().resize_nearest(16, 12).unwrap();
+        assert_eq!(doubled.bounding_box(), Some(BoundingBox { x: 4, y: 2, width: 8, height: 6 }));
+        assert_eq!(doubled.resize_nearest(8, 6).unwrap(), block());
+        assert!(block().fit_to(80, 60).unwrap().iou(&block().resize_nearest(80, 60).unwrap()).unwrap() > 0.97);
+    }
+
+    #[test]
+    fn fitting_an_empty_mask_gives_an_empty_one() {
+        assert!(Mask::empty(4, 4).unwrap().fit_to(9, 7).unwrap().is_empty());
+    }
+
+    #[test]
+    fn coverage_is_the_share_of_each_cell() {
+        assert_eq!(block().coverage(4, 3), [0.0, 0.5, 0.5, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+        let total: f32 = block().coverage(5, 4).iter().sum();
+        assert!((total / 20.0 - 12.0 / 48.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,58 @@
+use super::PluginConfig;
+use crate::{Context, Image, Mask, Result};
+
+/// One image of a dataset and its single label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sample {
+    /// Unique in the dataset, the same in every run, such as `n01440764/ILSVRC2012_val_00000293.JPEG`. The run's order is the order of the ids.
+    pub id: String,
+    /// Index of the single label in [`Dataset::classes`].
+    pub label: u32,
+    /// A number that changes when the image's content does (its size and modification time, say); 0 when the dataset cannot know.
+    pub revision: u64,
+}
+
+/// An image as a dataset has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageData {
+    /// An encoded file: JPEG, PNG, WebP, BMP or GIF. The host decodes it.
+    Encoded(Vec<u8>),
+    /// Decoded pixels.
+    Pixels(Image<'static>),
+}
+
+/// One true object of an image, where a dataset knows the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TruthObject {
+    /// Index of its class.
+    pub class: u32,
+    /// Its visible part, if known, at the image's size.
+    pub mask: Option<Mask>,
+}
+
+/// Role `dataset`: which samples there are, and their images on demand.
+pub trait Dataset: Send + Sync {
+    /// The plugin's section of the recipe.
+    type Config: PluginConfig
+    where
+        Self: Sized;
+
+    /// Opens the dataset; everything that can be wrong with its config is found here, before any work.
+    fn new(config: Self::Config, context: Context) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// The class names; a label is an index into them.
+    fn classes(&self) -> Vec<String>;
+
+    /// All samples, in any order. The host holds them for the whole run (about 100 bytes each).
+    fn samples(&self) -> Result<Vec<Sample>>;
+
+    /// The image of a sample.
+    fn image(&self, id: &str) -> Result<ImageData>;
+
+    /// The true objects of a sample, if this dataset knows them; the run's summary then scores the labels.
+    fn truth(&self, _id: &str) -> Result<Option<Vec<TruthObject>>> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,170 @@
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{PluginConfig, TruthObject};
+use crate::{ClassScore, Context, LabelVector, LazyImage, Mask, Result};
+
+/// A region with the labeler's opinion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledRegion {
+    /// At the image's size, not empty.
+    pub mask: Mask,
+    /// The proposal configuration it comes from.
+    pub source: String,
+    /// The proposer's score.
+    pub score: f32,
+    /// Whether the labeler was trained on it.
+    pub selected: bool,
+    /// Its most probable classes, best first: at most five, at least one.
+    pub top: Vec<ClassScore>,
+}
+
+/// An image with its final labels.
+#[derive(Debug)]
+pub struct LabelledSample<'a> {
+    /// The sample's id.
+    pub id: String,
+    /// The original single label.
+    pub label: u32,
+    /// The image's width in pixels.
+    pub width: u32,
+    /// The image's height in pixels.
+    pub height: u32,
+    /// The final labels.
+    pub labels: LabelVector,
+    /// The regions that ground them.
+    pub regions: Vec<LabelledRegion>,
+    /// The true objects, if the dataset knows them.
+    pub truth: Option<Vec<TruthObject>>,
+    /// The image, decoded when asked for.
+    pub image: LazyImage<'a>,
+}
+
+/// One epoch of a labeler's training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: u32,
+    /// Mean training loss.
+    pub loss: f64,
+    /// Share of training regions whose top class is their label, in [0, 1].
+    pub accuracy: f64,
+}
+
+/// A plugin as a run used it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginInfo {
+    /// Its role.
+    pub role: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A stage as a run went through it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageInfo {
+    /// Its name.
+    pub name: String,
+    /// Seconds that this run spent in it; 0 when all of it came from the cache.
+    pub seconds: f64,
+    /// Images it holds.
+    pub images: u64,
+    /// Images whose results came from an earlier run.
+    pub cached: u64,
+}
+
+/// How many classes the images have (paper, Table 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statistics {
+    /// A class counts when its probability is above this.
+    pub threshold: f32,
+    /// Images with labels.
+    pub images: u64,
+    /// Images with 0, 1, 2, 3 and at least 4 classes.
+    pub by_count: [u64; 5],
+    /// Mean number of classes an image.
+    pub average: f64,
+    /// Images left out because of an error.
+    pub skipped: u64,
+}
+
+/// One line of a comparison with the truth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRow {
+    /// What is scored, such as `single label` or `convert`.
+    pub name: String,
+    /// Micro-averaged precision at the threshold.
+    pub precision: f64,
+    /// Micro-averaged recall at the threshold.
+    pub recall: f64,
+    /// Micro-averaged F1 at the threshold.
+    pub f1: f64,
+    /// Per-image average precision, averaged over the images with a non-empty truth.
+    pub per_image_ap: f64,
+    /// The same over the images with at least two true classes; `None` when there is none.
+    pub per_image_ap_multi: Option<f64>,
+}
+
+/// The labels of a run compared with the truth, where the dataset knows it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Images compared.
+    pub images: u64,
+    /// The threshold of precision and recall.
+    pub threshold: f32,
+    /// The rows, the single labels first.
+    pub rows: Vec<ScoreRow>,
+}
+
+/// What an exporter may say of the run besides its samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportRun {
+    /// The recipe's name.
+    pub name: String,
+    /// The resolved recipe as YAML.
+    pub recipe: String,
+    /// The version of `convert`.
+    pub version: String,
+    /// The plugins used.
+    pub plugins: Vec<PluginInfo>,
+    /// The stages so far, in order.
+    pub stages: Vec<StageInfo>,
+    /// How many samples the exporter will be given.
+    pub samples: u64,
+    /// Table 5 of the labels.
+    pub statistics: Statistics,
+    /// The labeler's learning curve; empty when a checkpoint was used.
+    pub curve: Vec<EpochRecord>,
+    /// The comparison with the truth, if the dataset knows it.
+    pub evaluation: Option<Evaluation>,
+}
+
+/// Role `exporter`: writes the labelled samples to a file.
+pub trait Exporter: Send {
+    /// The plugin's section of the recipe.
+    type Config: PluginConfig
+    where
+        Self: Sized;
+
+    /// Checks a config; called before any work, so that a bad one is not found at the end of the night.
+    fn check(_config: &Self::Config, _context: &Context) -> Result<()>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
+
+    /// Begins the file at `output`: a temporary name that the host renames when [`Exporter::finish`] succeeds.
+    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// Takes the next sample, in the order of the ids.
+    fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()>;
+
+    /// Completes the file.
+    fn finish(&mut self) -> Result<()>;
+}

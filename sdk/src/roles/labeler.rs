@@ -1,0 +1,100 @@
+use std::path::{Path, PathBuf};
+
+use super::{EpochRecord, PluginConfig};
+use crate::{Context, Image, LazyImage, Mask, Result};
+
+/// A region to train on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingRegion {
+    /// At the image's size, not empty.
+    pub mask: Mask,
+    /// The class it shows.
+    pub label: u32,
+}
+
+/// An image with the regions that were kept for training.
+#[derive(Debug)]
+pub struct TrainingSample<'a> {
+    /// The sample's id.
+    pub id: String,
+    /// The sample's single label.
+    pub label: u32,
+    /// The image.
+    pub image: LazyImage<'a>,
+    /// At least one.
+    pub regions: Vec<TrainingRegion>,
+}
+
+/// The training samples, in the order of their ids; read on demand, from any thread.
+pub trait TrainingSet: Send + Sync {
+    /// How many images there are.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The sample at an index below [`TrainingSet::len`].
+    fn get(&self, index: usize) -> Result<TrainingSample<'_>>;
+}
+
+/// What training gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingReport {
+    /// The checkpoint to predict with.
+    pub checkpoint: PathBuf,
+    /// The learning curve, an entry an epoch.
+    pub curve: Vec<EpochRecord>,
+    /// What the user should know, a line each.
+    pub warnings: Vec<String>,
+}
+
+/// An image and the masks whose classes are wanted.
+#[derive(Clone, Debug)]
+pub struct PredictionInput<'a> {
+    /// The image at its full size.
+    pub image: Image<'a>,
+    /// At the image's size, possibly none.
+    pub masks: &'a [Mask],
+}
+
+/// Class probabilities of an image: K numbers that sum to 1 for the whole image and for each mask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Of all patches together.
+    pub global: Vec<f32>,
+    /// Of each mask, in their order.
+    pub masks: Vec<Vec<f32>>,
+}
+
+/// A trained labeler.
+pub trait LabelModel: Send + Sync {
+    /// How many images one call should get.
+    fn batch_size(&self) -> usize {
+        1
+    }
+
+    /// The prediction for each image, in their order. Called from several threads at once.
+    fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>>;
+}
+
+/// Role `labeler`: learns classes from the kept regions, then gives class probabilities for every region.
+pub trait Labeler: Send + Sync {
+    /// The plugin's section of the recipe.
+    type Config: PluginConfig
+    where
+        Self: Sized;
+
+    /// Builds the labeler; its backbone is loaded and checked here.
+    fn new(config: Self::Config, context: Context) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// Trains on `set` and leaves checkpoints in `folder`, which outlives an interrupted run: a call that finds its own earlier checkpoints there continues.
+    /// Called once, from one thread; may use the context's `threads`.
+    fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport>;
+
+    /// The model of a checkpoint; an error names what does not fit (another class count, say).
+    fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>>;
+}

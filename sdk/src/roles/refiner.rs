@@ -1,0 +1,30 @@
+use super::{PluginConfig, Proposal};
+use crate::{Context, LazyImage, Result};
+
+/// What a refiner made of a proposal.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refinement {
+    /// It stays, with its mask changed or not.
+    Keep(Proposal),
+    /// It goes, for a reason that the run records.
+    Drop {
+        /// Why, in one line.
+        reason: String,
+    },
+}
+
+/// Role `refiner`: better masks, or fewer.
+pub trait Refiner: Send + Sync {
+    /// The plugin's section of the recipe.
+    type Config: PluginConfig
+    where
+        Self: Sized;
+
+    /// Builds the refiner.
+    fn new(config: Self::Config, context: Context) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// One answer for each of an image's proposals, in their order. A mask keeps its own size; a refiner that looks at pixels resizes the image to it.
+    fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>>;
+}
