@@ -1,0 +1,226 @@
+//! `image-folder`: one folder a class.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use convert_sdk::tracing::warn;
+use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::classes::ClassList;
+use crate::files::{self, UNREADABLE};
+
+/// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
+///
+/// A sample's id is its path below `root`, such as `n01440764/n01440764_10026.JPEG`; folders within a class folder are fine, hidden files and
+/// folders are left out, symbolic links are followed.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct ImageFolderConfig {
+    /// The folder that holds the class folders.
+    pub root: InputFolder,
+    /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Default: the folders' names, sorted.
+    #[serde(default)]
+    pub classes: Option<InputFile>,
+    /// The extensions of image files, in whatever case. Default: jpg, jpeg, png, webp, bmp, gif.
+    #[serde(default = "default_extensions")]
+    pub extensions: Vec<String>,
+}
+
+fn default_extensions() -> Vec<String> {
+    ["jpg", "jpeg", "png", "webp", "bmp", "gif"].map(String::from).to_vec()
+}
+
+/// The dataset `image-folder`.
+#[derive(Debug)]
+pub struct ImageFolder {
+    root: PathBuf,
+    extensions: Vec<String>,
+    classes: ClassList,
+    /// What `new` listed, until it is first asked for: 1.3 million samples are not worth keeping twice.
+    listed: Mutex<Option<Vec<Sample>>>,
+    context: Context,
+}
+
+impl Dataset for ImageFolder {
+    type Config = ImageFolderConfig;
+
+    fn new(config: Self::Config, context: Context) -> Result<Self> {
+        let extensions: Vec<String> = config.extensions.iter().map(|extension| extension.trim_start_matches('.').to_string()).collect();
+        if extensions.iter().all(String::is_empty) {
+            return Err(Error::config("extensions is empty: name at least one, such as jpg"));
+        }
+        let root = config.root.to_path_buf();
+        let contents = RootContents::read(&root, &extensions)?;
+        let classes = match &config.classes {
+            Some(file) => ClassList::read(file)?,
+            None => ClassList::new(contents.class_folders.iter().cloned().collect())
+                .map_err(|_| Error::config(format!("{} has two folders of one name", root.display())))?,
+        };
+        let dataset = Self { root, extensions, classes, listed: Mutex::default(), context };
+        let samples = dataset.list(&contents)?;
+        dataset.check(&contents, &samples, config.classes.is_some())?;
+        *dataset.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(samples);
+        Ok(dataset)
+    }
+
+    fn classes(&self) -> Vec<String> {
+        self.classes.names().to_vec()
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>> {
+        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(samples) => Ok(samples),
+            None => self.list(&RootContents::read(&self.root, &self.extensions)?),
+        }
+    }
+
+    fn image(&self, id: &str) -> Result<ImageData> {
+        files::read_image(&self.root.join(id))
+    }
+}
+
+impl ImageFolder {
+    /// All images of all class folders.
+    fn list(&self, contents: &RootContents) -> Result<Vec<Sample>> {
+        let mut samples = Vec::new();
+        let mut unnamed = Vec::new();
+        for folder in &contents.class_folders {
+            if self.context.cancelled() {
+                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while listing {}", self.root.display())));
+            }
+            let before = samples.len();
+            let label = self.classes.index(folder);
+            self.list_class(folder, label.unwrap_or_default(), &mut samples, &mut unnamed)?;
+            if label.is_none() && samples.len() > before {
+                return Err(Error::config(format!(
+                    "the folder {folder:?} of {} is not among the {} names of the class file: add it there, or leave `classes` out",
+                    self.root.display(),
+                    self.classes.names().len()
+                )));
+            }
+        }
+        if let Some(first) = unnamed.first() {
+            warn!("left out {} images whose names are not UTF-8, the first of them {}: rename them", unnamed.len(), first.display());
+        }
+        Ok(samples)
+    }
+
+    fn list_class(&self, folder: &str, label: u32, samples: &mut Vec<Sample>, unnamed: &mut Vec<PathBuf>) -> Result<()> {
+        let walk = WalkDir::new(self.root.join(folder)).follow_links(true);
+        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
+            let (path, revision) = match entry {
+                Ok(entry) if entry.file_type().is_dir() || !is_image(entry.path(), &self.extensions) => continue,
+                Ok(entry) => (entry.path().to_path_buf(), revision(&entry)),
+                // an image whose link leads nowhere is a sample like any other: the host finds it unreadable and records it
+                Err(error) => match dangling(&error) {
+                    Some(path) if is_image(path, &self.extensions) => (path.to_path_buf(), UNREADABLE),
+                    Some(_) => continue,
+                    None => return Err(error).context(|| format!("cannot list the class folder {}", self.root.join(folder).display())),
+                },
+            };
+            match sample_id(&path, &self.root) {
+                Some(id) => samples.push(Sample { id, label, revision }),
+                None => unnamed.push(path),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is something to learn from.
+    fn check(&self, contents: &RootContents, samples: &[Sample], classes_given: bool) -> Result<()> {
+        let root = self.root.display();
+        let looked_for = self.extensions.join(", ");
+        if contents.class_folders.is_empty() && contents.stray_images > 0 {
+            return Err(Error::config(format!(
+                "{root} holds {} images and no class folders: one folder a class is expected, such as {root}/dog/1.jpg; \
+                 labels in a table go with the dataset `manifest`",
+                contents.stray_images
+            )));
+        }
+        if samples.is_empty() {
+            return Err(Error::config(format!("no images below {root}: looked for {looked_for} in {} class folders", contents.class_folders.len())));
+        }
+        if contents.stray_images > 0 {
+            warn!("left out {} images of {root} that are in no class folder", contents.stray_images);
+        }
+        let used: BTreeSet<u32> = samples.iter().map(|sample| sample.label).collect();
+        if let (1, Some(only), false) = (used.len(), used.first(), classes_given) {
+            let name = &self.classes.names()[*only as usize];
+            return Err(Error::config(format!("{root} has images of one class only, {name:?}: a labeler needs at least two")));
+        }
+        if used.len() < contents.class_folders.len() && !classes_given {
+            let empty = contents.class_folders.iter().find(|folder| self.classes.index(folder).is_some_and(|index| !used.contains(&index)));
+            warn!(
+                "{} class folders of {root} have no images, such as {:?}",
+                contents.class_folders.len() - used.len(),
+                empty.map_or("", |name| name)
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What lies directly in the root.
+struct RootContents {
+    /// Names of the folders, sorted.
+    class_folders: BTreeSet<String>,
+    /// How many images are in no class folder.
+    stray_images: usize,
+}
+
+impl RootContents {
+    fn read(root: &Path, extensions: &[String]) -> Result<Self> {
+        let mut contents = Self { class_folders: BTreeSet::new(), stray_images: 0 };
+        for entry in WalkDir::new(root).follow_links(true).min_depth(1).max_depth(1) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if dangling(&error).is_some() => continue,
+                Err(error) => return Err(error).context(|| format!("cannot list the folder {}", root.display())),
+            };
+            let name = entry.file_name();
+            if is_hidden(name) {
+                continue;
+            }
+            if !entry.file_type().is_dir() {
+                contents.stray_images += usize::from(is_image(entry.path(), extensions));
+                continue;
+            }
+            let name = name
+                .to_str()
+                .ok_or_else(|| Error::config(format!("the name of the class folder {} is not UTF-8: rename it", entry.path().display())))?;
+            contents.class_folders.insert(name.to_string());
+        }
+        Ok(contents)
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+fn is_image(path: &Path, extensions: &[String]) -> bool {
+    path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
+}
+
+fn revision(entry: &DirEntry) -> u64 {
+    entry.metadata().map_or(UNREADABLE, |metadata| files::revision(&metadata))
+}
+
+/// The link of an error that says that a link leads nowhere.
+fn dangling(error: &walkdir::Error) -> Option<&Path> {
+    let missing = error.io_error().is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound);
+    error.path().filter(|path| missing && path.is_symlink())
+}
+
+/// The path below the root with `/` between its parts; `None` when it is not UTF-8.
+fn sample_id(path: &Path, root: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = path.strip_prefix(root).ok()?.iter().map(OsStr::to_str).collect();
+    Some(parts?.join("/"))
+}
+
+#[cfg(test)]
+mod tests;

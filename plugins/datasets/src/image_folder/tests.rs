@@ -1,0 +1,120 @@
+use super::*;
+
+/// A folder with empty files at the given paths (folders where they end in `/`), and the dataset over it.
+fn dataset(paths: &[&str], classes: Option<&str>) -> (tempfile::TempDir, Result<ImageFolder>) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("train");
+    std::fs::create_dir(&root).unwrap();
+    for path in paths {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.to_string_lossy().ends_with('/') {
+            std::fs::create_dir_all(path).unwrap();
+        } else {
+            std::fs::write(&path, path.to_string_lossy().as_bytes()).unwrap();
+        }
+    }
+    let classes = classes.map(|names| {
+        let file = folder.path().join("classes.txt");
+        std::fs::write(&file, names).unwrap();
+        InputFile::from(file)
+    });
+    let config = ImageFolderConfig { root: root.into(), classes, extensions: default_extensions() };
+    let dataset = ImageFolder::new(config, Context::for_tests(&[]));
+    (folder, dataset)
+}
+
+fn listed(dataset: &ImageFolder) -> Vec<(String, u32)> {
+    let mut samples: Vec<_> = dataset.samples().unwrap().into_iter().map(|sample| (sample.id, sample.label)).collect();
+    samples.sort();
+    samples
+}
+
+fn refusal(paths: &[&str], classes: Option<&str>) -> String {
+    let (_folder, dataset) = dataset(paths, classes);
+    dataset.unwrap_err().to_string()
+}
+
+#[test]
+fn the_top_folder_is_the_label_and_the_path_the_id() {
+    let paths = ["tench/a.JPEG", "tench/deep/er/b.png", "goldfish/c.jpg", "goldfish/notes.txt", ".cache/d.jpg", "goldfish/.e.jpg", "tench/.x/f.jpg"];
+    let (_folder, dataset) = dataset(&paths, None);
+    let dataset = dataset.unwrap();
+    let expected = [("goldfish/c.jpg", 0), ("tench/a.JPEG", 1), ("tench/deep/er/b.png", 1)].map(|(id, label)| (id.to_string(), label));
+    assert_eq!(dataset.classes(), ["goldfish", "tench"]);
+    assert_eq!(listed(&dataset), expected);
+    assert_eq!(listed(&dataset), expected, "a second listing reads the folder again");
+    assert!(dataset.samples().unwrap().iter().all(|sample| sample.revision > 1));
+    let Ok(ImageData::Encoded(bytes)) = dataset.image("tench/deep/er/b.png") else { panic!("no bytes") };
+    assert!(bytes.ends_with(b"tench/deep/er/b.png"));
+}
+
+#[test]
+fn a_class_file_gives_the_order() {
+    let (_folder, dataset) = dataset(&["a/1.jpg", "b/2.jpg"], Some("b\nunused\na\n"));
+    let dataset = dataset.unwrap();
+    assert_eq!(dataset.classes(), ["b", "unused", "a"]);
+    assert_eq!(listed(&dataset), [("a/1.jpg".to_string(), 2), ("b/2.jpg".to_string(), 0)]);
+}
+
+#[test]
+fn useless_folders_are_refused_before_any_work() {
+    let cases: [(&[&str], Option<&str>, &str); 6] = [
+        (&[], None, "no images below"),
+        (&["a/x.txt", "b/"], None, "looked for jpg, jpeg, png, webp, bmp, gif in 2 class folders"),
+        (&["1.jpg", "2.jpg"], None, "holds 2 images and no class folders: one folder a class is expected"),
+        (&["only/1.jpg", "only/2.jpg"], None, "images of one class only, \"only\": a labeler needs at least two"),
+        (&["only/1.jpg", "empty/"], None, "images of one class only"),
+        (&["a/1.jpg", "c/2.jpg"], Some("a\nb\n"), "the folder \"c\""),
+    ];
+    for (paths, classes, what) in cases {
+        let error = refusal(paths, classes);
+        assert!(error.contains(what), "{paths:?}: {error}");
+    }
+}
+
+#[cfg(unix)]
+mod links_and_names {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_and_one_that_leads_nowhere_is_left_to_the_host() {
+        let (folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
+        let root = first.unwrap().root;
+        std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
+        std::fs::write(folder.path().join("elsewhere/3.jpg"), "3").unwrap();
+        symlink(folder.path().join("elsewhere"), root.join("c")).unwrap();
+        symlink(root.join("gone"), root.join("a/4.jpg")).unwrap();
+        symlink(root.join("gone"), root.join("a/gone.txt")).unwrap();
+        let config = ImageFolderConfig { root: root.into(), classes: None, extensions: default_extensions() };
+        let dataset = ImageFolder::new(config, Context::for_tests(&[])).unwrap();
+        let ids: Vec<String> = listed(&dataset).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, ["a/1.jpg", "a/4.jpg", "b/2.jpg", "c/3.jpg"]);
+        assert!(dataset.image("a/4.jpg").unwrap_err().to_string().starts_with("cannot read the image"));
+    }
+
+    #[test]
+    fn a_link_to_a_folder_above_is_an_error_and_no_endless_listing() {
+        let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
+        let root = first.unwrap().root;
+        symlink(&root, root.join("a/loop")).unwrap();
+        let config = ImageFolderConfig { root: root.into(), classes: None, extensions: default_extensions() };
+        let error = ImageFolder::new(config, Context::for_tests(&[])).unwrap_err();
+        assert!(error.to_string().contains("cannot list the class folder"), "{error}");
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_are_left_out_as_files_and_refused_as_classes() {
+        let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
+        let root = first.unwrap().root;
+        std::fs::write(root.join("a").join(OsStr::from_bytes(b"caf\xe9.jpg")), "").unwrap();
+        let config = ImageFolderConfig { root: root.clone().into(), classes: None, extensions: default_extensions() };
+        assert_eq!(listed(&ImageFolder::new(config.clone(), Context::for_tests(&[])).unwrap()).len(), 2);
+        std::fs::create_dir(root.join(OsStr::from_bytes(b"caf\xe9"))).unwrap();
+        let error = ImageFolder::new(config, Context::for_tests(&[])).unwrap_err();
+        assert!(error.to_string().contains("is not UTF-8: rename it"), "{error}");
+    }
+}

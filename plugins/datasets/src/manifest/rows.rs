@@ -1,0 +1,117 @@
+//! The rows of a manifest file.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use convert_sdk::{Error, Result, ResultExt};
+use serde_json::{Map, Value};
+
+/// The names of the columns that matter.
+pub(super) struct Columns<'a> {
+    pub path: &'a str,
+    pub label: &'a str,
+    /// The path is the id where there is none.
+    pub id: Option<&'a str>,
+}
+
+/// A row: no field is empty.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    /// Counted from 1.
+    pub line: usize,
+    pub id: String,
+    pub path: String,
+    pub label: String,
+}
+
+impl Row {
+    /// A row from what `field` finds under a column's name.
+    fn new(line: usize, columns: &Columns<'_>, field: impl Fn(&str) -> Result<String>) -> Result<Self> {
+        let path = field(columns.path)?;
+        let id = columns.id.map_or_else(|| Ok(path.clone()), &field)?;
+        Ok(Self { line, id, label: field(columns.label)?, path })
+    }
+}
+
+/// The rows of a file, at least one.
+///
+/// # Errors
+/// A format other than the four, a file that cannot be read, no rows, and everything wrong with a row, with line and column.
+pub(super) fn read(file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+    let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let opened = File::open(file).context(|| format!("cannot read the manifest {}", file.display()))?;
+    let rows = match extension.as_str() {
+        "csv" => read_csv(opened, b',', file, columns)?,
+        "tsv" => read_csv(opened, b'\t', file, columns)?,
+        "jsonl" | "ndjson" => read_json_lines(opened, file, columns)?,
+        _ => return Err(Error::config(format!("the manifest {} is not a .csv, .tsv, .jsonl or .ndjson file", file.display()))),
+    };
+    if rows.is_empty() {
+        return Err(Error::config(format!("the manifest {} lists no images", file.display())));
+    }
+    Ok(rows)
+}
+
+fn at(file: &Path, line: usize, column: &str, what: &str) -> Error {
+    Error::config(format!("{} line {line}, column {column:?}: {what}", file.display()))
+}
+
+fn read_csv(opened: File, delimiter: u8, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(opened);
+    let header = reader.headers().map_err(|error| csv_error(&error, file))?.clone();
+    let position = |column: &str| {
+        header.iter().position(|name| name == column).ok_or_else(|| {
+            let names: Vec<&str> = header.iter().collect();
+            Error::config(format!("{} has no column {column:?}: its columns are {}", file.display(), names.join(", ")))
+        })
+    };
+    for column in [Some(columns.path), Some(columns.label), columns.id].into_iter().flatten() {
+        position(column)?;
+    }
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| csv_error(&error, file))?;
+        let line = record.position().map_or(0, |position| position.line() as usize);
+        rows.push(Row::new(line, columns, |column| match record.get(position(column)?) {
+            Some("") | None => Err(at(file, line, column, "is empty")),
+            Some(text) => Ok(text.to_string()),
+        })?);
+    }
+    Ok(rows)
+}
+
+fn csv_error(error: &csv::Error, file: &Path) -> Error {
+    let line = error.position().map_or(String::new(), |position| format!(" line {}", position.line()));
+    let what = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("{len} fields where the header has {expected_len}"),
+        csv::ErrorKind::Utf8 { err, .. } => format!("field {} is not UTF-8", err.field() + 1),
+        _ => error.to_string(),
+    };
+    Error::config(format!("{}{line}: {what}", file.display()))
+}
+
+fn read_json_lines(opened: File, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (index, text) in BufReader::new(opened).lines().enumerate() {
+        let line = index + 1;
+        let text = text.context(|| format!("{} line {line} cannot be read", file.display()))?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() {
+            continue;
+        }
+        let object: Map<String, Value> =
+            serde_json::from_str(text).map_err(|error| Error::config(format!("{} line {line} is not a JSON object: {error}", file.display())))?;
+        rows.push(Row::new(line, columns, |column| match object.get(column) {
+            None => {
+                let keys: Vec<&str> = object.keys().map(String::as_str).collect();
+                Err(at(file, line, column, &format!("is missing: the keys are {}", keys.join(", "))))
+            }
+            Some(Value::String(text)) if text.is_empty() => Err(at(file, line, column, "is empty")),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            Some(other) => Err(at(file, line, column, &format!("{other} is neither text nor a number"))),
+        })?);
+    }
+    Ok(rows)
+}
