@@ -1,1 +1,12 @@
-//! Backbones: one feature vector a patch, from ViTs in tch or without weights
+//! Backbones: one feature vector a patch, from ViTs in tch or without weights.
+//!
+//! A plugin puts a [`BackboneConfig`] into its own config, builds a [`Backbone`] once, [checks](Backbone::check) the requests that its
+//! config leads to, and then asks for [`Features`] from any thread.
+
+mod backbone;
+mod config;
+mod patch_stats;
+mod random;
+
+pub use backbone::{Backbone, Features};
+pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest};

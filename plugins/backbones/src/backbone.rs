@@ -1,0 +1,102 @@
+//! The one type that plugins use, whatever the family.
+
+use convert_sdk::{Context, Error, Image, Result};
+
+use crate::config::{BackboneConfig, Family, FeatureRequest};
+use crate::patch_stats::PatchStats;
+
+/// The feature vectors of an image's patches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    /// Patches down the image, h'.
+    pub rows: usize,
+    /// Patches across the image, w'.
+    pub columns: usize,
+    /// Numbers a patch, d.
+    pub dimension: usize,
+    /// `[rows * columns, dimension]`, row by row; finite.
+    pub values: Vec<f32>,
+}
+
+impl Features {
+    /// The vector of a patch, counted row by row.
+    pub fn patch(&self, index: usize) -> &[f32] {
+        &self.values[index * self.dimension..(index + 1) * self.dimension]
+    }
+}
+
+/// A loaded backbone. Calls from several threads run in parallel, each on one thread, and give the same bytes in any order and grouping.
+#[derive(Debug)]
+pub struct Backbone {
+    model: Model,
+}
+
+#[derive(Debug)]
+enum Model {
+    PatchStats(PatchStats),
+}
+
+impl Backbone {
+    /// Loads and checks what the config names.
+    ///
+    /// # Errors
+    /// Keys that do not fit the family; weights that cannot be read, lack a tensor, or hold one of a wrong shape or with a number that is not finite.
+    pub fn load(config: &BackboneConfig, _context: &Context) -> Result<Self> {
+        let model = match config.family {
+            Family::PatchStats => Model::PatchStats(PatchStats::new(config)?),
+            Family::Dinov1 => return Err(Error::new(convert_sdk::ErrorKind::Unsupported, "family dinov1 is not built yet")),
+        };
+        Ok(Self { model })
+    }
+
+    /// The patch's side in pixels.
+    pub fn patch_size(&self) -> u32 {
+        match &self.model {
+            Model::PatchStats(stats) => stats.patch_size(),
+        }
+    }
+
+    /// How many numbers a patch has, d, for a request that [`Backbone::check`] accepts.
+    pub fn dimension(&self, request: &FeatureRequest) -> usize {
+        match &self.model {
+            Model::PatchStats(_) => PatchStats::dimension(request.kind),
+        }
+    }
+
+    /// Whether this backbone can give what is asked for.
+    ///
+    /// # Errors
+    /// An input size that the patch does not divide, a layer that is not there, a kind that the family does not have.
+    pub fn check(&self, request: &FeatureRequest) -> Result<()> {
+        let (size, patch) = (request.input_size, self.patch_size());
+        if size == 0 || !size.is_multiple_of(patch) {
+            let nearest = (f64::from(size) / f64::from(patch)).round().max(1.0) as u32 * patch;
+            return Err(Error::config(format!(
+                "input_size {size} is not a multiple of the backbone's patch size {patch}: {nearest} is the nearest that is"
+            )));
+        }
+        match &self.model {
+            Model::PatchStats(_) => PatchStats::check(request),
+        }
+    }
+
+    /// The features of each image, in their order. Images are resized to S×S by Pillow's LANCZOS (SPEC 1.1) and computed one at a time on a CPU.
+    ///
+    /// # Errors
+    /// As [`Backbone::check`], and features that are not finite.
+    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+        self.check(request)?;
+        images.iter().map(|image| self.one(image, request)).collect()
+    }
+
+    fn one(&self, image: &Image<'_>, request: &FeatureRequest) -> Result<Features> {
+        let image = image.resize_lanczos(request.input_size, request.input_size)?;
+        let features = match &self.model {
+            Model::PatchStats(stats) => stats.features(&image, request.kind),
+        };
+        if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::numeric(format!("the features of patch {} are not finite", at / features.dimension)));
+        }
+        Ok(features)
+    }
+}
