@@ -1,0 +1,98 @@
+//! The tab-separated label file of the paper's authors (SPEC 8).
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+
+/// Labels as tab-separated text, a line an image, in the format of the paper's authors.
+///
+/// No header; each line is `id TAB single label TAB class,class TAB probability,probability`. Classes are indices into the dataset's classes,
+/// in ascending order (the non-zero entries of the label vector); probabilities have 4 decimals, and a class whose probability rounds to
+/// 0.0000 is left out. An image without labels has two empty columns.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(crate = "serde", deny_unknown_fields, default)]
+#[schemars(crate = "schemars")]
+pub struct MultilabelTsvConfig {}
+
+/// See [`MultilabelTsvConfig`].
+#[derive(Debug)]
+pub struct MultilabelTsv {
+    file: BufWriter<File>,
+}
+
+impl Exporter for MultilabelTsv {
+    type Config = MultilabelTsvConfig;
+
+    fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
+        Ok(Self { file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
+        if sample.id.contains(['\t', '\n', '\r']) {
+            return Err(Error::invalid(format!(
+                "the id {:?} contains a tab or a line break, which a tab-separated file cannot hold: rename the image or export another format",
+                sample.id
+            )));
+        }
+        let (mut classes, mut probabilities) = (Vec::new(), Vec::new());
+        for entry in sample.labels.entries() {
+            let probability = format!("{:.4}", entry.probability.get());
+            if probability != "0.0000" {
+                classes.push(entry.class.to_string());
+                probabilities.push(probability);
+            }
+        }
+        writeln!(self.file, "{}\t{}\t{}\t{}", sample.id, sample.label, classes.join(","), probabilities.join(","))?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.file.flush()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coco::tests::{run, sample};
+
+    fn check(samples: &[(&str, u32, &[(u32, f32)])], expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.tsv");
+        let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, run(), &path, Context::for_tests(&["a"; 9])).unwrap();
+        for (id, label, labels) in samples {
+            exporter.write(&sample(id, *label, labels, &[])).unwrap();
+        }
+        exporter.finish().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn lines_are_as_the_specification_says() {
+        check(
+            &[("n01/a.JPEG", 3, &[(3, 1.0), (1, 0.123_44), (8, 0.5)]), ("n02/b c.JPEG", 0, &[(0, 0.9)])],
+            "n01/a.JPEG\t3\t1,3,8\t0.1234,1.0000,0.5000\nn02/b c.JPEG\t0\t0\t0.9000\n",
+        );
+    }
+
+    #[test]
+    fn entries_that_round_to_zero_are_left_out_and_empty_lists_are_legal() {
+        check(&[("a", 2, &[(1, 0.000_049), (2, 0.000_051)]), ("b", 2, &[])], "a\t2\t2\t0.0001\nb\t2\t\t\n");
+        check(&[], "");
+    }
+
+    #[test]
+    fn an_id_that_would_break_the_columns_is_refused() {
+        for id in ["a\tb", "a\nb", "a\r"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("labels.tsv");
+            let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, run(), &path, Context::for_tests(&["a"])).unwrap();
+            let error = exporter.write(&sample(id, 0, &[], &[])).unwrap_err().to_string();
+            assert!(error.contains("contains a tab or a line break") && !error.contains(['\t', '\n', '\r']), "{error}");
+        }
+    }
+}
