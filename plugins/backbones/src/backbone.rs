@@ -4,6 +4,7 @@ use convert_sdk::{Context, Error, Image, Result};
 
 use crate::config::{BackboneConfig, Family, FeatureRequest};
 use crate::patch_stats::PatchStats;
+use crate::vit::Vit;
 
 /// The feature vectors of an image's patches.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,7 @@ pub struct Backbone {
 #[derive(Debug)]
 enum Model {
     PatchStats(PatchStats),
+    Vit(Box<Vit>),
 }
 
 impl Backbone {
@@ -41,10 +43,10 @@ impl Backbone {
     ///
     /// # Errors
     /// Keys that do not fit the family; weights that cannot be read, lack a tensor, or hold one of a wrong shape or with a number that is not finite.
-    pub fn load(config: &BackboneConfig, _context: &Context) -> Result<Self> {
+    pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
         let model = match config.family {
             Family::PatchStats => Model::PatchStats(PatchStats::new(config)?),
-            Family::Dinov1 => return Err(Error::new(convert_sdk::ErrorKind::Unsupported, "family dinov1 is not built yet")),
+            Family::Dinov1 => Model::Vit(Box::new(Vit::load(config, context)?)),
         };
         Ok(Self { model })
     }
@@ -53,6 +55,7 @@ impl Backbone {
     pub fn patch_size(&self) -> u32 {
         match &self.model {
             Model::PatchStats(stats) => stats.patch_size(),
+            Model::Vit(vit) => vit.patch_size(),
         }
     }
 
@@ -60,6 +63,7 @@ impl Backbone {
     pub fn dimension(&self, request: &FeatureRequest) -> usize {
         match &self.model {
             Model::PatchStats(_) => PatchStats::dimension(request.kind),
+            Model::Vit(vit) => vit.dimension(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Backbone {
         }
         match &self.model {
             Model::PatchStats(_) => PatchStats::check(request),
+            Model::Vit(vit) => vit.check(request),
         }
     }
 
@@ -93,6 +98,7 @@ impl Backbone {
         let image = image.resize_lanczos(request.input_size, request.input_size)?;
         let features = match &self.model {
             Model::PatchStats(stats) => stats.features(&image, request.kind),
+            Model::Vit(vit) => vit.features(&image, request)?,
         };
         if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
             return Err(Error::numeric(format!("the features of patch {} are not finite", at / features.dimension)));

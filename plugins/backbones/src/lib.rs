@@ -4,9 +4,13 @@
 //! config leads to, and then asks for [`Features`] from any thread.
 
 mod backbone;
+mod checkpoint;
 mod config;
 mod patch_stats;
 mod random;
+mod torch;
+mod vit;
 
 pub use backbone::{Backbone, Features};
 pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest};
+pub use torch::{device, torch};
