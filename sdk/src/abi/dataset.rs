@@ -40,18 +40,7 @@ pub extern "C" fn build<T: Dataset + 'static>(config: RStr<'_>, context: Context
 }
 
 /// A dataset of a loaded library.
-pub struct ForeignDataset {
-    object: Object,
-    classes: Vec<String>,
-}
-
-impl ForeignDataset {
-    /// Takes over what a library built.
-    pub fn new(object: Object) -> Result<Self> {
-        let classes = received(object.classes())?.into_iter().map(Into::into).collect();
-        Ok(Self { object, classes })
-    }
-}
+pub struct ForeignDataset(pub Object);
 
 impl Dataset for ForeignDataset {
     type Config = serde_json::Value;
@@ -60,15 +49,16 @@ impl Dataset for ForeignDataset {
         Err(super::values::built_by_loader())
     }
     fn classes(&self) -> Vec<String> {
-        self.classes.clone()
+        // A panic inside gives no classes, which the host refuses.
+        received(self.0.classes()).map(|classes| classes.into_iter().map(Into::into).collect()).unwrap_or_default()
     }
     fn samples(&self) -> Result<Vec<Sample>> {
-        Ok(received(self.object.samples())?.into_iter().map(Sample::from).collect())
+        Ok(received(self.0.samples())?.into_iter().map(Sample::from).collect())
     }
     fn image(&self, id: &str) -> Result<ImageData> {
-        <Result<ImageData>>::from_abi(received(self.object.image(id.into()))?)
+        <Result<ImageData>>::from_abi(received(self.0.image(id.into()))?)
     }
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
-        received(self.object.truth(id.into()))?.into_option().map(checked).transpose()
+        received(self.0.truth(id.into()))?.into_option().map(checked).transpose()
     }
 }

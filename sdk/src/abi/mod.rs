@@ -26,7 +26,7 @@ mod values;
 pub use dataset::ForeignDataset;
 pub use exporter::ForeignExporter;
 pub use labeler::ForeignLabeler;
-pub use module::{declare, load_module, Builder, PluginDeclaration, PluginModule, PluginModuleRef, Role};
+pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Role};
 pub use postprocessor::ForeignPostprocessor;
 pub use proposer::ForeignProposer;
 pub use refiner::ForeignRefiner;
@@ -62,8 +62,8 @@ macro_rules! export_plugins {
             #[no_mangle]
             pub static convert_plugin_abi_version: u32 = $crate::abi::ABI_VERSION;
 
-            extern "C" fn plugins() -> abi_stable::std_types::RVec<$crate::abi::PluginDeclaration> {
-                [$($crate::abi::declare::$role::<$plugin>($name, env!("CARGO_PKG_VERSION"))),+].into_iter().collect()
+            extern "C" fn plugins() -> $crate::abi::Declarations {
+                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>($name, env!("CARGO_PKG_VERSION"))),+])
             }
 
             fn module() -> $crate::abi::PluginModuleRef {

@@ -7,9 +7,9 @@ use abi_stable::sabi_types::VersionStrings;
 use abi_stable::std_types::{RStr, RString, RVec};
 use abi_stable::StableAbi;
 
-use super::guard::silence_panics;
+use super::guard::{guard, silence_panics};
 use super::host::ContextAbi;
-use super::values::AbiResult;
+use super::values::{received, AbiResult};
 use super::{dataset, exporter, labeler, postprocessor, proposer, refiner, selector};
 use crate::{Context, PluginConfig, Result};
 
@@ -21,7 +21,7 @@ use crate::{Context, PluginConfig, Result};
 pub struct PluginModule {
     /// The library's plugins.
     #[sabi(last_prefix_field)]
-    pub plugins: extern "C" fn() -> RVec<PluginDeclaration>,
+    pub plugins: extern "C" fn() -> AbiResult<RVec<PluginDeclaration>>,
 }
 
 impl RootModule for PluginModuleRef {
@@ -102,9 +102,74 @@ impl Builder {
     }
 }
 
+macro_rules! build {
+    ($($(#[$doc:meta])* $function:ident $variant:ident $trait:ident $foreign:path;)+) => {
+        impl Builder {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            /// What the plugin says of its config, and a builder of another role.
+            pub fn $function(&self, config: &str, context: &Context) -> Result<Box<dyn crate::$trait>> {
+                match self {
+                    Self::$variant(build) => {
+                        let object = received(build(config.into(), context.into()))?;
+                        Ok(Box::new($foreign(object)))
+                    }
+                    other => Err(crate::Error::config(format!("a {} is no {}", other.role().name(), stringify!($function)))),
+                }
+            }
+        )+}
+    };
+}
+
+build! {
+    /// Builds a proposer.
+    proposer Proposer Proposer proposer::ForeignProposer;
+    /// Builds a refiner.
+    refiner Refiner Refiner refiner::ForeignRefiner;
+    /// Builds a selector.
+    selector Selector Selector selector::ForeignSelector;
+    /// Builds a labeler.
+    labeler Labeler Labeler labeler::ForeignLabeler;
+    /// Builds a postprocessor.
+    postprocessor Postprocessor Postprocessor postprocessor::ForeignPostprocessor;
+    /// Opens a dataset.
+    dataset Dataset Dataset dataset::ForeignDataset;
+}
+
+impl Builder {
+    /// The functions of an exporter.
+    ///
+    /// # Errors
+    /// A builder of another role.
+    pub fn exporter(&self) -> Result<exporter::BuildExporter> {
+        match self {
+            Self::Exporter(build) => Ok(*build),
+            other => Err(crate::Error::config(format!("a {} is no exporter", other.role().name()))),
+        }
+    }
+}
+
+/// What a library answers when it is asked for its plugins.
+pub type Declarations = AbiResult<RVec<PluginDeclaration>>;
+
+/// The declarations of a library, for `export_plugins!`.
+#[doc(hidden)]
+pub fn declared(list: impl FnOnce() -> Vec<PluginDeclaration>) -> Declarations {
+    guard(|| Ok(list()), RVec::from)
+}
+
+/// The plugins of a loaded library.
+///
+/// # Errors
+/// The panic of a plugin whose schema cannot be made.
+pub fn declarations(module: PluginModuleRef) -> Result<Vec<PluginDeclaration>> {
+    received(module.plugins()()).map(RVec::into_vec)
+}
+
 /// The module of a library, for `export_plugins!`.
 #[doc(hidden)]
-pub fn load_module(plugins: extern "C" fn() -> RVec<PluginDeclaration>) -> PluginModuleRef {
+pub fn load_module(plugins: extern "C" fn() -> Declarations) -> PluginModuleRef {
     silence_panics();
     PluginModule { plugins }.leak_into_prefix()
 }

@@ -1,0 +1,42 @@
+# make demo   everything from nothing: set-up, build, and a run on drawn scenes
+# make test   everything from nothing: set-up, build, all tests
+# make build  the executable and its plugins in target/release
+# make bench  speed and memory, as ratios of one run
+export CARGO_INCREMENTAL ?= 1
+target := $(or $(CARGO_TARGET_DIR),target)
+convert := $(target)/release/convert
+
+.PHONY: demo test build bench setup setup-tests lint clean
+.DEFAULT_GOAL := build
+
+setup:
+	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --python
+
+build: setup
+	cargo build --release --workspace
+	@scripts/install-plugins.sh "$(target)/release"
+
+demo: build
+	@echo
+	$(convert) --recipe recipes/demo.yaml
+	@echo
+	@echo "Open $(CURDIR)/runs/demo/report.html in a browser."
+
+test: setup-tests
+	cargo build --release --workspace
+	@scripts/install-plugins.sh "$(target)/release"
+	cargo test --release --workspace
+
+bench: build
+	cargo bench -p convert-tests
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+clean:
+	cargo clean
+	rm -rf runs

@@ -1,0 +1,48 @@
+//! The commands, one module each.
+
+mod check;
+mod plugins;
+mod run;
+mod stage;
+mod stats;
+mod summary;
+
+use crate::cli::{Arguments, Command, PluginsCommand};
+use crate::failure::Failure;
+use crate::logging;
+use crate::plugins::Catalog;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// Why it could not; the failure knows its exit code.
+pub fn execute(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { command, run, global } = arguments;
+    let progress = logging::begin(&global);
+    let catalog = || Catalog::load(&global.plugin_dir);
+    match command {
+        None => run::run(&run, &catalog()?, progress),
+        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, None, &catalog()?),
+        Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
+        Some(Command::Plugins { command: Some(PluginsCommand::Describe { name, json }) }) => plugins::describe(&catalog()?, &name, json),
+        Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
+        Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
+    }
+}
+
+/// A flag that Ctrl-C sets; the second one ends the process at once.
+fn cancel_on_ctrl_c() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>, Failure> {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let cancel = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancel);
+    let handler = move || {
+        if flag.swap(true, Ordering::SeqCst) {
+            // Finished shards are on disk; only the one in flight is lost.
+            std::process::exit(130);
+        }
+        tracing::warn!("finishing what is in flight; press Ctrl-C again to stop at once");
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::run(format!("cannot listen for Ctrl-C: {error}")))?;
+    Ok(cancel)
+}

@@ -1,0 +1,65 @@
+//! `convert check FILE`: what a recipe would do.
+
+use std::path::Path;
+
+use comfy_table::{Cell, CellAlignment};
+
+use super::summary::table;
+use crate::cli::RecipeOverrides;
+use crate::engine::{Samples, Stage};
+use crate::failure::Failure;
+use crate::pipeline::prepare;
+use crate::plugins::Catalog;
+use crate::recipe::{Configured, Overrides, Recipe};
+
+/// Checks a recipe and prints its plan.
+pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, catalog: &Catalog) -> Result<(), Failure> {
+    let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
+    let prepared = prepare(&recipe, limit)?;
+    let (samples, plan) = (&prepared.samples, &prepared.plan);
+
+    println!("recipe     {} ({})", recipe.name, file.display());
+    println!("profile    {}, seed {}", recipe.sections.profile.name(), recipe.sections.seed);
+    println!(
+        "dataset    {} {}: {} samples, {} classes",
+        recipe.dataset.plugin.name,
+        recipe.dataset.plugin.version,
+        samples.list.len(),
+        samples.classes.len()
+    );
+    println!("work dir   {}", recipe.work_dir.display());
+
+    let mut rows = table(&["stage", "plugin", "version", "shards", "state"]);
+    let mut add = |stage: &Stage, plugin: Option<&Configured>, state: String| {
+        let (name, version) = plugin.map_or(("convert", env!("CARGO_PKG_VERSION")), |plugin| (&plugin.plugin.name, &plugin.plugin.version));
+        let shards = Cell::new(samples.shards()).set_alignment(CellAlignment::Right);
+        rows.add_row([Cell::new(&stage.name), Cell::new(name), Cell::new(version), shards, Cell::new(state)]);
+    };
+    for (source, (_, proposer)) in plan.sources.iter().zip(&recipe.proposals) {
+        add(&source.propose, Some(proposer), state(&source.propose, samples));
+        for refine in &source.refine {
+            add(&refine.stage, Some(&recipe.refine[refine.refiner].0), state(&refine.stage, samples));
+        }
+    }
+    add(&plan.regions, None, state(&plan.regions, samples));
+    if let Some(train) = &plan.train {
+        add(&plan.select, Some(&recipe.select), state(&plan.select, samples));
+        let trained = if train.folder.join("trained.json").is_file() { "cached" } else { "to do" };
+        add(train, Some(&recipe.label), trained.to_owned());
+    }
+    add(&plan.predict, Some(&recipe.label), state(&plan.predict, samples));
+    add(&plan.labels, None, state(&plan.labels, samples));
+    println!("{rows}");
+    for (configured, file) in &recipe.export {
+        println!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
+    }
+    Ok(())
+}
+
+fn state(stage: &Stage, samples: &Samples) -> String {
+    match (stage.finished(samples.shards()), samples.shards()) {
+        (0, _) => "to do".to_owned(),
+        (done, all) if done == all => "cached".to_owned(),
+        (done, all) => format!("{done} of {all} shards cached"),
+    }
+}

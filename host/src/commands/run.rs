@@ -1,0 +1,83 @@
+//! `convert --recipe FILE`: the whole run.
+
+use std::fs;
+
+use convert_sdk::LabelModel;
+
+use super::{cancel_on_ctrl_c, check, summary};
+use crate::cli::RunArguments;
+use crate::engine::Progress;
+use crate::failure::Failure;
+use crate::pipeline::{Options, Session};
+use crate::plugins::Catalog;
+use crate::recipe::{Overrides, Recipe};
+
+/// Runs a recipe from images to files, and prints what came of it.
+pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
+    let file = arguments.recipe.as_deref().ok_or_else(|| Failure::usage("no recipe given: convert --recipe FILE (see convert --help)"))?;
+    let limit = arguments.limit.map(|limit| limit as usize);
+    if arguments.dry_run {
+        return check::check(file, &arguments.overrides, limit, catalog);
+    }
+    let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() }, catalog)?;
+    let options = Options {
+        limit,
+        device: arguments.device.clone(),
+        threads: arguments.threads.map(|threads| threads as usize),
+        part: None,
+        progress,
+        cancel: cancel_on_ctrl_c()?,
+    };
+    let session = Session::open(recipe, options)?;
+    if arguments.fresh {
+        forget(&session)?;
+    }
+    let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
+    tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
+
+    session.check_exporters()?;
+    session.run_masks()?;
+    if session.plan.train.is_some() {
+        session.run_select()?;
+    }
+    let curve = train_and_predict(&session)?;
+    session.run_labels()?;
+
+    let (statistics, evaluation) = session.summarise()?;
+    session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
+    summary::print(&session, &statistics, evaluation.as_ref());
+    match statistics.skipped {
+        skipped if skipped > 0 && arguments.strict => {
+            Err(Failure::Skipped(format!("{skipped} samples were skipped; the reasons are in {}", session.runner.ledger.path().display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Trains and predicts where an earlier run has not; the learning curve.
+fn train_and_predict(session: &Session) -> Result<Vec<convert_sdk::EpochRecord>, Failure> {
+    let (configured, predict) = (&session.recipe.label, &session.plan.predict);
+    let trained = session.trained()?;
+    if let (Some(trained), true) = (&trained, session.is_finished(predict)) {
+        session.run_predict(None)?;
+        return Ok(trained.curve.clone());
+    }
+    let labeler = session.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
+    let trained = session.run_train(labeler.as_ref())?;
+    let model: Box<dyn LabelModel> = session.build(configured, |_, _| labeler.load(&trained.checkpoint))?;
+    session.run_predict(Some(model.as_ref()))?;
+    Ok(trained.curve)
+}
+
+/// Removes what earlier runs stored under this run's keys.
+fn forget(session: &Session) -> Result<(), Failure> {
+    for stage in session.plan.stages().chain(&session.plan.train) {
+        match fs::remove_dir_all(&stage.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Failure::run(format!("cannot remove {}: {error}", stage.folder.display())));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The tables at the end of a run. They go to standard error, like all that is for people, except where a command's answer is the table.
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+use convert_sdk::{Evaluation, Statistics};
+
+use crate::pipeline::Session;
+
+/// A table in the house's style.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.iter().map(|name| Cell::new(name)));
+    table
+}
+
+fn number(text: impl ToString) -> Cell {
+    Cell::new(text.to_string()).set_alignment(CellAlignment::Right)
+}
+
+/// Labels an image, as in the paper's Table 5.
+pub fn table5(statistics: &Statistics) -> Table {
+    let mut rows = table(&["labels an image", "images", "share"]);
+    for (count, images) in statistics.by_count.iter().enumerate() {
+        let share = if statistics.images == 0 { 0.0 } else { *images as f64 * 100.0 / statistics.images as f64 };
+        let name = if count == 4 { "4 or more".to_owned() } else { count.to_string() };
+        rows.add_row([Cell::new(name), number(images), number(format!("{share:.1} %"))]);
+    }
+    rows.add_row([Cell::new(format!("mean (τ = {})", statistics.threshold)), number(format!("{:.3}", statistics.average)), Cell::new("")]);
+    rows
+}
+
+fn evaluation_table(evaluation: &Evaluation) -> Table {
+    let (images, threshold) = (evaluation.images, evaluation.threshold);
+    let mut rows = table(&[&format!("{images} images, τ = {threshold}"), "precision", "recall", "F1", "per-image AP", "AP, ≥ 2 objects"]);
+    for row in &evaluation.rows {
+        let multi = row.per_image_ap_multi.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
+        let figures = [row.precision, row.recall, row.f1, row.per_image_ap].map(|value| number(format!("{value:.3}")));
+        rows.add_row(std::iter::once(Cell::new(&row.name)).chain(figures).chain([number(multi)]));
+    }
+    rows
+}
+
+/// What came of a run.
+pub fn print(session: &Session, statistics: &Statistics, evaluation: Option<&Evaluation>) {
+    let mut stages = table(&["stage", "images", "from cache", "seconds", "images/s"]);
+    for stage in session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
+        let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
+        stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(rate)]);
+    }
+    eprintln!("\n{stages}\n{}", table5(statistics));
+    if let Some(evaluation) = evaluation {
+        eprintln!("{}", evaluation_table(evaluation));
+    }
+    match statistics.skipped {
+        0 => eprintln!("{} images, none skipped", statistics.images),
+        skipped => eprintln!("{} images, {skipped} skipped: the reasons are in {}", statistics.images, session.runner.ledger.path().display()),
+    }
+    for (configured, file) in &session.recipe.export {
+        eprintln!("  {:16} {}", configured.plugin.name, file.display());
+    }
+}

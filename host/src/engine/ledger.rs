@@ -1,0 +1,80 @@
+//! `errors.jsonl`: every sample that was left out, with the stage and the reason.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::recipe::OnError;
+
+/// One line of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The sample.
+    pub id: String,
+    /// Where it failed.
+    pub stage: String,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// The ledger of a run. It is begun anew by every run, and complete after it: the errors of cached shards are entered again.
+pub struct Ledger {
+    file: Mutex<(File, u64)>,
+    path: PathBuf,
+    on_error: OnError,
+    max_errors: Option<u64>,
+}
+
+impl Ledger {
+    /// Begins the ledger of a run in its work directory; each part of a run that is spread over processes has its own.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, Failure> {
+        let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |(index, count)| format!("errors-{index}-of-{count}.jsonl")));
+        let file = File::create(&path).map_err(|error| Failure::run(format!("cannot write {}: {error}", path.display())))?;
+        Ok(Self { file: Mutex::new((file, 0)), path, on_error, max_errors })
+    }
+
+    /// Enters samples that were left out.
+    ///
+    /// # Errors
+    /// The first of them with `on_error: stop`; too many for `max_errors`; a ledger that cannot be written.
+    pub fn enter(&self, entries: &[Entry]) -> Result<(), Failure> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        let mut lines = String::new();
+        for entry in entries {
+            tracing::warn!("skipped {} in {}: {}", entry.id, entry.stage, entry.reason);
+            lines += &serde_json::to_string(entry).map_err(|error| Failure::run(error.to_string()))?;
+            lines.push('\n');
+        }
+        let mut guard = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        guard.0.write_all(lines.as_bytes()).map_err(|error| Failure::run(format!("cannot write {}: {error}", self.path.display())))?;
+        guard.1 += entries.len() as u64;
+        if self.on_error == OnError::Stop {
+            return Err(Failure::run(format!("sample {} failed in {}: {} (the recipe says on_error: stop)", first.id, first.stage, first.reason)));
+        }
+        match self.max_errors {
+            Some(limit) if guard.1 > limit => Err(Failure::run(format!(
+                "{} samples were skipped, more than max_errors: {limit}; the reasons are in {}",
+                guard.1,
+                self.path.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many samples were left out so far.
+    pub fn count(&self) -> u64 {
+        self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,89 @@
+//! The run's samples: sorted by id, cut into shards.
+
+use std::ops::Range;
+
+use convert_sdk::{Dataset, Sample};
+
+use super::key::{Key, KeyBuilder};
+use crate::failure::Failure;
+use crate::recipe::Configured;
+
+/// The samples of a run in the order of their ids, and their classes. Held in memory for the whole run.
+pub struct Samples {
+    /// Sorted by id, ids unique.
+    pub list: Vec<Sample>,
+    /// Class names by index.
+    pub classes: Vec<String>,
+    /// The key of the dataset with exactly these samples.
+    pub key: Key,
+    shard_size: usize,
+}
+
+impl Samples {
+    /// Lists a dataset. With `limit`, that many samples evenly spread over the sorted ids, so that a small run sees all classes.
+    ///
+    /// # Errors
+    /// No samples, fewer than two classes, a repeated id, a label outside the classes.
+    pub fn list(dataset: &dyn Dataset, configured: &Configured, limit: Option<usize>, shard_size: usize) -> Result<Self, String> {
+        let classes = dataset.classes();
+        let mut list = dataset.samples().map_err(|error| error.to_string())?;
+        list.sort();
+        if list.is_empty() {
+            return Err("the dataset has no samples".into());
+        }
+        if classes.len() < 2 {
+            return Err(format!(
+                "the dataset has {} class{}; at least 2 are needed to tell objects apart",
+                classes.len(),
+                if classes.len() == 1 { "" } else { "es" }
+            ));
+        }
+        if let Some(pair) = list.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            return Err(format!("the dataset has two samples with the id `{}`", pair[0].id));
+        }
+        if let Some(sample) = list.iter().find(|sample| sample.label as usize >= classes.len()) {
+            return Err(format!("sample `{}` has the label {}, but there are only {} classes", sample.id, sample.label, classes.len()));
+        }
+        if let Some(limit) = limit.filter(|limit| *limit < list.len()) {
+            let count = list.len();
+            list = (0..limit).map(|index| list[index * count / limit].clone()).collect();
+        }
+        let mut key =
+            KeyBuilder::new("samples").plugin(configured).map_err(|failure| failure.to_string())?.with("shard size", &shard_size.to_le_bytes());
+        for class in &classes {
+            key = key.with("class", class.as_bytes());
+        }
+        for sample in &list {
+            key = key.with(&sample.id, &sample.label.to_le_bytes()).with("revision", &sample.revision.to_le_bytes());
+        }
+        Ok(Self { list, classes, key: key.finish(), shard_size })
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.list.len().div_ceil(self.shard_size)
+    }
+
+    /// The indices of a shard's samples.
+    pub fn shard(&self, index: usize) -> Range<usize> {
+        let start = index * self.shard_size;
+        start..(start + self.shard_size).min(self.list.len())
+    }
+
+    /// The index of the sample with an id, among those of a shard.
+    pub fn find(&self, shard: usize, id: &str) -> Option<usize> {
+        let range = self.shard(shard);
+        self.list[range.clone()].binary_search_by(|sample| sample.id.as_str().cmp(id)).ok().map(|at| range.start + at)
+    }
+}
+
+/// A failure to list the samples, at the dataset's place in the recipe.
+impl Samples {
+    /// Lists the samples of a recipe's dataset.
+    ///
+    /// # Errors
+    /// As [`Samples::list`], shown in the recipe.
+    pub fn of_recipe(dataset: &dyn Dataset, recipe: &crate::recipe::Recipe, limit: Option<usize>) -> Result<Self, Failure> {
+        Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size).map_err(|message| recipe.refuse(&recipe.dataset, message))
+    }
+}

@@ -1,0 +1,7 @@
+//! Scores of labels: Table 5, and the comparison with a truth (SPEC 7).
+
+mod precision;
+mod tally;
+
+pub use precision::Scorer;
+pub use tally::Tally;

@@ -1,0 +1,135 @@
+//! Precision, recall and average precision of image-level labels.
+
+use std::collections::BTreeSet;
+
+use convert_sdk::{Evaluation, LabelVector, Probability, ScoreRow};
+
+/// Average precision of a ranking as scikit-learn's `average_precision_score` computes it: the sum over distinct scores, highest first, of the
+/// gain in recall times the precision there; equal scores count together. `None` without a positive.
+///
+/// `scores` and `positive` are by class; both have the same length.
+pub fn average_precision(scores: &[f32], positive: &[bool]) -> Option<f64> {
+    let positives = positive.iter().filter(|positive| **positive).count();
+    if positives == 0 {
+        return None;
+    }
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let (mut hits, mut seen, mut sum) = (0usize, 0usize, 0.0);
+    for group in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
+        let gained = group.iter().filter(|index| positive[**index]).count();
+        hits += gained;
+        seen += group.len();
+        sum += gained as f64 / positives as f64 * (hits as f64 / seen as f64);
+    }
+    Some(sum)
+}
+
+/// Compares labels with a truth, image by image.
+pub struct Scorer {
+    classes: usize,
+    threshold: f32,
+    images: u64,
+    single: Sums,
+    ours: Sums,
+}
+
+#[derive(Default)]
+struct Sums {
+    true_positives: u64,
+    predicted: u64,
+    actual: u64,
+    precision: Vec<f64>,
+    precision_multi: Vec<f64>,
+}
+
+impl Scorer {
+    /// A scorer for labels of so many classes; precision and recall are taken above `threshold`.
+    pub fn new(classes: usize, threshold: f32) -> Self {
+        Self { classes, threshold, images: 0, single: Sums::default(), ours: Sums::default() }
+    }
+
+    /// Adds an image: its single label, its labels, and the classes that it really shows.
+    pub fn add(&mut self, label: u32, labels: &LabelVector, truth: impl Iterator<Item = u32>) {
+        let truth: BTreeSet<u32> = truth.collect();
+        let mut single = LabelVector::default();
+        single.raise(label, Probability::ONE);
+        self.images += 1;
+        self.single.add(self.classes, self.threshold, &single, &truth);
+        self.ours.add(self.classes, self.threshold, labels, &truth);
+    }
+
+    /// The comparison; `None` when no image had a truth.
+    pub fn evaluation(&self) -> Option<Evaluation> {
+        let rows = vec![self.single.row("single label"), self.ours.row("convert")];
+        (self.images > 0).then_some(Evaluation { images: self.images, threshold: self.threshold, rows })
+    }
+}
+
+impl Sums {
+    fn add(&mut self, classes: usize, threshold: f32, labels: &LabelVector, truth: &BTreeSet<u32>) {
+        let predicted: BTreeSet<u32> = labels.above(threshold).collect();
+        self.true_positives += predicted.intersection(truth).count() as u64;
+        self.predicted += predicted.len() as u64;
+        self.actual += truth.len() as u64;
+        let (mut scores, mut positive) = (vec![0.0; classes], vec![false; classes]);
+        for entry in labels.entries().iter().filter(|entry| (entry.class as usize) < classes) {
+            scores[entry.class as usize] = entry.probability.get();
+        }
+        for class in truth.iter().filter(|class| (**class as usize) < classes) {
+            positive[*class as usize] = true;
+        }
+        if let Some(precision) = average_precision(&scores, &positive) {
+            self.precision.push(precision);
+            if truth.len() >= 2 {
+                self.precision_multi.push(precision);
+            }
+        }
+    }
+
+    fn row(&self, name: &str) -> ScoreRow {
+        let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+        let mean = |list: &[f64]| if list.is_empty() { 0.0 } else { list.iter().sum::<f64>() / list.len() as f64 };
+        let (precision, recall) = (ratio(self.true_positives, self.predicted), ratio(self.true_positives, self.actual));
+        ScoreRow {
+            name: name.to_owned(),
+            precision,
+            recall,
+            f1: if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 },
+            per_image_ap: mean(&self.precision),
+            per_image_ap_multi: (!self.precision_multi.is_empty()).then(|| mean(&self.precision_multi)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn average_precision_is_scikit_learns() {
+        // sklearn.metrics.average_precision_score, the last two with ties
+        let check = |scores: &[f32], positive: &[u8], expected: f64| {
+            let positive: Vec<bool> = positive.iter().map(|p| *p == 1).collect();
+            let got = average_precision(scores, &positive).unwrap();
+            assert!((got - expected).abs() < 1e-9, "{got} instead of {expected}");
+        };
+        check(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1], 0.833_333_333_333);
+        check(&[1.0, 0.0, 0.0, 0.0], &[1, 1, 0, 0], 0.75);
+        check(&[0.5, 0.5, 0.2, 0.2, 0.9], &[1, 0, 1, 0, 0], 0.366_666_666_667);
+        assert_eq!(average_precision(&[0.3, 0.4], &[false, false]), None);
+    }
+
+    #[test]
+    fn a_second_object_found_raises_recall_and_precision_of_the_ranking() {
+        let mut scorer = Scorer::new(4, 0.5);
+        let mut labels = LabelVector::default();
+        labels.raise(0, Probability::ONE);
+        labels.raise(2, Probability::new(0.8).unwrap());
+        scorer.add(0, &labels, [0, 2].into_iter());
+        let evaluation = scorer.evaluation().unwrap();
+        let [single, ours] = evaluation.rows.as_slice() else { panic!("two rows") };
+        assert_eq!((single.precision, single.recall, single.per_image_ap), (1.0, 0.5, 0.75));
+        assert_eq!((ours.precision, ours.recall, ours.per_image_ap), (1.0, 1.0, 1.0));
+    }
+}

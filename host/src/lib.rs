@@ -1,0 +1,15 @@
+//! The host of `convert`: command line, recipe, plugin loading, stage engine, reports. It knows no algorithm: everything that touches pixels,
+//! masks or labels in a particular way is a plugin. `docs/architecture.md` is the map.
+
+pub mod cli;
+mod commands;
+pub mod engine;
+mod evaluate;
+mod failure;
+mod logging;
+mod pipeline;
+mod plugins;
+mod recipe;
+
+pub use commands::execute;
+pub use failure::Failure;

@@ -1,0 +1,152 @@
+//! The exporters: every labelled sample to each file whose content may have changed.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use convert_sdk::abi::ForeignExporter;
+use convert_sdk::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
+use serde::{Deserialize, Serialize};
+
+use super::rows::ImageLabels;
+use super::session::Session;
+use crate::engine::Key;
+use crate::evaluate::{Scorer, Tally};
+use crate::failure::Failure;
+
+/// What an earlier run exported: by file name, the exporter's key and the file's size and content.
+#[derive(Default, Serialize, Deserialize)]
+struct Exported(BTreeMap<String, ExportedFile>);
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct ExportedFile {
+    key: String,
+    content: String,
+}
+
+const RECORD: &str = ".exports.json";
+
+impl Session {
+    /// Checks the exporters' configs, before any work.
+    ///
+    /// # Errors
+    /// What an exporter says of its config.
+    pub fn check_exporters(&self) -> Result<(), Failure> {
+        self.recipe
+            .export
+            .iter()
+            .try_for_each(|(configured, _)| self.build(configured, |config, context| configured.plugin.builder.exporter()?.check(config, context)))
+    }
+
+    /// Table 5 of the labels, and their comparison with the truth where the dataset knows it.
+    ///
+    /// # Errors
+    /// Stored labels that cannot be read.
+    pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), Failure> {
+        let (mut tally, mut scorer) = (Tally::new(0.5), Scorer::new(self.samples.classes.len(), 0.5));
+        for shard in 0..self.samples.shards() {
+            for (index, row) in self.plan.labels.read_indexed::<ImageLabels>(&self.samples, shard)? {
+                let sample = &self.samples.list[index];
+                tally.add(&row.labels);
+                if let Some(truth) = self.dataset.truth(&sample.id)? {
+                    scorer.add(sample.label, &row.labels, truth.iter().map(|object| object.class));
+                }
+            }
+        }
+        Ok((tally.statistics(self.runner.ledger.count()), scorer.evaluation()))
+    }
+
+    /// Writes the files whose exporter, config or labels changed since they were written.
+    ///
+    /// # Errors
+    /// What an exporter says; a file that cannot be written.
+    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> Result<(), Failure> {
+        let record = self.recipe.work_dir.join(RECORD);
+        let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let run = self.export_run(statistics, evaluation, curve);
+        let mut writers = Vec::new();
+        for ((configured, file), (key, _)) in self.recipe.export.iter().zip(&self.plan.exports) {
+            if known.0.get(&file.display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
+                continue;
+            }
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", folder.display())))?;
+            }
+            let temporary = crate::engine::temporary_name(file);
+            let writer = self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, &temporary, context))?;
+            writers.push((writer, configured.plugin.name.as_str(), key, file, temporary));
+        }
+        if writers.is_empty() {
+            return Ok(());
+        }
+        let progress = self.runner.progress.stage("export", statistics.images, 0);
+        for shard in 0..self.samples.shards() {
+            self.runner.stop_if_cancelled()?;
+            self.for_each_labelled(shard, |sample| {
+                for (writer, name, ..) in &mut writers {
+                    write_one(writer, name, sample)?;
+                }
+                progress.add(1);
+                Ok(())
+            })?;
+        }
+        progress.finish();
+        for (writer, name, key, file, temporary) in &mut writers {
+            writer.finish().map_err(|error| Failure::run(format!("exporter {name}: {error}")))?;
+            let renamed = fs::File::open(&temporary).and_then(|opened| opened.sync_all()).and_then(|()| fs::rename(&temporary, &file));
+            renamed.map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+            known.0.insert(file.display().to_string(), described(key, file));
+        }
+        crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))
+    }
+
+    /// The labelled samples of a shard, in order.
+    fn for_each_labelled(&self, shard: usize, mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+        let mut labels: BTreeMap<usize, ImageLabels> = self.plan.labels.read_indexed(&self.samples, shard)?.into_iter().collect();
+        for (index, inputs) in self.labelled_inputs(shard)? {
+            let Some(row) = labels.remove(&index) else { continue };
+            let sample = &self.samples.list[index];
+            take(&LabelledSample {
+                id: sample.id.clone(),
+                label: sample.label,
+                width: inputs.regions.width,
+                height: inputs.regions.height,
+                labels: row.labels,
+                regions: inputs.labelled_regions()?,
+                truth: self.dataset.truth(&sample.id)?,
+                image: self.lazy_image(index),
+            })?;
+        }
+        Ok(())
+    }
+
+    fn export_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> ExportRun {
+        let mut plugins: Vec<PluginInfo> = Vec::new();
+        for configured in self.recipe.plugins() {
+            let plugin = &configured.plugin;
+            let info = PluginInfo { role: plugin.role.name().into(), name: plugin.name.clone(), version: plugin.version.clone() };
+            if !plugins.contains(&info) {
+                plugins.push(info);
+            }
+        }
+        ExportRun {
+            name: self.recipe.name.clone(),
+            recipe: self.recipe.resolved_yaml(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            plugins,
+            stages: self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
+            samples: statistics.images,
+            statistics: statistics.clone(),
+            curve: curve.to_vec(),
+            evaluation: evaluation.cloned(),
+        }
+    }
+}
+
+fn write_one(writer: &mut ForeignExporter, name: &str, sample: &LabelledSample<'_>) -> Result<(), Failure> {
+    writer.write(sample).map_err(|error| Failure::run(format!("exporter {name}, sample {}: {error}", sample.id)))
+}
+
+fn described(key: &Key, file: &Path) -> ExportedFile {
+    ExportedFile { key: key.to_string(), content: crate::engine::content_hash(file).unwrap_or_default() }
+}

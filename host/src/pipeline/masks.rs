@@ -1,0 +1,189 @@
+//! The stages from images to selected regions: propose, refine, regions, select.
+
+use std::collections::HashMap;
+
+use convert_sdk::{Error, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage, Subject};
+
+use super::plan::{RefineStage, Source};
+use super::rows::{DroppedRow, ImageProposals, ImageRegions, ImageSelections, ProposalRow, RegionRow, SelectionRow};
+use super::session::Session;
+use crate::engine::{Stage, images};
+use crate::failure::Failure;
+
+impl Session {
+    /// The image of a sample, decoded when asked for.
+    pub(super) fn lazy_image(&self, index: usize) -> LazyImage<'_> {
+        LazyImage::new(move || images::load(self.dataset.as_ref(), &self.samples.list[index].id))
+    }
+
+    /// Proposals of all configurations, then their refiners, then all masks fitted to their images.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Runner::run`].
+    pub fn run_masks(&self) -> Result<(), Failure> {
+        self.run_masks_where(|_| true)
+    }
+
+    /// Those of the mask stages that `wanted` names.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Runner::run`].
+    pub fn run_masks_where(&self, wanted: impl Fn(&Stage) -> bool) -> Result<(), Failure> {
+        for (source, (_, configured)) in self.plan.sources.iter().zip(&self.recipe.proposals) {
+            if wanted(&source.propose) {
+                self.propose(source, configured)?;
+            }
+            let mut before = &source.propose;
+            for refine in &source.refine {
+                if wanted(&refine.stage) {
+                    self.refine(refine, before)?;
+                }
+                before = &refine.stage;
+            }
+        }
+        if wanted(&self.plan.regions) { self.regions() } else { Ok(()) }
+    }
+
+    fn propose(&self, source: &Source, configured: &crate::recipe::Configured) -> Result<(), Failure> {
+        let stage = &source.propose;
+        let proposer = match self.is_finished(stage) {
+            true => None,
+            false => Some(self.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?),
+        };
+        let batch_size = proposer.as_ref().map_or(1, |proposer| proposer.batch_size());
+        let inputs = |shard| Ok(self.samples.shard(shard).map(|index| (index, ())).collect());
+        self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ())]| {
+            let proposer = proposer.as_ref().ok_or_else(|| Error::invalid("a finished stage has no work"))?;
+            let images = batch
+                .iter()
+                .map(|(index, ())| {
+                    let id = self.samples.list[*index].id.as_str();
+                    Ok(SampleImage { id, image: images::load(self.dataset.as_ref(), id)? })
+                })
+                .collect::<Result<Vec<_>, Error>>()?;
+            let proposals = proposer.propose(&images)?;
+            let row = |(image, proposals): (&SampleImage<'_>, &Vec<Proposal>)| ImageProposals {
+                width: image.image.width(),
+                height: image.image.height(),
+                proposals: proposals.iter().map(ProposalRow::from).collect(),
+                dropped: Vec::new(),
+            };
+            Ok(images.iter().zip(&proposals).map(row).collect())
+        })
+    }
+
+    fn refine(&self, refine: &RefineStage, before: &Stage) -> Result<(), Failure> {
+        let (configured, _) = &self.recipe.refine[refine.refiner];
+        let refiner = match self.is_finished(&refine.stage) {
+            true => None,
+            false => Some(self.build(configured, |config, context| configured.plugin.builder.refiner(config, context))?),
+        };
+        let inputs = |shard| before.read_indexed::<ImageProposals>(&self.samples, shard);
+        self.runner.run(&refine.stage, &self.samples, 1, inputs, |batch: &[(usize, ImageProposals)]| {
+            let refiner = refiner.as_ref().ok_or_else(|| Error::invalid("a finished stage has no work"))?;
+            batch
+                .iter()
+                .map(|(index, row)| {
+                    let proposals = row.proposals.iter().cloned().map(Proposal::try_from).collect::<Result<Vec<_>, Error>>()?;
+                    let mut refined = ImageProposals { width: row.width, height: row.height, proposals: Vec::new(), dropped: Vec::new() };
+                    if proposals.is_empty() {
+                        return Ok(refined);
+                    }
+                    for (at, answer) in refiner.refine(&self.lazy_image(*index), &proposals)?.into_iter().enumerate() {
+                        match answer {
+                            Refinement::Keep(proposal) => refined.proposals.push((&proposal).into()),
+                            Refinement::Drop { reason } => refined.dropped.push(DroppedRow { index: at as u32, reason }),
+                        }
+                    }
+                    Ok(refined)
+                })
+                .collect()
+        })
+    }
+
+    /// Fits the masks of all configurations to their images (SPEC 1.10) and drops those that are empty then.
+    fn regions(&self) -> Result<(), Failure> {
+        let inputs = |shard: usize| {
+            let mut by_sample: HashMap<usize, Vec<ImageProposals>> = HashMap::new();
+            for source in &self.plan.sources {
+                for (index, row) in source.last().read_indexed(&self.samples, shard)? {
+                    by_sample.entry(index).or_default().push(row);
+                }
+            }
+            // A sample that failed in one configuration is in the ledger already.
+            let whole = self.samples.shard(shard).filter_map(|index| by_sample.remove(&index).map(|rows| (index, rows)));
+            Ok(whole.filter(|(_, rows)| rows.len() == self.plan.sources.len()).collect())
+        };
+        self.runner.run(&self.plan.regions, &self.samples, 1, inputs, |batch: &[(usize, Vec<ImageProposals>)]| {
+            batch
+                .iter()
+                .map(|(_, sources)| {
+                    let (width, height) = sources.first().map_or((0, 0), |row| (row.width, row.height));
+                    let mut regions = Vec::new();
+                    for (source, row) in self.plan.sources.iter().zip(sources) {
+                        for proposal in row.proposals.iter().cloned() {
+                            let proposal = Proposal::try_from(proposal)?;
+                            let mask = proposal.mask.fit_to(width, height)?;
+                            if !mask.is_empty() {
+                                regions.push(RegionRow::new(&mask, &source.name, &proposal));
+                            }
+                        }
+                    }
+                    Ok(ImageRegions { width, height, regions })
+                })
+                .collect()
+        })
+    }
+
+    /// Chooses the regions to train on.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Runner::run`].
+    pub fn run_select(&self) -> Result<(), Failure> {
+        let (stage, configured) = (&self.plan.select, &self.recipe.select);
+        let selector = match self.is_finished(stage) {
+            true => None,
+            false => Some(self.build(configured, |config, context| configured.plugin.builder.selector(config, context))?),
+        };
+        let inputs = |shard| self.plan.regions.read_indexed::<ImageRegions>(&self.samples, shard);
+        self.runner.run(stage, &self.samples, 1, inputs, |batch: &[(usize, ImageRegions)]| {
+            let selector = selector.as_ref().ok_or_else(|| Error::invalid("a finished stage has no work"))?;
+            batch
+                .iter()
+                .map(|(index, row)| {
+                    let sample = &self.samples.list[*index];
+                    let regions = row.clone().into_regions()?;
+                    if regions.is_empty() {
+                        return Ok(ImageSelections { selections: Vec::new() });
+                    }
+                    let image = self.lazy_image(*index);
+                    let answers = selector.select(&Subject { id: &sample.id, label: sample.label, image: &image, regions: &regions })?;
+                    if let Some(answer) = answers.iter().find(|answer| answer.label as usize >= self.samples.classes.len()) {
+                        let count = self.samples.classes.len();
+                        return Err(Error::invalid(format!(
+                            "selector {} gave the label {}, but there are {count} classes",
+                            configured.plugin.name, answer.label
+                        )));
+                    }
+                    let row =
+                        |answer: convert_sdk::Selection| SelectionRow { confidence: answer.confidence.get(), keep: answer.keep, label: answer.label };
+                    Ok(ImageSelections { selections: answers.into_iter().map(row).collect() })
+                })
+                .collect()
+        })
+    }
+}
+
+/// The mask of a region row.
+pub(super) fn region_mask(row: &ImageRegions, at: usize) -> Result<Mask, Error> {
+    Mask::from_counts(row.width, row.height, &row.regions[at].counts)
+}
+
+/// A finite probability from a labeler's number; rounding may put it a hair outside.
+pub(super) fn probability(value: f32) -> Result<Probability, Error> {
+    if (-1e-5..=1.0 + 1e-5).contains(&value) {
+        Probability::new(value.clamp(0.0, 1.0))
+    } else {
+        Err(Error::numeric(format!("the labeler gave {value} as a probability")))
+    }
+}

@@ -1,0 +1,145 @@
+//! What the stages store of an image.
+
+use convert_sdk::{ClassScore, Error, LabelVector, Mask, Measure, Proposal, Region};
+use serde::{Deserialize, Serialize};
+
+/// A named number of a mask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeasureRow {
+    pub name: String,
+    pub value: f64,
+}
+
+/// A proposal; `counts` is COCO's compressed code of the mask.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProposalRow {
+    pub width: u32,
+    pub height: u32,
+    pub counts: String,
+    pub score: f32,
+    pub measures: Vec<MeasureRow>,
+}
+
+/// A proposal that a refiner dropped.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DroppedRow {
+    /// Its index in the stage before.
+    pub index: u32,
+    pub reason: String,
+}
+
+/// The proposals of an image of `width` x `height` pixels, after the proposer or a refiner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageProposals {
+    pub width: u32,
+    pub height: u32,
+    pub proposals: Vec<ProposalRow>,
+    pub dropped: Vec<DroppedRow>,
+}
+
+/// A mask at the image's size.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RegionRow {
+    pub counts: String,
+    pub source: String,
+    pub score: f32,
+    pub measures: Vec<MeasureRow>,
+}
+
+/// All regions of an image, of all configurations.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageRegions {
+    pub width: u32,
+    pub height: u32,
+    pub regions: Vec<RegionRow>,
+}
+
+/// What the selector said of a region.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SelectionRow {
+    pub confidence: f32,
+    pub keep: bool,
+    pub label: u32,
+}
+
+/// What the selector said of an image's regions, in their order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageSelections {
+    pub selections: Vec<SelectionRow>,
+}
+
+/// The labeler's probabilities of an image and of its regions, in their order: those that do not round to zero at four decimals, and at least the best five, best first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImagePrediction {
+    pub global: Vec<ClassScore>,
+    pub masks: Vec<Vec<ClassScore>>,
+}
+
+/// The labels of an image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageLabels {
+    pub labels: LabelVector,
+}
+
+fn measure_rows(measures: &[Measure]) -> Vec<MeasureRow> {
+    measures.iter().map(|measure| MeasureRow { name: measure.name.clone(), value: measure.value }).collect()
+}
+
+fn measures(rows: Vec<MeasureRow>) -> Vec<Measure> {
+    rows.into_iter().map(|row| Measure { name: row.name, value: row.value }).collect()
+}
+
+impl From<&Proposal> for ProposalRow {
+    fn from(proposal: &Proposal) -> Self {
+        Self {
+            width: proposal.mask.width(),
+            height: proposal.mask.height(),
+            counts: proposal.mask.counts(),
+            score: proposal.score,
+            measures: measure_rows(&proposal.measures),
+        }
+    }
+}
+
+impl TryFrom<ProposalRow> for Proposal {
+    type Error = Error;
+    fn try_from(row: ProposalRow) -> Result<Self, Error> {
+        let mut proposal = Proposal::new(Mask::from_counts(row.width, row.height, &row.counts)?, row.score)?;
+        proposal.measures = measures(row.measures);
+        Ok(proposal)
+    }
+}
+
+impl RegionRow {
+    /// The row of a region.
+    pub fn new(mask: &Mask, source: &str, proposal: &Proposal) -> Self {
+        Self { counts: mask.counts(), source: source.to_owned(), score: proposal.score, measures: measure_rows(&proposal.measures) }
+    }
+}
+
+impl ImageRegions {
+    /// The regions themselves.
+    ///
+    /// # Errors
+    /// A row that is no mask of the image's size.
+    pub fn into_regions(self) -> Result<Vec<Region>, Error> {
+        let (width, height) = (self.width, self.height);
+        let region = |row: RegionRow| {
+            Ok(Region {
+                mask: Mask::from_counts(width, height, &row.counts)?,
+                source: row.source,
+                score: row.score,
+                measures: measures(row.measures),
+            })
+        };
+        self.regions.into_iter().map(region).collect()
+    }
+
+    /// The masks alone.
+    ///
+    /// # Errors
+    /// As [`ImageRegions::into_regions`].
+    pub fn masks(&self) -> Result<Vec<Mask>, Error> {
+        self.regions.iter().map(|row| Mask::from_counts(self.width, self.height, &row.counts)).collect()
+    }
+}

@@ -1,0 +1,189 @@
+//! One run of a recipe: its dataset opened, its plugins built where they have work to do, its stages run in order.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, Settings};
+
+use super::plan::Plan;
+use crate::engine::{Ledger, Progress, Runner, Samples, StageProgress};
+use crate::failure::Failure;
+use crate::recipe::{Configured, Recipe};
+
+/// What the command line says of a run.
+pub struct Options {
+    /// Work on this many samples only, spread over the dataset.
+    pub limit: Option<usize>,
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// Threads; all cores by default.
+    pub threads: Option<usize>,
+    /// The shards to work on, `(index, count)`; all by default.
+    pub part: Option<(usize, usize)>,
+    /// Where progress goes.
+    pub progress: Progress,
+    /// Set by Ctrl-C.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// A run in its work directory.
+pub struct Session {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The dataset.
+    pub dataset: Box<dyn Dataset>,
+    /// Its samples.
+    pub samples: Samples,
+    /// The stages.
+    pub plan: Plan,
+    /// What runs them.
+    pub runner: Runner,
+    host: Arc<HostSide>,
+    device: String,
+    threads: usize,
+    _lock: File,
+}
+
+/// The host as plugins see it.
+struct HostSide {
+    cancel: Arc<AtomicBool>,
+    current: Arc<Mutex<Option<Arc<StageProgress>>>>,
+}
+
+impl Host for HostSide {
+    fn log(&self, level: LogLevel, plugin: &str, message: &str) {
+        match level {
+            LogLevel::Error => tracing::error!(target: "plugin", "{plugin}: {message}"),
+            LogLevel::Warn => tracing::warn!(target: "plugin", "{plugin}: {message}"),
+            LogLevel::Info => tracing::info!(target: "plugin", "{plugin}: {message}"),
+            LogLevel::Debug => tracing::debug!(target: "plugin", "{plugin}: {message}"),
+            LogLevel::Trace => tracing::trace!(target: "plugin", "{plugin}: {message}"),
+        }
+    }
+
+    fn progress(&self, position: u64, total: u64, message: &str) {
+        let current = self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        if let Some(progress) = current {
+            progress.set(position, total, message);
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::SeqCst)
+    }
+}
+
+/// A recipe's dataset, its samples and its stages: all that `convert check` needs.
+pub struct Prepared {
+    /// The dataset.
+    pub dataset: Box<dyn Dataset>,
+    /// Its samples.
+    pub samples: Samples,
+    /// The stages.
+    pub plan: Plan,
+}
+
+/// Opens a recipe's dataset and plans its stages.
+///
+/// # Errors
+/// What is wrong with the dataset, at its place in the recipe.
+pub fn prepare(recipe: &Recipe, limit: Option<usize>) -> Result<Prepared, Failure> {
+    let host = Arc::new(HostSide { cancel: Arc::default(), current: Arc::default() });
+    let context = context(recipe, &recipe.dataset, host, Vec::new(), "cpu", 1);
+    let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
+    let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
+    let samples = Samples::of_recipe(dataset.as_ref(), recipe, limit)?;
+    let plan = Plan::new(recipe, &samples)?;
+    Ok(Prepared { dataset, samples, plan })
+}
+
+fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, classes: Vec<String>, device: &str, threads: usize) -> Context {
+    let settings = Settings {
+        plugin: configured.plugin.name.clone(),
+        profile: recipe.sections.profile.name().to_owned(),
+        seed: recipe.sections.seed,
+        threads,
+        device: device.to_owned(),
+        cache_folder: recipe.work_dir.join("cache"),
+        classes,
+    };
+    Context::new(settings, host)
+}
+
+impl Session {
+    /// Opens the dataset, locks the work directory, and begins the ledger.
+    ///
+    /// # Errors
+    /// A dataset that cannot be used; a work directory that cannot be written or is in use.
+    pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
+        let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let Prepared { dataset, samples, plan } = prepare(&recipe, options.limit)?;
+        let work_dir = &recipe.work_dir;
+        fs::create_dir_all(work_dir).map_err(|error| Failure::run(format!("cannot make the work directory {}: {error}", work_dir.display())))?;
+        let lock = lock(work_dir, options.part.is_some())?;
+        remove_temporary_files(work_dir, options.part.is_some());
+        let ledger = Ledger::begin(work_dir, options.part, recipe.sections.on_error, recipe.sections.max_errors)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("worker-{index}"))
+            .build()
+            .map_err(|error| Failure::run(format!("cannot start {threads} threads: {error}")))?;
+        let current = Arc::default();
+        let host = Arc::new(HostSide { cancel: options.cancel.clone(), current: Arc::clone(&current) });
+        let runner =
+            Runner { pool, cancel: options.cancel, ledger, progress: options.progress, current, part: options.part, finished: Mutex::default() };
+        Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, threads, _lock: lock })
+    }
+
+    /// The context of a plugin.
+    pub fn context(&self, configured: &Configured) -> Context {
+        context(&self.recipe, configured, Arc::clone(&self.host), self.samples.classes.clone(), &self.device, self.threads)
+    }
+
+    /// Builds a plugin; a refusal is shown at its place in the recipe.
+    ///
+    /// # Errors
+    /// What the plugin says of its config.
+    pub fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &Context) -> PluginResult<T>) -> Result<T, Failure> {
+        let plugin = &configured.plugin;
+        build(&configured.config.to_string(), &self.context(configured))
+            .map_err(|error| self.recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))
+    }
+
+    /// Whether every shard that this run is to work on is finished in a stage.
+    pub fn is_finished(&self, stage: &crate::engine::Stage) -> bool {
+        (0..self.samples.shards()).filter(|shard| self.runner.part.is_none_or(|(index, count)| shard % count == index)).all(|shard| stage.has(shard))
+    }
+}
+
+/// One run a work directory; the processes of `convert stage` share it.
+fn lock(work_dir: &Path, shared: bool) -> Result<File, Failure> {
+    let path = work_dir.join(".lock");
+    let cannot = |error: std::io::Error| Failure::run(format!("cannot lock {}: {error}", path.display()));
+    let file = File::create(&path).map_err(cannot)?;
+    let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
+    match locked {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Failure::run(format!("another convert works in {}: wait for it, or choose another folder with --work-dir", work_dir.display())))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(error)),
+    }
+}
+
+/// Removes what a killed run left half-written. Failing to is no harm: nothing reads those files.
+fn remove_temporary_files(work_dir: &Path, shared: bool) {
+    if shared {
+        return;
+    }
+    let folders = fs::read_dir(work_dir.join("stages")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let half_written = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
+    for folder in folders.chain([work_dir.to_owned()]) {
+        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        for file in files.filter(half_written) {
+            let _ = fs::remove_file(file);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Recipes: text → tree with places → sections checked against their schema → [`Recipe`], whose every plugin is known and configured.
+
+mod diagnostics;
+mod environment;
+mod resolve;
+mod sections;
+mod tree;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use convert_sdk::abi::Role;
+use serde_json::Value as Json;
+
+use crate::failure::Failure;
+use crate::plugins::{Catalog, Plugin};
+use diagnostics::{Diagnostic, Source, render};
+use resolve::{absolute, known_keys, resolve};
+use tree::{Node, Place, Value};
+
+pub use diagnostics::suggestion;
+pub use resolve::NamedPath;
+pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnError, Sections};
+
+/// A plugin with the config that a recipe gives it, checked against the plugin's schema.
+#[derive(Clone)]
+pub struct Configured {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// Its config, with absolute paths.
+    pub config: Json,
+    /// The files and folders that the config names.
+    pub paths: Vec<NamedPath>,
+    /// Where it stands in the recipe.
+    place: Option<Place>,
+}
+
+/// A checked recipe.
+pub struct Recipe {
+    /// Its name.
+    pub name: String,
+    /// Where stages and results are kept.
+    pub work_dir: PathBuf,
+    /// The settings that are no plugin's.
+    pub sections: Sections,
+    /// The dataset.
+    pub dataset: Configured,
+    /// The proposal configurations with their names.
+    pub proposals: Vec<(String, Configured)>,
+    /// The refiners, each with the proposal configurations it is limited to.
+    pub refine: Vec<(Configured, Option<Vec<String>>)>,
+    /// The selector.
+    pub select: Configured,
+    /// The labeler.
+    pub label: Configured,
+    /// A trained checkpoint to use instead of training.
+    pub checkpoint: Option<PathBuf>,
+    /// The postprocessors.
+    pub postprocess: Vec<Configured>,
+    /// The exporters and their files.
+    pub export: Vec<(Configured, PathBuf)>,
+    source: Source,
+    resolved: Json,
+}
+
+/// What the command line changes in a recipe.
+#[derive(Default)]
+pub struct Overrides<'a> {
+    /// `--set path.to.key=value`, in order.
+    pub set: &'a [String],
+    /// `--work-dir`.
+    pub work_dir: Option<&'a Path>,
+}
+
+impl Recipe {
+    /// Reads and checks a recipe.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with file, line and column.
+    pub fn load(file: &Path, overrides: &Overrides<'_>, catalog: &Catalog) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read the recipe {}: {error}", file.display())))?;
+        let source = Source { file: file.to_owned(), text };
+        let base = std::path::absolute(file).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+        let tree = read_tree(&source, overrides.set).map_err(|problems| Failure::Recipe(render(&source, &problems)))?;
+        let mut reader = Reader { catalog, base: &base, problems: Vec::new() };
+        let recipe = reader.recipe(&tree, &source, overrides.work_dir);
+        match recipe {
+            Some(recipe) if reader.problems.is_empty() => Ok(recipe),
+            _ => Err(Failure::Recipe(render(&source, &reader.problems))),
+        }
+    }
+
+    /// A failure of a configured plugin, shown at its place in the recipe.
+    pub fn refuse(&self, at: &Configured, message: String) -> Failure {
+        Failure::Recipe(render(&self.source, &[Diagnostic::new(at.place, message)]))
+    }
+
+    /// The recipe as YAML after everything was filled in, for reports.
+    pub fn resolved_yaml(&self) -> String {
+        serde_yaml::to_string(&self.resolved).unwrap_or_default()
+    }
+
+    /// All plugins in the order of the pipeline.
+    pub fn plugins(&self) -> impl Iterator<Item = &Configured> {
+        std::iter::once(&self.dataset)
+            .chain(self.proposals.iter().map(|(_, plugin)| plugin))
+            .chain(self.refine.iter().map(|(plugin, _)| plugin))
+            .chain([&self.select, &self.label])
+            .chain(&self.postprocess)
+            .chain(self.export.iter().map(|(plugin, _)| plugin))
+    }
+}
+
+fn read_tree(source: &Source, set: &[String]) -> Result<Node, Vec<Diagnostic>> {
+    let mut tree = tree::parse(&source.text).map_err(|(place, message)| vec![Diagnostic::new(place, message)])?;
+    for assignment in set {
+        let (path, value) =
+            assignment.split_once('=').ok_or_else(|| vec![Diagnostic::new(None, format!("--set `{assignment}` is not path.to.key=value"))])?;
+        tree.set(path, value).map_err(|message| vec![Diagnostic::new(None, format!("--set {message}"))])?;
+    }
+    let problems = environment::substitute(&mut tree, |name| std::env::var(name).ok());
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(|(place, message)| Diagnostic::new(place, message)).collect());
+    }
+    Ok(tree)
+}
+
+struct Reader<'a> {
+    catalog: &'a Catalog,
+    base: &'a Path,
+    problems: Vec<Diagnostic>,
+}
+
+/// The keys of a section that belong to the host; in the dataset's section all others are the plugin's.
+const DATASET_KEYS: [&str; 1] = ["plugin"];
+
+impl Reader<'_> {
+    fn recipe(&mut self, tree: &Node, source: &Source, work_dir: Option<&Path>) -> Option<Recipe> {
+        let schema = schemars::schema_for!(Sections).to_value();
+        let resolved = resolve(tree, &schema, self.base, "the recipe");
+        self.problems.extend(resolved.problems);
+        self.misplaced_keys(tree);
+        let sections: Option<Sections> = match serde_json::from_value(resolved.json.clone()) {
+            Ok(sections) => Some(sections),
+            Err(error) => {
+                if self.problems.is_empty() {
+                    self.problems.push(Diagnostic::new(tree.place, error.to_string()));
+                }
+                None
+            }
+        };
+
+        let dataset = tree.get("dataset").and_then(|node| {
+            let config = match &node.value {
+                Value::Map(entries) => entries.iter().filter(|(key, _)| !DATASET_KEYS.contains(&key.name.as_str())).cloned().collect(),
+                _ => Vec::new(),
+            };
+            self.plugin(Role::Dataset, node, Node { place: node.place, value: Value::Map(config) })
+        });
+        let proposals = self.list(tree, "proposals", Role::Proposer);
+        let refine = self.list(tree, "refine", Role::Refiner);
+        let select = tree.get("select").and_then(|node| self.section(Role::Selector, node));
+        let label = tree.get("label").and_then(|node| self.section(Role::Labeler, node));
+        let postprocess = self.list(tree, "postprocess", Role::Postprocessor);
+        let export = self.list(tree, "export", Role::Exporter);
+        let (sections, dataset, select, label) = (sections?, dataset?, select?, label?);
+        if !self.problems.is_empty() {
+            return None;
+        }
+
+        let stem = source.file.file_stem().map_or_else(|| "recipe".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let name = sections.name.clone().unwrap_or(stem);
+        let work_dir = match (work_dir, &sections.work_dir) {
+            (Some(folder), _) => std::path::absolute(folder).ok()?,
+            (None, Some(folder)) => absolute(self.base, folder),
+            (None, None) => std::path::absolute(Path::new("runs").join(&name)).ok()?,
+        };
+        let proposals: Vec<(String, Configured)> = (sections.proposals.iter().zip(proposals))
+            .map(|(section, plugin)| (section.name.clone().unwrap_or_else(|| section.plugin.clone()), plugin))
+            .collect();
+        self.check_names(&proposals, &sections, &refine);
+        let export: Vec<(Configured, PathBuf)> =
+            sections.export.iter().zip(export).map(|(section, plugin)| (plugin, work_dir.join(&section.file))).collect();
+        self.check_files(&export, &work_dir);
+        let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
+        Some(Recipe {
+            name,
+            work_dir,
+            dataset,
+            proposals,
+            refine: refine.into_iter().zip(sections.refine.iter().map(|section| section.only.clone())).collect(),
+            select,
+            label,
+            checkpoint,
+            postprocess,
+            export,
+            source: source.clone(),
+            resolved: resolved.json,
+            sections,
+        })
+    }
+
+    fn list(&mut self, tree: &Node, key: &str, role: Role) -> Vec<Configured> {
+        match tree.get(key).map(|node| &node.value) {
+            Some(Value::List(items)) => items.iter().filter_map(|item| self.section(role, item)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn section(&mut self, role: Role, node: &Node) -> Option<Configured> {
+        let config = node.get("config").cloned().unwrap_or_else(|| Node::empty_map(node.place));
+        self.plugin(role, node, config)
+    }
+
+    /// The plugin that a section names, with its config checked.
+    fn plugin(&mut self, role: Role, node: &Node, config: Node) -> Option<Configured> {
+        let named = node.get("plugin")?;
+        let (Value::String(name) | Value::Text(name)) = &named.value else { return None };
+        let Some(plugin) = self.catalog.find(role, name) else {
+            let message = match self.catalog.roles_of(name).as_slice() {
+                [] => format!("unknown {} `{name}`{}", role.name(), suggestion(name, self.catalog.names(role))),
+                roles => {
+                    let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+                    format!("`{name}` is a {}, not a {}{}", roles.join(" and a "), role.name(), suggestion(name, self.catalog.names(role)))
+                }
+            };
+            let refused = self.catalog.refused_summary();
+            self.problems.push(Diagnostic::new(named.place, message + &refused));
+            return None;
+        };
+        let what = if role == Role::Dataset { format!("dataset {name}") } else { format!("the config of {name}") };
+        let resolved = resolve(&config, &plugin.schema, self.base, &what);
+        let good = resolved.problems.is_empty();
+        self.problems.extend(resolved.problems);
+        good.then(|| Configured { plugin: plugin.clone(), config: resolved.json, paths: resolved.paths, place: named.place })
+    }
+
+    /// Says of a plugin's key that stands beside `config` where it belongs.
+    fn misplaced_keys(&mut self, tree: &Node) {
+        let sections = [("proposals", Role::Proposer), ("refine", Role::Refiner), ("select", Role::Selector), ("label", Role::Labeler)]
+            .into_iter()
+            .chain([("postprocess", Role::Postprocessor), ("export", Role::Exporter)]);
+        let mut belongs: Vec<(Option<Place>, String)> = Vec::new();
+        for (section, role) in sections {
+            let nodes = match tree.get(section).map(|node| (&node.value, node)) {
+                Some((Value::List(items), _)) => items.iter().collect(),
+                Some((_, node)) => vec![node],
+                None => Vec::new(),
+            };
+            for node in nodes {
+                let Value::Map(entries) = &node.value else { continue };
+                let Some(Value::String(name)) = node.get("plugin").map(|node| &node.value) else { continue };
+                let Some(plugin) = self.catalog.find(role, name) else { continue };
+                let misplaced = entries.iter().filter(|(key, _)| known_keys(&plugin.schema).any(|known| known == key.name));
+                belongs
+                    .extend(misplaced.map(|(key, _)| (key.place, format!("`{}` is a key of the plugin {name}: put it under `config:`", key.name))));
+            }
+        }
+        for problem in &mut self.problems {
+            if let Some((_, message)) = belongs.iter().find(|(place, _)| place.is_some() && *place == problem.place) {
+                problem.message.clone_from(message);
+            }
+        }
+    }
+
+    fn check_names(&mut self, proposals: &[(String, Configured)], sections: &Sections, refine: &[Configured]) {
+        let mut seen = HashSet::new();
+        for (name, configured) in proposals {
+            if !seen.insert(name.as_str()) {
+                self.problems.push(Diagnostic::new(configured.place, format!("two proposal configurations are named `{name}`: give each a `name:`")));
+            }
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || name.starts_with('.') {
+                let message = format!("`{name}` cannot name a proposal configuration: use letters, digits, `-`, `_` and `.`");
+                self.problems.push(Diagnostic::new(configured.place, message));
+            }
+        }
+        for (section, configured) in sections.refine.iter().zip(refine) {
+            for name in section.only.iter().flatten().filter(|name| !seen.contains(name.as_str())) {
+                let hint = suggestion(name, proposals.iter().map(|(name, _)| name.as_str()));
+                self.problems.push(Diagnostic::new(configured.place, format!("`only` names `{name}`, which is no proposal configuration{hint}")));
+            }
+        }
+    }
+
+    fn check_files(&mut self, export: &[(Configured, PathBuf)], work_dir: &Path) {
+        let mut seen = HashSet::new();
+        for (configured, file) in export {
+            let inside = file.strip_prefix(work_dir).ok().and_then(|path| path.components().next());
+            let reserved = ["stages", "errors.jsonl", ".lock", ".exports.json"];
+            if inside.is_some_and(|first| reserved.iter().any(|name| first.as_os_str() == *name)) {
+                self.problems
+                    .push(Diagnostic::new(configured.place, format!("{} is a name that the run itself uses: choose another file", file.display())));
+            }
+            if !seen.insert(file.clone()) {
+                self.problems.push(Diagnostic::new(configured.place, format!("two exporters write {}: give each its own file", file.display())));
+            }
+        }
+    }
+}

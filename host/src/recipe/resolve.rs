@@ -1,0 +1,354 @@
+//! Reads a recipe's tree against a JSON schema as schemars writes it: every problem with its place, paths made absolute, numbers read out of `${…}` texts.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value as Json};
+
+use super::diagnostics::{Diagnostic, suggestion};
+use super::tree::{Node, Place, Value};
+
+/// A file or folder that a config names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedPath {
+    /// Where in the config, such as `backbone.weights`.
+    pub pointer: String,
+    /// Absolute.
+    pub path: PathBuf,
+    /// Whether its content counts, not its place.
+    pub file: bool,
+}
+
+/// What came out of a tree.
+#[derive(Debug, Default)]
+pub struct Resolved {
+    pub json: Json,
+    pub paths: Vec<NamedPath>,
+    pub problems: Vec<Diagnostic>,
+}
+
+/// Reads `node` as `schema` says; relative paths are relative to `base`, and `what` names the thing in messages (`config of plugin maskcut`).
+pub fn resolve(node: &Node, schema: &Json, base: &Path, what: &str) -> Resolved {
+    let mut resolver = Resolver { root: schema, base, what, paths: Vec::new(), problems: Vec::new() };
+    let json = resolver.value(node, schema, "");
+    Resolved { json, paths: resolver.paths, problems: resolver.problems }
+}
+
+/// The keys that a schema's object knows.
+pub fn known_keys(schema: &Json) -> impl Iterator<Item = &str> {
+    schema.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.keys().map(String::as_str))
+}
+
+struct Resolver<'a> {
+    root: &'a Json,
+    base: &'a Path,
+    what: &'a str,
+    paths: Vec<NamedPath>,
+    problems: Vec<Diagnostic>,
+}
+
+impl<'a> Resolver<'a> {
+    fn problem(&mut self, place: Option<Place>, message: String) {
+        self.problems.push(Diagnostic::new(place, message));
+    }
+
+    fn here(&self, pointer: &str) -> String {
+        if pointer.is_empty() { self.what.to_owned() } else { format!("`{pointer}` of {}", self.what) }
+    }
+
+    fn value(&mut self, node: &Node, schema: &'a Json, pointer: &str) -> Json {
+        let schema = self.dereferenced(schema);
+        for alternatives in ["anyOf", "oneOf"] {
+            if let Some(choices) = schema.get(alternatives).and_then(Json::as_array) {
+                return self.choice(node, choices, pointer);
+            }
+        }
+        if let Some(names) = schema.get("enum").and_then(Json::as_array) {
+            return self.name(node, names.iter().filter_map(Json::as_str).collect(), pointer);
+        }
+        if let Some(constant) = schema.get("const").and_then(Json::as_str) {
+            return self.name(node, vec![constant], pointer);
+        }
+        let types: Vec<&str> = match schema.get("type") {
+            Some(Json::String(name)) => vec![name],
+            Some(Json::Array(names)) => names.iter().filter_map(Json::as_str).collect(),
+            _ => return node.to_json(),
+        };
+        for name in &types {
+            if let Some(json) = self.typed(node, name, schema, pointer) {
+                return json;
+            }
+        }
+        let wanted: Vec<&str> = types.iter().filter(|name| **name != "null").copied().map(in_words).collect();
+        self.problem(node.place, format!("{} must be {}, not {}", self.here(pointer), wanted.join(" or "), shown(node)));
+        Json::Null
+    }
+
+    fn dereferenced(&self, schema: &'a Json) -> &'a Json {
+        let mut schema = schema;
+        while let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
+            match self.root.pointer(reference.trim_start_matches('#')) {
+                Some(target) => schema = target,
+                None => break,
+            }
+        }
+        schema
+    }
+
+    /// One of several schemas: unit names, `null`, or the single one that fits the node's kind.
+    fn choice(&mut self, node: &Node, choices: &'a [Json], pointer: &str) -> Json {
+        let choices: Vec<&Json> = choices.iter().map(|choice| self.dereferenced(choice)).collect();
+        if matches!(node.value, Value::Null) && choices.iter().any(|choice| choice["type"] == "null") {
+            return Json::Null;
+        }
+        let names: Vec<&str> = choices
+            .iter()
+            .flat_map(|choice| {
+                let listed = choice.get("enum").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+                listed.chain(choice.get("const").and_then(Json::as_str))
+            })
+            .collect();
+        if !names.is_empty() && matches!(node.value, Value::String(_) | Value::Text(_)) {
+            return self.name(node, names, pointer);
+        }
+        // The alternative with the fewest problems speaks.
+        let mut best: Option<(Json, Vec<NamedPath>, Vec<Diagnostic>)> = None;
+        for choice in choices.into_iter().filter(|choice| choice["type"] != "null") {
+            let mut attempt = Resolver { root: self.root, base: self.base, what: self.what, paths: Vec::new(), problems: Vec::new() };
+            let json = attempt.value(node, choice, pointer);
+            if best.as_ref().is_none_or(|(_, _, problems)| attempt.problems.len() < problems.len()) {
+                best = Some((json, attempt.paths, attempt.problems));
+            }
+        }
+        let (json, paths, problems) = best.unwrap_or_default();
+        self.paths.extend(paths);
+        self.problems.extend(problems);
+        json
+    }
+
+    fn name(&mut self, node: &Node, names: Vec<&str>, pointer: &str) -> Json {
+        match &node.value {
+            Value::String(text) | Value::Text(text) if names.contains(&text.as_str()) => text.as_str().into(),
+            Value::String(text) | Value::Text(text) => {
+                let hint = suggestion(text, names.iter().copied());
+                self.problem(node.place, format!("{} cannot be `{text}`{hint}", self.here(pointer)));
+                Json::Null
+            }
+            _ => {
+                self.problem(node.place, format!("{} must be one of {}, not {}", self.here(pointer), names.join(", "), shown(node)));
+                Json::Null
+            }
+        }
+    }
+
+    /// The node as one JSON type; `None` when it is of another kind.
+    fn typed(&mut self, node: &Node, name: &str, schema: &'a Json, pointer: &str) -> Option<Json> {
+        match (name, &node.value) {
+            ("null", Value::Null) => Some(Json::Null),
+            ("boolean", Value::Bool(value)) => Some((*value).into()),
+            ("boolean", Value::Text(text)) => text.parse::<bool>().ok().map(Json::from),
+            ("integer" | "number", Value::Integer(value)) => Some(self.ranged(node, (*value).into(), *value as f64, schema, pointer)),
+            ("number", Value::Float(value)) => Some(self.ranged(node, (*value).into(), *value, schema, pointer)),
+            ("integer", Value::Text(text)) => {
+                let value = text.parse::<i64>().ok()?;
+                Some(self.ranged(node, value.into(), value as f64, schema, pointer))
+            }
+            ("number", Value::Text(text)) => {
+                let value = text.parse::<f64>().ok()?;
+                Some(self.ranged(node, value.into(), value, schema, pointer))
+            }
+            ("string", Value::String(text) | Value::Text(text)) => Some(self.text(node, text, schema, pointer)),
+            ("array", Value::List(items)) => Some(self.list(node, items, schema, pointer)),
+            ("object", Value::Map(_)) => Some(self.object(node, schema, pointer)),
+            // A section without keys, such as `config:`, is an empty mapping.
+            ("object", Value::Null) => Some(self.object(&Node::empty_map(node.place), schema, pointer)),
+            _ => None,
+        }
+    }
+
+    fn ranged(&mut self, node: &Node, json: Json, value: f64, schema: &Json, pointer: &str) -> Json {
+        let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+        let problem = if !value.is_finite() {
+            Some("finite".to_owned())
+        } else if let Some(minimum) = bound("minimum").filter(|minimum| value < *minimum) {
+            Some(format!("at least {minimum}"))
+        } else if let Some(minimum) = bound("exclusiveMinimum").filter(|minimum| value <= *minimum) {
+            Some(format!("above {minimum}"))
+        } else if let Some(maximum) = bound("maximum").filter(|maximum| value > *maximum) {
+            Some(format!("at most {maximum}"))
+        } else {
+            bound("exclusiveMaximum").filter(|maximum| value >= *maximum).map(|maximum| format!("below {maximum}"))
+        };
+        if let Some(problem) = problem {
+            self.problem(node.place, format!("{} must be {problem}, not {value}", self.here(pointer)));
+        }
+        json
+    }
+
+    fn text(&mut self, node: &Node, text: &str, schema: &Json, pointer: &str) -> Json {
+        let format = schema.get("format").and_then(Json::as_str).unwrap_or_default();
+        let file = match format {
+            "input-file" => true,
+            "input-folder" => false,
+            _ => return text.into(),
+        };
+        let path = absolute(self.base, text);
+        if text.is_empty() || (file && !path.is_file()) || (!file && !path.is_dir()) {
+            let kind = if file { "file" } else { "folder" };
+            let why = if path.exists() { format!("is not a {kind}") } else { "does not exist".to_owned() };
+            self.problem(node.place, format!("{}: the {kind} `{}` {why}", self.here(pointer), path.display()));
+        }
+        self.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), file });
+        path.to_string_lossy().into_owned().into()
+    }
+
+    fn list(&mut self, node: &Node, items: &[Node], schema: &'a Json, pointer: &str) -> Json {
+        let count = |key: &str| schema.get(key).and_then(Json::as_u64);
+        if let Some(minimum) = count("minItems").filter(|minimum| (items.len() as u64) < *minimum) {
+            self.problem(node.place, format!("{} needs at least {minimum} entries, not {}", self.here(pointer), items.len()));
+        } else if let Some(maximum) = count("maxItems").filter(|maximum| items.len() as u64 > *maximum) {
+            self.problem(node.place, format!("{} takes at most {maximum} entries, not {}", self.here(pointer), items.len()));
+        }
+        let any = &Json::Bool(true);
+        let of_item = schema.get("items").unwrap_or(any);
+        let fixed = schema.get("prefixItems").and_then(Json::as_array);
+        let item = |resolver: &mut Self, index: usize, node: &Node| {
+            let schema = fixed.and_then(|list| list.get(index)).unwrap_or(of_item);
+            resolver.value(node, schema, &format!("{pointer}[{index}]"))
+        };
+        items.iter().enumerate().map(|(index, node)| item(self, index, node)).collect()
+    }
+
+    fn object(&mut self, node: &Node, schema: &'a Json, pointer: &str) -> Json {
+        let Value::Map(entries) = &node.value else { return Json::Null };
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let open = schema.get("additionalProperties") != Some(&Json::Bool(false));
+        let joined = |key: &str| if pointer.is_empty() { key.to_owned() } else { format!("{pointer}.{key}") };
+        let mut object = Map::new();
+        for (key, value) in entries {
+            match properties.and_then(|properties| properties.get(&key.name)) {
+                Some(property) => {
+                    let json = self.value(value, property, &joined(&key.name));
+                    object.insert(key.name.clone(), json);
+                }
+                None if open => {
+                    let json = match schema.get("additionalProperties") {
+                        Some(property @ Json::Object(_)) => self.value(value, property, &joined(&key.name)),
+                        _ => value.to_json(),
+                    };
+                    object.insert(key.name.clone(), json);
+                }
+                None => {
+                    let hint = suggestion(&key.name, known_keys(schema));
+                    self.problem(key.place, format!("unknown key `{}` in {}{hint}", key.name, self.here(pointer)));
+                }
+            }
+        }
+        let required = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        for key in required.filter(|key| node.get(key).is_none()) {
+            self.problem(node.place, format!("{} needs the key `{key}`", self.here(pointer)));
+        }
+        object.into()
+    }
+}
+
+/// A path made absolute against a folder, without touching the disk.
+pub fn absolute(base: &Path, text: &str) -> PathBuf {
+    let joined = base.join(text);
+    std::path::absolute(&joined).unwrap_or(joined)
+}
+
+fn in_words(name: &str) -> &str {
+    match name {
+        "object" => "a mapping",
+        "array" => "a list",
+        "string" => "a text",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "true or false",
+        other => other,
+    }
+}
+
+fn shown(node: &Node) -> String {
+    match &node.value {
+        Value::Null | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
+        _ => format!("{} (`{}`)", node.kind(), node.to_json().to_string().trim_matches('"')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::parse;
+    use super::*;
+    use convert_sdk::InputFile;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    /// A config as plugins write them.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Example {
+        #[schemars(range(min = 0.0, max = 1.0))]
+        #[serde(default)]
+        tau: f64,
+        #[serde(default)]
+        masks: Option<u32>,
+        #[serde(default)]
+        kind: Option<Kind>,
+        weights: InputFile,
+        #[serde(default)]
+        mean: Option<[f32; 3]>,
+        #[serde(default)]
+        inner: Inner,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    #[allow(dead_code)]
+    enum Kind {
+        /// The queries.
+        Query,
+        /// The keys.
+        KeyVectors,
+    }
+
+    #[derive(Default, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    #[allow(dead_code)]
+    struct Inner {
+        on: bool,
+    }
+
+    fn check(text: &str, expect: &[&str]) -> Json {
+        let schema = schemars::schema_for!(Example).to_value();
+        let resolved = resolve(&parse(text).unwrap(), &schema, Path::new(env!("CARGO_MANIFEST_DIR")), "config");
+        let got: Vec<&str> = resolved.problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(got.len(), expect.len(), "{got:?}");
+        for (got, expected) in got.iter().zip(expect) {
+            assert!(got.contains(expected), "{got:?} does not say {expected:?}");
+        }
+        resolved.json
+    }
+
+    #[test]
+    fn a_good_config_passes_and_its_paths_become_absolute() {
+        let json = check("{ tau: 0.4, masks: 3, kind: key-vectors, weights: Cargo.toml, mean: [0.5, 0.5, 0.5], inner: { on: true } }", &[]);
+        assert!(Path::new(json["weights"].as_str().unwrap()).is_absolute());
+        assert!(serde_json::from_value::<Example>(json).is_ok());
+    }
+
+    #[test]
+    fn every_kind_of_mistake_is_named() {
+        check("{ weights: Cargo.toml, tua: 1 }", &["unknown key `tua` in config; did you mean `tau`?"]);
+        check("{ tau: 0.1 }", &["config needs the key `weights`"]);
+        check("{ weights: Cargo.toml, tau: 1.5 }", &["`tau` of config must be at most 1, not 1.5"]);
+        check("{ weights: Cargo.toml, tau: high }", &["`tau` of config must be a number, not a text (`high`)"]);
+        check("{ weights: Cargo.toml, masks: 1.5 }", &["`masks` of config must be an integer, not a number (`1.5`)"]);
+        check("{ weights: Cargo.toml, kind: querry }", &["`kind` of config cannot be `querry`; did you mean `query`?"]);
+        check("{ weights: nowhere.pth }", &["does not exist"]);
+        check("{ weights: src }", &["is not a file"]);
+        check("{ weights: Cargo.toml, mean: [1, 2] }", &["needs at least 3 entries, not 2"]);
+        check("{ weights: Cargo.toml, inner: { off: 1 } }", &["unknown key `off` in `inner` of config"]);
+    }
+}

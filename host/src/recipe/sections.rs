@@ -1,0 +1,216 @@
+//! The sections of a recipe, as `docs/recipe.md` describes them. Their doc comments are that page.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// A recipe: which dataset, and by which plugins it becomes a multi-label one.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sections {
+    /// The version of this format: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// A name for reports; the file's name without its ending by default.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Every random choice derives from it.
+    #[serde(default)]
+    pub seed: u64,
+    /// Whose defaults hold where paper and released code differ.
+    #[serde(default)]
+    pub profile: Profile,
+    /// Where stages and results are kept, relative to the recipe; `runs/NAME` in the current folder by default.
+    #[serde(default)]
+    pub work_dir: Option<String>,
+    /// How many samples are stored, and resumed, together.
+    #[serde(default = "default_shard_size")]
+    #[schemars(range(min = 1))]
+    pub shard_size: usize,
+    /// What a sample that cannot be read or processed does to the run.
+    #[serde(default)]
+    pub on_error: OnError,
+    /// With `on_error: skip`, the run fails once more samples than this were skipped; no limit by default.
+    #[serde(default)]
+    pub max_errors: Option<u64>,
+    /// The dataset: `plugin`, and the plugin's own keys beside it.
+    pub dataset: DatasetSection,
+    /// One or more configurations that propose masks; all masks of all of them are proposals of the image.
+    #[schemars(length(min = 1))]
+    pub proposals: Vec<ProposalSection>,
+    /// What is done to the masks, in this order.
+    #[serde(default)]
+    pub refine: Vec<RefineSection>,
+    /// Which regions the labeler is trained on.
+    pub select: PluginSection,
+    /// The labeler.
+    pub label: LabelSection,
+    /// How the labeler's opinions of the regions become the image's labels.
+    #[serde(default)]
+    pub aggregate: AggregateSection,
+    /// What adjusts the labels, in this order.
+    #[serde(default)]
+    pub postprocess: Vec<PluginSection>,
+    /// The files to write.
+    #[schemars(length(min = 1))]
+    pub export: Vec<ExportSection>,
+}
+
+fn default_shard_size() -> usize {
+    1024
+}
+
+/// Where the paper and the authors' released code differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// As the paper says.
+    #[default]
+    Paper,
+    /// As the released code does.
+    AuthorsCode,
+}
+
+impl Profile {
+    /// Its name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Paper => "paper",
+            Self::AuthorsCode => "authors-code",
+        }
+    }
+}
+
+/// What a bad sample does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// It is left out, written to `errors.jsonl` and counted.
+    #[default]
+    Skip,
+    /// The run fails.
+    Stop,
+}
+
+/// The dataset.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+pub struct DatasetSection {
+    /// A plugin of role `dataset`.
+    pub plugin: String,
+    /// The plugin's own keys.
+    #[serde(flatten)]
+    pub config: serde_json::Map<String, Json>,
+}
+
+/// A proposal configuration.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProposalSection {
+    /// The configuration's name, unique in the recipe; the plugin's name by default.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// A plugin of role `proposer`.
+    pub plugin: String,
+    /// The plugin's config.
+    #[serde(default)]
+    pub config: Json,
+}
+
+/// A refiner.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefineSection {
+    /// A plugin of role `refiner`.
+    pub plugin: String,
+    /// The plugin's config.
+    #[serde(default)]
+    pub config: Json,
+    /// The proposal configurations it works on; all by default.
+    #[serde(default)]
+    pub only: Option<Vec<String>>,
+}
+
+/// A plugin and its config.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSection {
+    /// The plugin's name.
+    pub plugin: String,
+    /// The plugin's config.
+    #[serde(default)]
+    pub config: Json,
+}
+
+/// The labeler.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LabelSection {
+    /// A plugin of role `labeler`.
+    pub plugin: String,
+    /// The plugin's config.
+    #[serde(default)]
+    pub config: Json,
+    /// A trained checkpoint; training is then left out.
+    #[serde(default)]
+    pub checkpoint: Option<convert_sdk::InputFile>,
+}
+
+/// Aggregation (paper 5.2).
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AggregateSection {
+    /// How the masks' probabilities become the image's.
+    pub mode: AggregateMode,
+    /// With `mode: hard`: a class counts when a mask gives it more than this.
+    pub threshold: Threshold,
+    /// What speaks for the image as a whole.
+    pub global: GlobalSignal,
+}
+
+/// A probability above which a class counts; 0.5 by default.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Threshold(#[schemars(range(min = 0.0, max = 1.0))] pub f32);
+
+impl Default for Threshold {
+    fn default() -> Self {
+        Self(0.5)
+    }
+}
+
+/// From masks to the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AggregateMode {
+    /// 1 for each class that some mask gives more than `threshold`.
+    Hard,
+    /// The highest probability that any mask gives the class.
+    #[default]
+    Soft,
+}
+
+/// The global signal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum GlobalSignal {
+    /// None.
+    None,
+    /// The original label counts 1.
+    #[default]
+    Original,
+    /// The labeler's opinion of the whole image.
+    Pred,
+}
+
+/// An exporter and its file.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExportSection {
+    /// A plugin of role `exporter`.
+    pub plugin: String,
+    /// The file to write, relative to `work_dir`.
+    pub file: String,
+    /// The plugin's config.
+    #[serde(default)]
+    pub config: Json,
+}

@@ -1,0 +1,238 @@
+//! A recipe as a tree in which every value knows its place in the file.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Spanned;
+
+/// Line and column in the recipe, both from 1. `None` in [`Node::place`] means the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    pub place: Option<Place>,
+    pub value: Value,
+}
+
+/// A key of a mapping and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub place: Option<Place>,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Float(f64),
+    String(String),
+    /// Text that came out of `${…}` or `--set`: a schema may read a number or a truth value in it.
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<(Key, Node)>),
+}
+
+impl Node {
+    /// The value of a key, if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    /// An empty mapping at a place.
+    pub fn empty_map(place: Option<Place>) -> Self {
+        Self { place, value: Value::Map(Vec::new()) }
+    }
+
+    /// A word for the kind of value, for messages.
+    pub fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a truth value",
+            Value::Integer(_) => "an integer",
+            Value::Float(_) => "a number",
+            Value::String(_) | Value::Text(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a mapping",
+        }
+    }
+
+    /// Applies a function to every text in the tree, with its place.
+    pub fn for_each_text(&mut self, apply: &mut impl FnMut(Option<Place>, &mut Value)) {
+        match &mut self.value {
+            Value::String(_) => apply(self.place, &mut self.value),
+            Value::List(items) => items.iter_mut().for_each(|item| item.for_each_text(apply)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.for_each_text(apply)),
+            _ => {}
+        }
+    }
+
+    /// Sets the value at a dotted path (`proposals.0.config.tau`), making mappings on the way.
+    ///
+    /// # Errors
+    /// The part of the path that does not lead on, and why.
+    pub fn set(&mut self, path: &str, text: &str) -> Result<(), String> {
+        let mut node = self;
+        for part in path.split('.') {
+            if part.is_empty() {
+                return Err(format!("`{path}` has an empty part"));
+            }
+            if matches!(node.value, Value::Null) {
+                node.value = Value::Map(Vec::new());
+            }
+            let kind = node.kind();
+            node = match &mut node.value {
+                Value::List(items) => {
+                    let count = items.len();
+                    let named = items.iter().position(|item| matches!(item.get("name").map(|n| &n.value), Some(Value::String(s)) if s == part));
+                    let index = part.parse::<usize>().ok().filter(|index| *index < count).or(named);
+                    let index = index.ok_or_else(|| format!("`{part}` in `{path}` is neither an index below {count} nor the name of an entry"))?;
+                    &mut items[index]
+                }
+                Value::Map(entries) => {
+                    let index = entries.iter().position(|(key, _)| key.name == part).unwrap_or_else(|| {
+                        entries.push((Key { place: None, name: part.to_owned() }, Node { place: None, value: Value::Null }));
+                        entries.len() - 1
+                    });
+                    &mut entries[index].1
+                }
+                _ => return Err(format!("`{part}` in `{path}`: there is {} where a mapping is needed", kind)),
+            };
+        }
+        // The text is YAML, so that lists and mappings can be given too.
+        let parsed = parse(text).map(|node| node.value);
+        node.value = match parsed {
+            Ok(value @ (Value::List(_) | Value::Map(_) | Value::Null | Value::Bool(_))) => value,
+            _ => Value::Text(text.to_owned()),
+        };
+        node.place = None;
+        Ok(())
+    }
+
+    /// The tree as plain JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Integer(value) => (*value).into(),
+            Value::Float(value) => (*value).into(),
+            Value::String(text) | Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Node::to_json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect::<serde_json::Map<_, _>>().into(),
+        }
+    }
+}
+
+/// Reads YAML.
+///
+/// # Errors
+/// What the parser says, and where.
+pub fn parse(text: &str) -> Result<Node, (Option<Place>, String)> {
+    let options = serde_yaml::options! { strict_booleans: true };
+    serde_yaml::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize });
+        let message = error.without_snippet().to_string();
+        (place, message.lines().next().unwrap_or("not YAML").to_owned())
+    })
+}
+
+fn place(at: serde_yaml::Location) -> Option<Place> {
+    (at.line() > 0).then(|| Place { line: at.line() as usize, column: at.column() as usize })
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Node { place: place(spanned.referenced), value: spanned.value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(Value::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(Value::Integer(value))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Integer))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(Value::Float(value))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::String(text.to_owned()))
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_none<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+                Value::deserialize(deserializer)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    items.push(item);
+                }
+                Ok(Value::List(items))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(key) = map.next_key::<Spanned<String>>()? {
+                    entries.push((Key { place: place(key.referenced), name: key.value }, map.next_value()?));
+                }
+                Ok(Value::Map(entries))
+            }
+        }
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_and_key_knows_its_place() {
+        let tree = parse("a: 1\nproposals:\n  - name: x\n    config: { tau: 0.35, feature: no }\n").unwrap();
+        let config = match &tree.get("proposals").unwrap().value {
+            Value::List(items) => items[0].get("config").unwrap().clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(config.place, Some(Place { line: 4, column: 13 }));
+        assert_eq!(config.get("tau").unwrap(), &Node { place: Some(Place { line: 4, column: 20 }), value: Value::Float(0.35) });
+        assert_eq!(config.get("feature").unwrap().value, Value::String("no".into()), "yes and no are texts");
+    }
+
+    #[test]
+    fn set_reaches_into_lists_by_index_and_by_name_and_makes_what_is_missing() {
+        let mut tree = parse("proposals:\n  - name: x\n    plugin: maskcut\n").unwrap();
+        tree.set("proposals.0.config.tau", "0.2").unwrap();
+        tree.set("proposals.x.config.masks", "3").unwrap();
+        assert_eq!(tree.to_json()["proposals"][0]["config"], serde_json::json!({ "tau": "0.2", "masks": "3" }));
+        assert!(tree.set("proposals.7.config", "1").unwrap_err().contains("neither an index below 1"));
+        assert!(tree.set("proposals.0.plugin.x", "1").unwrap_err().contains("there is a text"));
+    }
+}
