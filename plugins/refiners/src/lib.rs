@@ -1,1 +1,21 @@
-//! Refiners: dense-crf, fill-holes
+//! Refiners: dense-crf, fill-holes, drop-small, nms.
+
+mod change;
+pub mod crf;
+mod dense_crf;
+mod drop_small;
+mod fill_holes;
+pub mod holes;
+mod nms;
+
+pub use dense_crf::{DenseCrf, DenseCrfConfig};
+pub use drop_small::{DropSmall, DropSmallConfig};
+pub use fill_holes::{FillHoles, FillHolesConfig};
+pub use nms::{Nms, NmsConfig};
+
+convert_sdk::export_plugins! {
+    refiner "dense-crf" => DenseCrf,
+    refiner "fill-holes" => FillHoles,
+    refiner "drop-small" => DropSmall,
+    refiner "nms" => Nms,
+}

@@ -1,0 +1,13 @@
+//! Fully connected CRFs with Gaussian pairwise terms and two labels (Krähenbühl & Koltun, NeurIPS 2011; SPEC 2).
+//!
+//! The pairwise terms are filtered on permutohedral lattices (Adams, Baek & Davis, Eurographics 2010) exactly as `pydensecrf` filters them, so that the
+//! results are its results up to rounding. Two labels with Potts terms need one number a pixel instead of two: the messages enter only as their
+//! difference, and the filter is linear, so the difference of the two filtered probabilities is the filtered difference.
+//!
+//! Memory: about 90 bytes a pixel, and 110 to 160 bytes a lattice point, of which a photo of 480x480 has some 10,000 to 300,000.
+
+mod lattice;
+mod mean_field;
+mod table;
+
+pub use mean_field::{CrfModel, CrfParameters};

@@ -1,0 +1,172 @@
+use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
+
+use crate::change::keep_if_alike;
+use crate::crf::{CrfModel, CrfParameters};
+use crate::holes::fill_holes;
+
+/// The most pixels that a mask may have; the lattices of one of this size take about 4 GB.
+const MAX_PIXELS: u64 = 1 << 24;
+
+/// Fits every mask to the image's edges with a dense CRF, fills its holes, and drops a mask that this changes too much (SPEC 1.10 and 2).
+///
+/// The image is resized to the mask's size. The computation is pydensecrf's, not an approximation of it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct DenseCrfConfig {
+    /// How much the coarse mask is believed: the probability of its label at each pixel, above 0.5 and below 1. Default e/(1 + e) = 0.731, the softmax of (0, 1) (SPEC 2).
+    #[schemars(range(min = 0.5, max = 0.99999))]
+    pub unary_probability: f64,
+    /// Standard deviation of the Gaussian pairwise term, in pixels of the mask. Default 3 (SPEC 2).
+    #[schemars(range(min = 0.01, max = 10000.0))]
+    pub gaussian_sigma: f32,
+    /// Weight of the Gaussian pairwise term. Default 7 (SPEC 2).
+    #[schemars(range(min = 0.0, max = 10000.0))]
+    pub gaussian_weight: f32,
+    /// Standard deviation of the bilateral pairwise term's positions, in pixels of the mask. Default 50 (SPEC 2).
+    #[schemars(range(min = 0.01, max = 10000.0))]
+    pub bilateral_sigma: f32,
+    /// Standard deviation of the bilateral pairwise term's colours, in grey levels of 0 to 255. Default 5 (SPEC 2).
+    #[schemars(range(min = 0.01, max = 10000.0))]
+    pub colour_sigma: f32,
+    /// Weight of the bilateral pairwise term. Default 10 (SPEC 2).
+    #[schemars(range(min = 0.0, max = 10000.0))]
+    pub bilateral_weight: f32,
+    /// Mean-field iterations. Default 10 (SPEC 2).
+    #[schemars(range(min = 0, max = 1000))]
+    pub iterations: u32,
+    /// Drop a mask whose IoU before the CRF and after filling holes is below this, in [0, 1]. Default 0.5 (SPEC 1.10).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_iou: f64,
+}
+
+impl Default for DenseCrfConfig {
+    fn default() -> Self {
+        Self {
+            unary_probability: std::f64::consts::E / (1.0 + std::f64::consts::E),
+            gaussian_sigma: 3.0,
+            gaussian_weight: 7.0,
+            bilateral_sigma: 50.0,
+            colour_sigma: 5.0,
+            bilateral_weight: 10.0,
+            iterations: 10,
+            min_iou: 0.5,
+        }
+    }
+}
+
+impl DenseCrfConfig {
+    /// The energies of this config.
+    pub fn parameters(&self) -> CrfParameters {
+        CrfParameters {
+            unary_probability: self.unary_probability,
+            gaussian_sigma: self.gaussian_sigma,
+            gaussian_weight: self.gaussian_weight,
+            bilateral_sigma: self.bilateral_sigma,
+            colour_sigma: self.colour_sigma,
+            bilateral_weight: self.bilateral_weight,
+            iterations: self.iterations,
+        }
+    }
+}
+
+/// The refiner `dense-crf`.
+#[derive(Clone, Debug)]
+pub struct DenseCrf {
+    config: DenseCrfConfig,
+}
+
+impl Refiner for DenseCrf {
+    type Config = DenseCrfConfig;
+
+    fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
+        Ok(Self { config })
+    }
+
+    fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
+        let mut refined: Vec<Option<Refinement>> = proposals.iter().map(|proposal| drop_unfit(&proposal.mask)).collect();
+        // Masks of one size share the lattices, which are gone before the next size's are built.
+        while let Some(first) = refined.iter().position(Option::is_none) {
+            let (width, height) = (proposals[first].mask.width(), proposals[first].mask.height());
+            let group: Vec<usize> = (first..proposals.len())
+                .filter(|index| refined[*index].is_none() && (proposals[*index].mask.width(), proposals[*index].mask.height()) == (width, height))
+                .collect();
+            let crf = CrfModel::new(&image.get()?.resize_lanczos(width, height)?, self.config.parameters());
+            let masks: Vec<&Mask> = group.iter().map(|index| &proposals[*index].mask).collect();
+            for (index, mask) in group.iter().zip(crf.refine(&masks)?) {
+                refined[*index] = Some(keep_if_alike(&proposals[*index], fill_holes(&mask)?, self.config.min_iou, "the crf")?);
+            }
+        }
+        Ok(refined.into_iter().flatten().collect())
+    }
+}
+
+/// A mask that needs no CRF to be dropped.
+fn drop_unfit(mask: &Mask) -> Option<Refinement> {
+    let (width, height) = (mask.width(), mask.height());
+    if mask.is_empty() {
+        return Some(Refinement::Drop { reason: "the mask was empty before the crf".into() });
+    }
+    (u64::from(width) * u64::from(height) > MAX_PIXELS)
+        .then(|| Refinement::Drop { reason: format!("too large for the crf: {width}x{height} is more than {MAX_PIXELS} pixels") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convert_sdk::{BoundingBox, Image};
+
+    /// A bright square on a dark, faintly textured ground.
+    fn image(size: u32) -> Image<'static> {
+        let inside = size / 4..size * 3 / 4;
+        let pixels = (0..size * size).flat_map(|at| {
+            let (x, y) = (at % size, at / size);
+            let grey = if inside.contains(&x) && inside.contains(&y) { 200 } else { 30 } + ((x * 7 + y * 13) % 4) as u8;
+            [grey, grey / 2, grey]
+        });
+        Image::new(size, size, pixels.collect::<Vec<_>>()).unwrap()
+    }
+
+    fn square(size: u32, from: u32, side: u32) -> Proposal {
+        Proposal::new(Mask::from_box(size, size, BoundingBox { x: from, y: from, width: side, height: side }).unwrap(), 0.7)
+            .unwrap()
+            .with_measure("m", 1.0)
+    }
+
+    #[test]
+    fn a_coarse_mask_snaps_to_the_edges_and_sizes_may_differ() {
+        let proposals = [square(64, 14, 36), square(32, 7, 18), square(64, 2, 1), Proposal::new(Mask::empty(9, 9).unwrap(), 0.0).unwrap()];
+        let refiner = DenseCrf::new(DenseCrfConfig::default(), Context::for_tests(&[])).unwrap();
+        let refined = refiner.refine(&image(64).into(), &proposals).unwrap();
+        let Refinement::Keep(first) = &refined[0] else { panic!("{:?}", refined[0]) };
+        assert_eq!(first, &Proposal { mask: square(64, 16, 32).mask, ..proposals[0].clone() });
+        let Refinement::Keep(second) = &refined[1] else { panic!("{:?}", refined[1]) };
+        assert!(square(32, 8, 16).mask.difference(&second.mask).unwrap().is_empty(), "the smaller mask is refined at its own size");
+        assert!(matches!(&refined[2], Refinement::Drop { reason } if reason == "the crf left nothing of the mask"), "{:?}", refined[2]);
+        assert!(matches!(&refined[3], Refinement::Drop { reason } if reason == "the mask was empty before the crf"));
+    }
+
+    #[test]
+    fn masks_give_the_same_alone_and_together() {
+        let proposals = [square(64, 14, 36), square(64, 20, 30), square(64, 5, 40), square(64, 30, 30), square(64, 18, 20)];
+        let refiner = DenseCrf::new(DenseCrfConfig::default(), Context::for_tests(&[])).unwrap();
+        let image = LazyImage::from(image(64));
+        let together = refiner.refine(&image, &proposals).unwrap();
+        for (proposal, expected) in proposals.iter().zip(&together) {
+            assert_eq!(&refiner.refine(&image, std::slice::from_ref(proposal)).unwrap()[0], expected);
+        }
+    }
+
+    #[test]
+    fn images_of_one_pixel_of_one_colour_and_of_odd_shapes_do_no_harm() {
+        let refiner = DenseCrf::new(DenseCrfConfig::default(), Context::for_tests(&[])).unwrap();
+        for (width, height) in [(1, 1), (2000, 2), (48, 48)] {
+            let image = LazyImage::from(Image::new(width, height, [9, 9, 9].repeat((width * height) as usize)).unwrap());
+            let half = BoundingBox { x: 0, y: 0, width: width.div_ceil(2), height };
+            let proposals =
+                [Mask::full(width, height).unwrap(), Mask::from_box(width, height, half).unwrap()].map(|mask| Proposal::new(mask, 1.0).unwrap());
+            let refined = refiner.refine(&image, &proposals).unwrap();
+            assert_eq!(refined[0], Refinement::Keep(proposals[0].clone()), "{width}x{height}");
+        }
+    }
+}
