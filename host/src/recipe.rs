@@ -86,7 +86,10 @@ impl Recipe {
         let recipe = reader.recipe(&tree, &source, overrides.work_dir);
         match recipe {
             Some(recipe) if reader.problems.is_empty() => Ok(recipe),
-            _ => Err(Failure::Recipe(render(&source, &reader.problems))),
+            _ => {
+                reader.problems.sort_by_key(|problem| problem.place);
+                Err(Failure::Recipe(render(&source, &reader.problems)))
+            }
         }
     }
 
@@ -220,8 +223,8 @@ impl Reader<'_> {
             let message = match self.catalog.roles_of(name).as_slice() {
                 [] => format!("unknown {} `{name}`{}", role.name(), suggestion(name, self.catalog.names(role))),
                 roles => {
-                    let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
-                    format!("`{name}` is a {}, not a {}{}", roles.join(" and a "), role.name(), suggestion(name, self.catalog.names(role)))
+                    let roles: Vec<String> = roles.iter().map(|role| role.with_article()).collect();
+                    format!("`{name}` is {}, not {}{}", roles.join(" and "), role.with_article(), suggestion(name, self.catalog.names(role)))
                 }
             };
             let refused = self.catalog.refused_summary();

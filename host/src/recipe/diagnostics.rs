@@ -66,7 +66,7 @@ pub fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> 
     let known: Vec<&str> = known.into_iter().collect();
     let mut near: Vec<(f64, &str)> =
         known.iter().map(|name| (strsim::jaro_winkler(wrong, name).max(strsim::normalized_damerau_levenshtein(wrong, name)), *name)).collect();
-    near.retain(|(score, _)| *score > 0.7);
+    near.retain(|(score, _)| *score > 0.6);
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     match near.as_slice() {
         [] if known.is_empty() => String::new(),

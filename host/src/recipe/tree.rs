@@ -7,7 +7,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 /// Line and column in the recipe, both from 1. `None` in [`Node::place`] means the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub line: usize,
     pub column: usize,
@@ -142,7 +142,9 @@ pub fn parse(text: &str) -> Result<Node, (Option<Place>, String)> {
     serde_yaml::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize });
         let message = error.without_snippet().to_string();
-        (place, message.lines().next().unwrap_or("not YAML").to_owned())
+        // The place is told apart from the message.
+        let message = message.lines().next().unwrap_or("not YAML");
+        (place, message.split(" at line ").next().unwrap_or(message).to_owned())
     })
 }
 

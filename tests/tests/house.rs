@@ -1,0 +1,98 @@
+//! Rules of the house that a machine can check.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use convert_tests::repository;
+use serde_json::Value;
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(repository())
+        .output()
+        .expect("cargo can be started");
+    serde_json::from_slice(&output.stdout).expect("cargo's metadata")
+}
+
+/// The workspace's packages with the workspace's packages that each depends on, development left out.
+fn dependencies() -> Vec<(String, Vec<String>)> {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().expect("packages");
+    let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
+    let of = |package: &Value| {
+        let list = package["dependencies"].as_array().into_iter().flatten();
+        let normal = list.filter(|dependency| dependency["kind"].is_null()).filter_map(|dependency| dependency["name"].as_str());
+        normal.filter(|name| names.contains(name)).map(str::to_owned).collect()
+    };
+    packages.iter().map(|package| (package["name"].as_str().unwrap_or_default().to_owned(), of(package))).collect()
+}
+
+#[test]
+fn host_and_plugins_share_the_sdk_alone() {
+    for (package, needs) in dependencies() {
+        let allowed: &[&str] = match package.as_str() {
+            "convert-sdk" => &[],
+            "convert" | "convert-backbones" | "convert-grid" => &["convert-sdk"],
+            "convert-tests" => continue,
+            _ => &["convert-sdk", "convert-backbones"],
+        };
+        for need in needs {
+            assert!(allowed.contains(&need.as_str()), "{package} must not depend on {need}");
+        }
+    }
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if path.is_dir() && !hidden && !["target", "vendor", "runs"].iter().any(|name| path.ends_with(name)) {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn all_sources() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    sources(&repository(), &mut found);
+    assert!(found.len() > 50, "the sources are found");
+    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("a source"))).collect()
+}
+
+#[test]
+fn no_module_has_more_than_800_lines() {
+    for (path, text) in all_sources() {
+        assert!(text.lines().count() <= 800, "{} has {} lines: split it", path.display(), text.lines().count());
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_the_abi_and_the_loader_alone() {
+    let word = concat!("uns", "afe ");
+    for (path, text) in all_sources() {
+        let allowed = ["sdk/src/abi/mod.rs", "host/src/plugins/loader.rs"].iter().any(|name| path.ends_with(name));
+        let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
+        let used = code.filter(|line| [format!("{word}{{"), format!("{word}impl"), format!("{word}fn")].iter().any(|form| line.contains(form.as_str()))).count();
+        assert!(allowed || used == 0, "{} has unsafe code", path.display());
+    }
+}
+
+#[test]
+fn no_profile_aborts_on_panic() {
+    let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    assert!(!manifest.replace(' ', "").contains("panic=\"abort\""), "a plugin's panic must be caught");
+}
+
+#[test]
+fn the_example_plugin_is_short_and_safe_and_stands_in_the_docs_as_it_is() {
+    let folder = repository().join("docs/example-plugin");
+    let (manifest, code) = (std::fs::read_to_string(folder.join("Cargo.toml")).unwrap(), std::fs::read_to_string(folder.join("lib.rs")).unwrap());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "two files");
+    assert!(manifest.lines().count() + code.lines().count() <= 45, "at most 45 lines");
+    assert!(!code.contains(concat!("uns", "afe")) && !code.contains("abi"));
+    let page = std::fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
+    assert!(page.contains(manifest.trim()) && page.contains(code.trim()), "docs/writing-a-plugin.md shows the two files as they are");
+}

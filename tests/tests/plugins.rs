@@ -1,0 +1,186 @@
+//! Plugin files from disk: what is loaded, what is refused in one line, and what a misbehaving plugin can do to a run.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use convert_tests::{Place, build_folder, convert, plugin_folder, repository, stderr, stdout};
+
+/// A recipe whose proposals come from the plugin under test; the plugins after it are the ordinary ones.
+fn recipe(proposer: &str) -> String {
+    format!(
+        "version: 1
+work_dir: work
+shard_size: 4
+dataset: {{ plugin: image-folder, root: data }}
+proposals:
+  - {proposer}
+select: {{ plugin: keep-largest }}
+label: {{ plugin: mlp-head, config: {{ backbone: {{ family: patch-stats }}, input_size: 96, epochs: 2 }} }}
+export:
+  - {{ plugin: multilabel-tsv, file: labels.tsv }}
+"
+    )
+}
+
+fn run_hostile(how: &str, on: &str, arguments: &[&str]) -> (Place, Output) {
+    let place = Place::new(&recipe(&format!("{{ plugin: hostile, config: {{ on: \"{on}\", how: {how} }} }}")));
+    place.write_images(&["apple", "pear"], 5);
+    let plugins = plugin_folder("convert_test_hostile");
+    let mut all = vec!["--plugin-dir", plugins.path().to_str().expect("a plain path")];
+    all.extend(arguments);
+    let output = place.run(&all);
+    (place, output)
+}
+
+/// The line of a text that contains a part.
+fn line<'a>(text: &'a str, part: &str) -> &'a str {
+    text.lines().find(|line| line.contains(part)).unwrap_or_else(|| panic!("no line has `{part}`:\n{text}"))
+}
+
+#[test]
+fn a_panic_costs_one_sample_and_one_line() {
+    let (place, output) = run_hostile("panic", "apple-002", &[]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let skipped = line(&text, "skipped apple/apple-002.png in proposals-hostile");
+    assert!(skipped.contains("panicked at") && skipped.contains("cannot stand this image"), "{skipped}");
+    assert!(!text.contains("RUST_BACKTRACE") && !text.contains("thread '"), "the panic's own report is not shown:\n{text}");
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 9, "the other samples are labelled");
+    let ledger = String::from_utf8(place.result("errors.jsonl")).unwrap();
+    let entry: serde_json::Value = serde_json::from_str(&ledger).expect("one line of JSON");
+    assert_eq!((entry["id"].as_str(), entry["stage"].as_str()), (Some("apple/apple-002.png"), Some("proposals-hostile")));
+}
+
+#[test]
+fn an_error_in_a_batch_costs_only_its_own_sample_and_strict_makes_it_count() {
+    let (place, output) = run_hostile("fail", "pear-001", &["--strict"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 9);
+    // The ledger is whole after a run from the cache too.
+    let plugins = plugin_folder("convert_test_hostile");
+    let again = place.run(&["--plugin-dir", plugins.path().to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(0), "{}", stderr(&again));
+    assert!(String::from_utf8(place.result("errors.jsonl")).unwrap().contains("pear-001"));
+}
+
+#[test]
+fn a_wrong_number_of_answers_is_an_error() {
+    let (_, output) = run_hostile("too-few", "apple-002", &["--set", "on_error=stop"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("the proposer gave 0 lists of proposals for 1"), "{text}");
+}
+
+#[test]
+fn a_plugin_that_fails_for_every_image_fails_the_run() {
+    let (_, output) = run_hostile("fail", "", &[]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    line(&text, "proposals-hostile: every one of the first 4 samples failed; the first, apple/apple-000.png: cannot read this image");
+}
+
+#[test]
+fn a_panic_while_a_plugin_is_built_is_shown_in_the_recipe() {
+    let (_, output) = run_hostile("panic-at-once", "", &[]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(line(&text, "recipe.yaml:6:").contains("this plugin cannot be built"), "{text}");
+}
+
+#[test]
+fn a_killed_run_continues_where_it_was() {
+    let (place, output) = run_hostile("abort", "pear-004", &["--threads", "1"]);
+    assert_ne!(output.status.code(), Some(0));
+    let shards = |place: &Place| {
+        let stages = std::fs::read_dir(place.path("work/stages")).unwrap().flatten();
+        let files = stages.flat_map(|stage| std::fs::read_dir(stage.path()).unwrap().flatten());
+        files.filter(|file| file.path().extension().is_some_and(|e| e == "parquet")).count()
+    };
+    assert_eq!(shards(&place), 2, "two of three shards were finished before the process died");
+    let plugins = plugin_folder("convert_test_hostile");
+    let again = place.run(&["--plugin-dir", plugins.path().to_str().unwrap()]);
+    assert_ne!(again.status.code(), Some(0), "it dies at the same sample again");
+    assert_eq!(shards(&place), 2);
+}
+
+/// `convert plugins` over a folder of libraries: what it lists, and what it says of those that it refuses.
+fn listed(folder: &Path) -> (String, String) {
+    let output = convert().args(["plugins", "list", "--plugin-dir"]).arg(folder).output().expect("convert can be started");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    (stdout(&output), stderr(&output))
+}
+
+fn refused(folder: &Path, expected: &[&str]) {
+    let (list, text) = listed(folder);
+    assert!(list.contains("image-folder"), "the good plugins are there:\n{list}");
+    let warnings: Vec<&str> = text.lines().filter(|line| line.contains("WARN")).collect();
+    assert_eq!(warnings.len(), 1, "one line:\n{text}");
+    for part in expected {
+        assert!(warnings[0].contains(part), "`{}` does not say `{part}`", warnings[0]);
+    }
+}
+
+#[test]
+fn a_text_file_named_so_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("libnotes.so"), "buy milk\n").unwrap();
+    refused(folder.path(), &["libnotes.so", "cannot be opened"]);
+}
+
+#[test]
+fn a_library_of_another_abi_version_is_refused_in_one_line() {
+    refused(plugin_folder("convert_test_other_abi").path(), &["convert_test_other_abi.so", "newer ABI version 999", "rebuild the plugin"]);
+}
+
+#[test]
+fn a_library_that_is_no_plugin_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy("/lib/x86_64-linux-gnu/libm.so.6", folder.path().join("libm.so")).unwrap();
+    refused(folder.path(), &["libm.so", "is no convert plugin"]);
+}
+
+/// The real thing: the example plugin, built against an sdk in which a type that crosses has one more field, and nobody raised the version.
+#[test]
+fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
+    let work = build_folder().join("changed-sdk");
+    let (sdk, plugin) = (work.join("sdk"), work.join("docs/example-plugin"));
+    copy(&repository().join("sdk"), &sdk);
+    copy(&repository().join("docs/example-plugin"), &plugin);
+    let values = sdk.join("src/abi/values.rs");
+    let text = std::fs::read_to_string(&values).unwrap();
+    let changed = text.replace("pub struct MeasureAbi {", "pub struct MeasureAbi {\n    unit: RString,").replace("Self { name: measure.name.as_str().into(),", "Self { unit: RString::new(), name: measure.name.as_str().into(),");
+    assert_ne!(text, changed);
+    std::fs::write(&values, changed).unwrap();
+    let root = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let root = small_workspace(&root);
+    std::fs::write(work.join("Cargo.toml"), root).unwrap();
+    std::fs::copy(repository().join("Cargo.lock"), work.join("Cargo.lock")).unwrap();
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "convert-grid"])
+        .current_dir(&work)
+        .env("CARGO_TARGET_DIR", work.join("target"))
+        .env("CARGO_INCREMENTAL", "0")
+        .output()
+        .expect("cargo can be started");
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(work.join("target/debug/libconvert_grid.so"), folder.path().join("libconvert_grid.so")).unwrap();
+    refused(folder.path(), &["libconvert_grid.so", "built against another convert-sdk", "rebuild it", "layout report: "]);
+}
+
+/// The workspace manifest with the sdk and the example plugin as its only members, and no profiles.
+fn small_workspace(manifest: &str) -> String {
+    let kept = manifest.split("[profile.").next().unwrap_or_default();
+    let lines = kept.lines().filter(|line| !line.starts_with("default-members")).map(|line| {
+        if line.starts_with("members") { "members = [\"sdk\", \"docs/example-plugin\"]".to_owned() } else { line.to_owned() }
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n[profile.dev]\ndebug = false\n"
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(|_| ()).unwrap() }
+    }
+}

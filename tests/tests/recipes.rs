@@ -1,0 +1,120 @@
+//! Bad recipes stop before any work, with file, line, column, and what was probably meant.
+
+use convert_tests::{Place, stderr};
+
+const GOOD: &str = "version: 1
+work_dir: work
+dataset: { plugin: image-folder, root: data }
+proposals:
+  - plugin: grid
+    config: { cells: 2 }
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2 } }
+export:
+  - { plugin: multilabel-tsv, file: labels.tsv }
+";
+
+/// Runs the good recipe with one text replaced; the run must stop with exit code 2, say `expected`, and leave nothing behind.
+fn check(replace: (&str, &str), expected: &str) {
+    let place = Place::new(&GOOD.replacen(replace.0, replace.1, 1));
+    place.write_images(&["apple", "pear"], 2);
+    refused(&place, expected);
+}
+
+fn refused(place: &Place, expected: &str) {
+    let output = place.run(&[]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+    assert!(!place.path("work").join("stages").exists(), "no work was begun");
+}
+
+#[test]
+fn the_recipe_that_the_others_are_made_from_runs() {
+    let place = Place::new(GOOD);
+    place.write_images(&["apple", "pear"], 2);
+    let output = place.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn a_missing_folder() {
+    check(("root: data", "root: dota"), "recipe.yaml:3:40: `root` of dataset image-folder: the folder `");
+}
+
+#[test]
+fn a_folder_without_images() {
+    let place = Place::new(GOOD);
+    std::fs::create_dir_all(place.path("data/apple")).unwrap();
+    std::fs::create_dir_all(place.path("data/pear")).unwrap();
+    refused(&place, "recipe.yaml:3:20: dataset image-folder:");
+}
+
+#[test]
+fn one_class_only() {
+    let place = Place::new(GOOD);
+    place.write_images(&["apple"], 3);
+    refused(&place, "apple");
+}
+
+#[test]
+fn an_unknown_plugin_with_the_nearest_name() {
+    check(("plugin: grid", "plugin: gird"), "recipe.yaml:5:13: unknown proposer `gird`; did you mean `grid`?");
+}
+
+#[test]
+fn a_plugin_of_another_role() {
+    check(("plugin: grid", "plugin: coco"), "recipe.yaml:5:13: `coco` is an exporter, not a proposer");
+}
+
+#[test]
+fn a_key_in_the_wrong_place() {
+    check(("    config: { cells: 2 }", "    cells: 2"), "recipe.yaml:6:5: `cells` is a key of the plugin grid: put it under `config:`");
+}
+
+#[test]
+fn an_unknown_key_with_the_nearest_one() {
+    check(("cells: 2", "cels: 2"), "recipe.yaml:6:15: unknown key `cels` in the config of grid; did you mean `cells`?");
+    check(("select:", "selct:"), "recipe.yaml:7:1: unknown key `selct` in the recipe; did you mean `select`?");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_or_size() {
+    check(("cells: 2", "cells: two"), "recipe.yaml:6:22: `cells` of the config of grid must be an integer, not a text (`two`)");
+    check(("cells: 2", "cells: 0"), "recipe.yaml:6:22: `cells` of the config of grid must be at least 1, not 0");
+    check(("version: 1", "version: 2"), "recipe.yaml:1:10: `version` of the recipe must be at most 1, not 2");
+}
+
+#[test]
+fn a_variable_that_is_not_set() {
+    check(("root: data", "root: ${NO_SUCH_VARIABLE}"), "recipe.yaml:3:40: the environment variable NO_SUCH_VARIABLE is not set");
+}
+
+#[test]
+fn text_that_is_no_yaml() {
+    check(("{ cells: 2 }", "{ cells: 2"), "recipe.yaml:");
+}
+
+#[test]
+fn two_configurations_of_one_name() {
+    check(("    config: { cells: 2 }\n", "  - plugin: grid\n"), "two proposal configurations are named `grid`");
+}
+
+#[test]
+fn a_set_that_leads_nowhere() {
+    let place = Place::new(GOOD);
+    place.write_images(&["apple", "pear"], 2);
+    let output = place.run(&["--set", "proposals.3.config.cells=2"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--set `3` in `proposals.3.config.cells` is neither an index below 1"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_no_command_understands() {
+    let output = convert_tests::convert().args(["--recipe"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let output = convert_tests::convert().output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no recipe given"));
+}
