@@ -1,0 +1,54 @@
+//! The head of the page: what came out, in one sentence and a row of figures.
+
+use super::format::{count, decimals, duration, percent, share};
+use crate::escape::Html;
+use crate::page::Page;
+
+/// Images with at least two classes, as a share.
+fn share_of_several(page: &Page<'_>) -> f64 {
+    let statistics = &page.run.statistics;
+    share(statistics.by_count[2..].iter().sum(), statistics.images)
+}
+
+/// Title and summary sentence.
+pub fn header(page: &Page<'_>) -> String {
+    let statistics = &page.run.statistics;
+    let lead = if statistics.images == 0 {
+        "No image was labelled.".to_owned()
+    } else {
+        format!(
+            "{} came in with one label each. They now have <b>{}</b> on average, and <b>{}</b> of them show at least two classes.",
+            if statistics.images == 1 { "1 image".to_owned() } else { format!("{} images", count(statistics.images)) },
+            decimals(statistics.average, 2),
+            percent(share_of_several(page)),
+        )
+    };
+    let training = if page.run.curve.is_empty() { "" } else { "<a href=\"#training\">Training</a>" };
+    format!(
+        "<header class=\"top\">\n<p class=\"overline\">Multi-label report</p>\n<h1>{}</h1>\n<p class=\"lead\">{lead}</p>\n\
+         <nav aria-label=\"Sections\"><a href=\"#gallery\">Gallery</a><a href=\"#classes\">Classes</a><a href=\"#pairs\">Pairs</a>{training}<a href=\"#run\">Run</a>\
+         <span class=\"version\">convert {}</span></nav>\n</header>\n",
+        Html(&page.run.name),
+        Html(&page.run.version),
+    )
+}
+
+/// The row of figures.
+pub fn tiles(page: &Page<'_>) -> String {
+    let statistics = &page.run.statistics;
+    let seconds: f64 = page.run.stages.iter().map(|stage| stage.seconds).sum();
+    let cached = !page.run.stages.is_empty() && page.run.stages.iter().all(|stage| stage.cached == stage.images);
+    let tile = |name: &str, value: String, note: String| {
+        format!("<div class=\"tile\"><dt>{name}</dt><dd>{value}</dd><dd class=\"note\">{note}</dd></div>\n")
+    };
+    let threshold = statistics.threshold;
+    let tiles = [
+        tile("Images", count(statistics.images), format!("{} classes", count(page.classes.len() as u64))),
+        tile("Labels per image", decimals(statistics.average, 2), "1.00 before".into()),
+        tile("Two or more", percent(share_of_several(page)), "of the images".into()),
+        tile("Labels added", count(page.tally.added()), format!("above {threshold}")),
+        tile("Skipped", count(statistics.skipped), if statistics.skipped == 0 { "nothing lost" } else { "see errors.jsonl" }.into()),
+        tile("Time", duration(seconds), if cached { "all from the cache" } else { "in all stages" }.into()),
+    ];
+    format!("<dl class=\"tiles\">\n{}</dl>\n", tiles.concat())
+}
