@@ -2,11 +2,11 @@
 # make test   everything from nothing: set-up, build, all tests
 # make build  the executable and its plugins in target/release
 # make bench  speed and memory, as ratios of one run
-export CARGO_INCREMENTAL ?= 1
+# make docs   docs/recipe.md anew, from the plugins' own words
 target := $(or $(CARGO_TARGET_DIR),target)
 convert := $(target)/release/convert
 
-.PHONY: demo test build bench setup setup-tests lint clean
+.PHONY: demo test build bench docs setup setup-tests lint clean
 .DEFAULT_GOAL := build
 
 setup:
@@ -29,6 +29,9 @@ test: setup-tests
 	cargo build --release --workspace
 	@scripts/install-plugins.sh "$(target)/release"
 	cargo test --release --workspace
+
+docs: build
+	@{ cat docs/recipe.head.md; $(convert) plugins describe; } >docs/recipe.md
 
 bench: build
 	cargo bench -p convert-tests

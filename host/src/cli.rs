@@ -160,12 +160,12 @@ pub enum Command {
 pub enum PluginsCommand {
     /// All plugins, by role.
     List,
-    /// A plugin's config: keys, types, defaults, meaning.
+    /// A plugin's config: keys, types, defaults, meaning. Without a name: the recipe's sections and all plugins.
     Describe {
         /// The plugin's name.
-        name: String,
+        name: Option<String>,
         /// Print the JSON schema instead.
-        #[arg(long)]
+        #[arg(long, requires = "name")]
         json: bool,
     },
 }

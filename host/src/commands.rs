@@ -24,7 +24,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         None => run::run(&run, &catalog()?, progress),
         Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, None, &catalog()?),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
-        Some(Command::Plugins { command: Some(PluginsCommand::Describe { name, json }) }) => plugins::describe(&catalog()?, &name, json),
+        Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
+        Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }

@@ -40,14 +40,28 @@ pub fn describe(catalog: &Catalog, name: &str, json: bool) -> Result<(), Failure
             continue;
         }
         println!("{} {} ({})", plugin.name, plugin.version, plugin.role.name());
-        println!("{}\n", plugin.schema.get("description").and_then(Json::as_str).unwrap_or(&plugin.summary));
-        print!("{}", keys(&plugin.schema, &plugin.schema, 0));
+        print!("{}", description(&plugin.schema));
         if plugin.role != Role::Dataset {
             println!("\nThese keys stand under `config:` in a recipe.");
         }
         println!("library: {}", plugin.file.display());
     }
     Ok(())
+}
+
+/// Prints the sections of a recipe and the configs of all plugins: `docs/recipe.md` is this.
+pub fn describe_all(catalog: &Catalog) -> Result<(), Failure> {
+    println!("# Recipe\n\n{}", description(&schemars::schema_for!(crate::recipe::Sections).to_value()));
+    for plugin in catalog.all() {
+        println!("# {} `{}`\n\n{}", plugin.role.name(), plugin.name, description(&plugin.schema));
+    }
+    Ok(())
+}
+
+/// What a schema says of itself, and its keys.
+fn description(schema: &Json) -> String {
+    let text = schema.get("description").and_then(Json::as_str).unwrap_or_default();
+    format!("{text}\n\n{}", keys(schema, schema, 0))
 }
 
 /// The keys of an object's schema, those of inner objects indented under theirs.
@@ -99,6 +113,10 @@ fn kind<'a>(root: &'a Json, property: &'a Json) -> (String, Option<&'a Json>) {
     }
     if let Some(names) = property.get("enum").and_then(Json::as_array) {
         return (names.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" | "), None);
+    }
+    if let Some(items) = property.get("items").filter(|_| property["type"] == "array") {
+        let (of, inner) = kind(root, items);
+        return (if of.is_empty() { "list".to_owned() } else { format!("list of {of}") }, inner);
     }
     let named = match property.get("type") {
         Some(Json::String(name)) => name.clone(),
