@@ -68,11 +68,15 @@ impl<'a> Image<'a> {
     }
 }
 
-/// Resamples 8-bit data with a Pillow filter.
+/// Resamples 8-bit data with a Pillow filter: across first and then down, as Pillow does, since each pass rounds and clips to 8 bits
+/// (the other order differs by up to seven levels).
 pub(crate) fn resize(source: &fir::images::ImageRef<'_>, width: u32, height: u32, filter: fir::FilterType) -> Result<Vec<u8>> {
-    let mut target = fir::images::Image::new(width, height, source.pixel_type());
     let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter)).use_alpha(false);
-    fir::Resizer::new().resize(source, &mut target, &options)?;
+    let mut resizer = fir::Resizer::new();
+    let mut across = fir::images::Image::new(width, source.height(), source.pixel_type());
+    resizer.resize(source, &mut across, &options)?;
+    let mut target = fir::images::Image::new(width, height, source.pixel_type());
+    resizer.resize(&across, &mut target, &options)?;
     Ok(target.into_vec())
 }
 
