@@ -1,1 +1,18 @@
-//! Labeler mlp-head: a small MLP over pooled patch features
+//! Labeler mlp-head: a small MLP over pooled patch features (SPEC 4; paper 3.2, B.1).
+
+mod checkpoint;
+mod config;
+mod extraction;
+mod head;
+mod labeler;
+mod model;
+mod pooling;
+mod randomness;
+mod training;
+
+pub use config::{MlpHeadConfig, Mode};
+pub use labeler::MlpHead;
+
+convert_sdk::export_plugins! {
+    labeler "mlp-head" => MlpHead,
+}

@@ -1,0 +1,146 @@
+//! The files of a training: `head.safetensors`, which predicts, and `last.safetensors`, from which an interrupted training continues.
+//!
+//! `head.safetensors` holds `0.weight`, `0.bias`, `2.weight`, `2.bias`, …: the state of PyTorch's
+//! `nn.Sequential(Linear, GELU, Linear, …)`. Its one metadata entry, `convert`, is a JSON object ([`Description`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use convert_backbones::torch;
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use tch::{Kind, Tensor};
+
+use crate::head::{Head, Layer};
+
+const METADATA_KEY: &str = "convert";
+
+/// What a head was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(crate = "convert_sdk::serde")]
+pub struct Description {
+    /// The class names, by index.
+    pub classes: Vec<String>,
+    /// The backbone's family.
+    pub family: String,
+    /// The kind of features that were pooled.
+    pub feature: String,
+    /// The block they come from; `None` for the last.
+    pub layer: Option<u32>,
+    /// S.
+    pub input_size: u32,
+    /// The training's settings, for the reader.
+    pub training: serde_json::Value,
+}
+
+/// The state of an unfinished training, besides its tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "convert_sdk::serde")]
+pub struct State {
+    /// Of the training set and all settings that matter.
+    pub fingerprint: String,
+    /// Epochs done.
+    pub epoch: u32,
+    /// Warnings so far.
+    pub warnings: Vec<String>,
+}
+
+/// Named tensors and one metadata entry.
+pub struct Contents<M> {
+    pub tensors: BTreeMap<String, Tensor>,
+    pub metadata: M,
+}
+
+impl<M: Serialize> Contents<M> {
+    /// Writes under a temporary name, syncs, renames. Equal contents give equal bytes.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let named = || format!("cannot write the checkpoint {}", path.display());
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&self.metadata).map_err(Error::from).context(named)?)]);
+        let tensors = self.tensors.iter().map(|(name, tensor)| Ok((name, bytes_of(tensor)?))).collect::<Result<Vec<_>>>().context(named)?;
+        let views =
+            tensors.iter().map(|(name, (dtype, shape, bytes))| TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)));
+        let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::from).context(named)?;
+        let bytes = safetensors::serialize(views, Some(metadata)).map_err(Error::from).context(named)?;
+        let temporary = path.with_extension("safetensors.partial");
+        let mut file = File::create(&temporary).map_err(Error::from).context(named)?;
+        file.write_all(&bytes).map_err(Error::from).context(named)?;
+        file.sync_all().map_err(Error::from).context(named)?;
+        std::fs::rename(&temporary, path).map_err(Error::from).context(named)
+    }
+}
+
+fn bytes_of(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
+    let shape = tensor.size().iter().map(|side| *side as usize).collect();
+    let flat = torch(|| tensor.f_contiguous()?.f_view([-1]))?;
+    if flat.kind() == Kind::Double {
+        let values: Vec<f64> = torch(|| Vec::try_from(&flat))?;
+        return Ok((Dtype::F64, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()));
+    }
+    let values: Vec<f32> = torch(|| Vec::try_from(&flat))?;
+    Ok((Dtype::F32, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+}
+
+/// The tensors of a file and its metadata entry, if it has one.
+pub fn read(path: &Path) -> Result<Contents<Option<String>>> {
+    let named = || format!("cannot load the checkpoint {}", path.display());
+    let bytes = std::fs::read(path).map_err(Error::from).context(named)?;
+    let whole = |error| Error::invalid(format!("not a whole safetensors file ({error})"));
+    let file = SafeTensors::deserialize(&bytes).map_err(whole).context(named)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(whole).context(named)?;
+    let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY).cloned());
+    let mut tensors = BTreeMap::new();
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F64 => Kind::Double,
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            other => return Err(Error::invalid(format!("tensor {name} is of type {other:?}, not floating point"))).context(named),
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|side| *side as i64).collect();
+        tensors.insert(name.to_owned(), torch(|| Tensor::f_from_data_size(view.data(), &shape, kind)).context(named)?);
+    }
+    Ok(Contents { tensors, metadata })
+}
+
+/// The name of a layer's place in PyTorch's `nn.Sequential`: activations take every other one.
+fn place(layer: usize) -> usize {
+    2 * layer
+}
+
+/// A head's tensors under a prefix.
+pub fn named_tensors<'a>(prefix: &str, tensors: impl IntoIterator<Item = &'a Tensor>) -> BTreeMap<String, Tensor> {
+    let names = (0..).flat_map(|layer| ["weight", "bias"].map(|part| format!("{prefix}{}.{part}", place(layer))));
+    names.zip(tensors).map(|(name, tensor)| (name, tensor.shallow_clone())).collect()
+}
+
+/// The head among named tensors; an error names the tensor that is missing or does not fit.
+pub fn head_among(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Result<Head> {
+    let mut layers: Vec<Layer> = Vec::new();
+    while let Some(weight) = tensors.get(&format!("{prefix}{}.weight", place(layers.len()))) {
+        let (weight_name, bias_name) = (format!("{prefix}{}.weight", place(layers.len())), format!("{prefix}{}.bias", place(layers.len())));
+        let shape = weight.size();
+        let before = layers.last().map(|layer| layer.weight.size()[0]);
+        if shape.len() != 2 || shape.contains(&0) || before.is_some_and(|width| width != shape[1]) {
+            let width = before.map_or("width".to_owned(), |width| width.to_string());
+            return Err(Error::invalid(format!("tensor {weight_name} has shape {shape:?} instead of [outputs, {width}]")));
+        }
+        let bias = tensors.get(&bias_name).ok_or_else(|| Error::invalid(format!("tensor {bias_name} is missing")))?;
+        if bias.size() != shape[..1] {
+            return Err(Error::invalid(format!("tensor {bias_name} has shape {:?} instead of [{}]", bias.size(), shape[0])));
+        }
+        let layer = torch(|| Ok(Layer { weight: weight.f_to_kind(Kind::Float)?, bias: bias.f_to_kind(Kind::Float)? }))?;
+        for (name, tensor) in [(&weight_name, &layer.weight), (&bias_name, &layer.bias)] {
+            if torch(|| tensor.f_isfinite()?.f_all()?.f_int64_value(&[]))? == 0 {
+                return Err(Error::invalid(format!("tensor {name} holds numbers that are not finite")));
+            }
+        }
+        layers.push(layer);
+    }
+    if layers.is_empty() {
+        return Err(Error::invalid(format!("tensor {prefix}0.weight is missing: is this a head's checkpoint?")));
+    }
+    Ok(Head { layers })
+}

@@ -1,0 +1,165 @@
+//! The plugin's section of a recipe, and what it comes to under a profile.
+
+use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest};
+use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
+
+/// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
+///
+/// This version trains in the cheaper mode of SPEC 4: each view of an image goes through the backbone once, before training, and the
+/// head learns from the pooled features. Prediction runs the backbone once an image, however many masks it has.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct MlpHeadConfig {
+    /// The frozen backbone that gives the patch features.
+    pub backbone: BackboneConfig,
+    /// Which features are pooled; default `patch`, the final-norm patch tokens (SPEC 4).
+    pub feature: FeatureKind,
+    /// The block they come from, from 1; default the last.
+    pub layer: Option<u32>,
+    /// Side in pixels to which images are resized; a multiple of the patch size. Default 512 (paper B.1).
+    #[schemars(range(min = 1, max = 8192))]
+    pub input_size: u32,
+    /// How the training features are made; default and only value `pooled-features`, which is an approximation of the paper's augmented training.
+    pub mode: Mode,
+    /// Views of each region to train on; default 1. The first is the plain image; then mirrored and plain ones alternate, each with its own patch
+    /// dropout. Mirrored ones run the backbone a second time.
+    #[schemars(range(min = 1, max = 64))]
+    pub views: u32,
+    /// Share of a region's active patches that each view after the first drops at random, in [0, 1); default 0.25 (SPEC 4).
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub patch_dropout: f64,
+    /// A region's patches are those it covers by more than this share; default 0.5 (paper), or 0 in training under the profile authors-code. The best-covered ones where there is none.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub coverage: Option<f64>,
+    /// Whether each feature dimension is shifted and scaled to mean 0 and spread 1 over the training regions; default true (SPEC 3). Folded into the first layer on export.
+    pub standardize: bool,
+    /// Width of the hidden layers; default 1024 (paper B.1).
+    #[schemars(range(min = 1, max = 65_536))]
+    pub hidden: u32,
+    /// Hidden layers; default 1 (paper), or 2 under the profile authors-code.
+    #[schemars(range(min = 1, max = 8))]
+    pub hidden_layers: Option<u32>,
+    /// Share of the inputs of each hidden layer that training drops at random, in [0, 1); default 0 (paper), or 0.1 under the profile authors-code.
+    #[schemars(range(min = 0.0, max = 0.99))]
+    pub dropout: Option<f64>,
+    /// Passes over the training regions; default 300 (paper B.1).
+    #[schemars(range(min = 1, max = 100_000))]
+    pub epochs: u32,
+    /// Highest learning rate; default 0.1 (paper B.1).
+    #[schemars(range(min = 0.0))]
+    pub learning_rate: f64,
+    /// Epochs in which the learning rate rises linearly, before it falls along a cosine; default 5 (paper B.1).
+    #[schemars(range(min = 0, max = 100_000))]
+    pub warmup_epochs: u32,
+    /// Nesterov momentum, in [0, 1); default 0.9 (paper B.1).
+    #[schemars(range(min = 0.0, max = 0.9999))]
+    pub momentum: f64,
+    /// Weight decay; default 1e-4 (paper B.1).
+    #[schemars(range(min = 0.0))]
+    pub weight_decay: f64,
+    /// Regions a step; default 512 (paper B.1), or all where there are fewer.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub batch_size: u32,
+    /// Epochs between the checkpoints from which an interrupted training continues with equal bits; default 10.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub checkpoint_every: u32,
+}
+
+/// How the training features are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum Mode {
+    /// Once, before training, for a fixed set of views (SPEC 4's cheaper mode, an approximation: no fresh augmentation each epoch).
+    #[default]
+    PooledFeatures,
+}
+
+impl Default for MlpHeadConfig {
+    fn default() -> Self {
+        Self {
+            backbone: BackboneConfig::default(),
+            feature: FeatureKind::Patch,
+            layer: None,
+            input_size: 512,
+            mode: Mode::default(),
+            views: 1,
+            patch_dropout: 0.25,
+            coverage: None,
+            standardize: true,
+            hidden: 1024,
+            hidden_layers: None,
+            dropout: None,
+            epochs: 300,
+            learning_rate: 0.1,
+            warmup_epochs: 5,
+            momentum: 0.9,
+            weight_decay: 1e-4,
+            batch_size: 512,
+            checkpoint_every: 10,
+        }
+    }
+}
+
+/// What the profile decides where the config does not.
+const PAPER_COVERAGE: f32 = 0.5;
+const AUTHORS_TRAINING_COVERAGE: f32 = 0.0;
+const AUTHORS_DROPOUT: f64 = 0.1;
+
+impl MlpHeadConfig {
+    /// The features asked of the backbone.
+    pub fn request(&self) -> FeatureRequest {
+        FeatureRequest { kind: self.feature, layer: self.layer, input_size: self.input_size }
+    }
+
+    /// Ranges that the schema states, checked again for callers that are not the host.
+    pub fn check(&self) -> Result<()> {
+        let shares =
+            [("patch_dropout", Some(self.patch_dropout)), ("dropout", self.dropout), ("momentum", Some(self.momentum)), ("coverage", self.coverage)];
+        if let Some((key, value)) = shares.iter().find_map(|(key, value)| value.filter(|value| !(0.0..1.0).contains(value)).map(|value| (key, value)))
+        {
+            return Err(Error::config(format!("{key} {value} is outside [0, 1)")));
+        }
+        for (key, value) in [("learning_rate", self.learning_rate), ("weight_decay", self.weight_decay)] {
+            if !value.is_finite() || value < 0.0 {
+                return Err(Error::config(format!("{key} {value} is not a number of at least 0")));
+            }
+        }
+        let counts = [
+            ("views", self.views),
+            ("hidden", self.hidden),
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("checkpoint_every", self.checkpoint_every),
+        ];
+        if let Some((key, _)) = counts.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::config(format!("{key} must be at least 1")));
+        }
+        if self.hidden_layers == Some(0) {
+            return Err(Error::config("hidden_layers must be at least 1"));
+        }
+        Ok(())
+    }
+
+    /// Hidden layers under the context's profile.
+    pub fn hidden_layers(&self, context: &Context) -> u32 {
+        self.hidden_layers.unwrap_or(if context.authors_code() { 2 } else { 1 })
+    }
+
+    /// Dropout under the context's profile.
+    pub fn dropout(&self, context: &Context) -> f64 {
+        self.dropout.unwrap_or(if context.authors_code() { AUTHORS_DROPOUT } else { 0.0 })
+    }
+
+    /// The coverage above which a patch belongs to a region in training.
+    pub fn training_coverage(&self, context: &Context) -> f32 {
+        let default = if context.authors_code() { AUTHORS_TRAINING_COVERAGE } else { PAPER_COVERAGE };
+        self.coverage.map_or(default, |coverage| coverage as f32)
+    }
+
+    /// The coverage above which a patch belongs to a region in prediction.
+    pub fn prediction_coverage(&self) -> f32 {
+        self.coverage.map_or(PAPER_COVERAGE, |coverage| coverage as f32)
+    }
+}

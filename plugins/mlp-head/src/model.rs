@@ -1,0 +1,90 @@
+//! Prediction with a trained head.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use convert_backbones::{Backbone, FeatureRequest};
+use convert_sdk::tracing::warn;
+use convert_sdk::{Context, Error, LabelModel, Prediction, PredictionInput, Result, ResultExt};
+
+use crate::checkpoint::{self, Description};
+use crate::config::MlpHeadConfig;
+use crate::head::Head;
+use crate::pooling;
+
+/// A trained head and its backbone.
+pub struct MlpHeadModel {
+    backbone: Arc<Backbone>,
+    request: FeatureRequest,
+    coverage: f32,
+    /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
+    head: Mutex<Head>,
+}
+
+impl MlpHeadModel {
+    /// Reads a checkpoint; a bare PyTorch state without this plugin's metadata is taken by its shapes.
+    ///
+    /// # Errors
+    /// A head for another number of classes, another width of features, or other features than the config's.
+    pub fn load(path: &Path, config: &MlpHeadConfig, context: &Context, backbone: Arc<Backbone>) -> Result<Self> {
+        let named = || format!("cannot use the checkpoint {}", path.display());
+        let file = checkpoint::read(path)?;
+        let head = checkpoint::head_among(&file.tensors, "").context(named)?;
+        let request = config.request();
+        check_shape(&head, context.classes().len(), backbone.dimension(&request)).context(named)?;
+        if let Some(text) = file.metadata {
+            let description: Description =
+                serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
+            check_description(&description, config, context).context(named)?;
+        }
+        Ok(Self { backbone, request, coverage: config.prediction_coverage(), head: Mutex::new(head) })
+    }
+}
+
+fn check_shape(head: &Head, classes: usize, dimension: usize) -> Result<()> {
+    if head.outputs() != classes {
+        return Err(Error::invalid(format!(
+            "it knows {} classes, but the dataset has {classes}: take the checkpoint of this dataset, or train",
+            head.outputs()
+        )));
+    }
+    if head.inputs() != dimension {
+        return Err(Error::invalid(format!(
+            "it takes vectors of {} numbers, but the backbone gives {dimension}: take the backbone it was trained with",
+            head.inputs()
+        )));
+    }
+    Ok(())
+}
+
+fn check_description(description: &Description, config: &MlpHeadConfig, context: &Context) -> Result<()> {
+    let ours = (config.backbone.family.name(), config.feature.name(), config.layer);
+    let theirs = (description.family.as_str(), description.feature.as_str(), description.layer);
+    if ours != theirs {
+        let text = |(family, feature, layer): (&str, &str, Option<u32>)| {
+            format!("{feature} of {family}, {}", layer.map_or("last layer".into(), |layer| format!("layer {layer}")))
+        };
+        return Err(Error::invalid(format!("it was trained on the features {}, but the config asks for {}", text(theirs), text(ours))));
+    }
+    if let Some((index, (theirs, ours))) = description.classes.iter().zip(context.classes()).enumerate().find(|(_, (theirs, ours))| theirs != ours) {
+        warn!("the checkpoint calls class {index} {theirs:?}, the dataset {ours:?}: its labels may mean something else");
+    }
+    Ok(())
+}
+
+impl LabelModel for MlpHeadModel {
+    fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).handles();
+        // image by image, so that the bytes do not depend on the batch
+        batch
+            .iter()
+            .map(|input| {
+                let features = self.backbone.features(std::slice::from_ref(&input.image), &self.request)?;
+                let features = features.first().ok_or_else(|| Error::numeric("the backbone gave no features"))?;
+                let global = head.probabilities(&pooling::mean(features, 0..features.rows * features.columns))?;
+                let of_mask = |mask| head.probabilities(&pooling::mean(features, pooling::active_patches(mask, features, self.coverage).into_iter()));
+                Ok(Prediction { global, masks: input.masks.iter().map(of_mask).collect::<Result<_>>()? })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! From a mask to the patches it covers, and from patches to one vector (SPEC 4).
+
+use convert_backbones::Features;
+use convert_sdk::Mask;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// The patches of a region: those covered by more than `threshold`, the best-covered ones where there is none. Never empty.
+pub fn active_patches(mask: &Mask, features: &Features, threshold: f32) -> Vec<usize> {
+    let coverage = mask.coverage(features.columns as u32, features.rows as u32);
+    let above: Vec<usize> = (0..coverage.len()).filter(|patch| coverage[*patch] > threshold).collect();
+    if !above.is_empty() {
+        return above;
+    }
+    let best = coverage.iter().copied().fold(0.0, f32::max);
+    (0..coverage.len()).filter(|patch| coverage[*patch] == best).collect()
+}
+
+/// The same patches in the mirrored image.
+pub fn mirrored(patches: &[usize], columns: usize) -> Vec<usize> {
+    patches.iter().map(|patch| patch - patch % columns + (columns - 1 - patch % columns)).collect()
+}
+
+/// The patches that are left when each is dropped with a probability; all of them if none is left.
+pub fn with_dropout(patches: &[usize], probability: f64, random: &mut ChaCha8Rng) -> Vec<usize> {
+    let left: Vec<usize> = patches.iter().copied().filter(|_| random.random::<f64>() >= probability).collect();
+    if left.is_empty() { patches.to_vec() } else { left }
+}
+
+/// The mean of the features of some patches, summed in double precision in the given order.
+pub fn mean(features: &Features, patches: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
+    let count = patches.len().max(1) as f64;
+    let mut sums = vec![0.0f64; features.dimension];
+    for patch in patches {
+        for (sum, value) in sums.iter_mut().zip(features.patch(patch)) {
+            *sum += f64::from(*value);
+        }
+    }
+    sums.into_iter().map(|sum| (sum / count) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convert_sdk::BoundingBox;
+
+    fn features() -> Features {
+        Features { rows: 2, columns: 3, dimension: 1, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] }
+    }
+
+    #[test]
+    fn patches_above_the_threshold_are_active_and_the_best_ones_where_there_is_none() {
+        let region = |x, y, width, height| Mask::from_box(12, 8, BoundingBox { x, y, width, height }).unwrap();
+        assert_eq!(active_patches(&region(0, 0, 7, 4), &features(), 0.5), [0, 1]);
+        assert_eq!(active_patches(&region(0, 0, 5, 4), &features(), 0.0), [0, 1]);
+        assert_eq!(active_patches(&region(5, 5, 1, 1), &features(), 0.5), [4]);
+        assert_eq!(active_patches(&region(3, 0, 2, 2), &features(), 0.5), [0, 1]);
+    }
+
+    #[test]
+    fn mirroring_keeps_rows_and_the_mean_is_over_the_active_patches() {
+        assert_eq!(mirrored(&[0, 4, 5], 3), [2, 4, 3]);
+        assert_eq!(mean(&features(), [1, 2, 5].into_iter()), [8.0 / 3.0]);
+    }
+
+    #[test]
+    fn dropping_every_patch_keeps_all() {
+        let mut random = crate::randomness::stream(0, crate::randomness::Purpose::Patches, 0);
+        assert_eq!(with_dropout(&[1, 2], 1.0, &mut random), [1, 2]);
+        assert_eq!(with_dropout(&[1, 2], 0.0, &mut random), [1, 2]);
+        let left = with_dropout(&(0..1000).collect::<Vec<_>>(), 0.25, &mut random).len();
+        assert!((700..800).contains(&left), "{left}");
+    }
+}

@@ -1,0 +1,194 @@
+//! The labeler through its trait, on tiny images of one colour each.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use convert_mlp_head::{MlpHead, MlpHeadConfig};
+use convert_sdk::{
+    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Result, Settings, TrainingRegion,
+    TrainingReport, TrainingSample, TrainingSet,
+};
+use safetensors::SafeTensors;
+
+const CLASSES: [&str; 3] = ["red", "green", "blue"];
+const SIDE: u32 = 32;
+
+/// A block of a class's colour on a grey ground; the colours vary.
+fn image(class: u32, variant: u32) -> Image<'static> {
+    let colour: [u32; 3] = std::array::from_fn(|channel| if channel as u32 == class { 150 + variant * 7 % 60 } else { 20 + variant * 5 % 40 });
+    let pixels: Vec<u8> = (0..SIDE * SIDE)
+        .flat_map(|at| {
+            let inside = at % SIDE >= 8 && at / SIDE >= 8 && at % SIDE < 24 && at / SIDE < 24;
+            if inside { colour.map(|channel| channel as u8) } else { [120 + (at % 7) as u8; 3] }
+        })
+        .collect();
+    Image::new(SIDE, SIDE, pixels).unwrap()
+}
+
+fn block() -> Mask {
+    Mask::from_box(SIDE, SIDE, BoundingBox { x: 8, y: 8, width: 16, height: 16 }).unwrap()
+}
+
+/// Images of the first `classes` classes; the one at `broken` cannot be loaded.
+struct Colours {
+    count: usize,
+    classes: u32,
+    broken: Option<usize>,
+}
+
+impl TrainingSet for Colours {
+    fn len(&self) -> usize {
+        self.count
+    }
+    fn get(&self, index: usize) -> Result<TrainingSample<'_>> {
+        let label = index as u32 % self.classes;
+        let image = match self.broken {
+            Some(broken) if broken == index => LazyImage::new(|| Err(Error::invalid("the file is truncated"))),
+            _ => LazyImage::from(image(label, index as u32)),
+        };
+        Ok(TrainingSample { id: format!("image-{index}"), label, image, regions: vec![TrainingRegion { mask: block(), label }] })
+    }
+}
+
+const COLOURS: Colours = Colours { count: 30, classes: 3, broken: None };
+
+/// A host that asks to stop after a number of progress reports.
+struct Impatient(AtomicU64);
+
+impl Host for Impatient {
+    fn log(&self, _: LogLevel, _: &str, _: &str) {}
+    fn progress(&self, _: u64, _: u64, _: &str) {
+        let _ = self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(1)));
+    }
+    fn cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+fn context(classes: &[&str], change: impl FnOnce(&mut Settings), patience: u64) -> Context {
+    let mut settings = Context::for_tests(classes).settings().clone();
+    change(&mut settings);
+    Context::new(settings, Arc::new(Impatient(AtomicU64::new(patience))))
+}
+
+fn config() -> MlpHeadConfig {
+    MlpHeadConfig { input_size: SIDE, hidden: 16, epochs: 12, batch_size: 8, warmup_epochs: 2, checkpoint_every: 4, views: 3, ..Default::default() }
+}
+
+fn train(config: MlpHeadConfig, context: Context, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
+    MlpHead::new(config, context)?.train(set, folder)
+}
+
+#[test]
+fn separable_colours_are_learned_and_the_object_beats_the_ground() {
+    let folder = tempfile::tempdir().unwrap();
+    let labeler = MlpHead::new(config(), Context::for_tests(&CLASSES)).unwrap();
+    let report = labeler.train(&COLOURS, folder.path()).unwrap();
+    assert_eq!(report.curve.len(), 12);
+    assert_eq!((report.curve[11].epoch, report.curve[11].accuracy), (12, 1.0));
+    assert!(report.curve[11].loss < 0.2 * report.curve[0].loss, "{:?}", report.curve);
+    assert!(report.warnings.is_empty(), "{:?}", report.warnings);
+    let model = labeler.load(&report.checkpoint).unwrap();
+    for class in 0..3 {
+        let masks = [block(), Mask::full(SIDE, SIDE).unwrap()];
+        let prediction = model.predict(&[PredictionInput { image: image(class, 77), masks: &masks }]).unwrap().remove(0);
+        assert!(prediction.masks[0][class as usize] > 0.9, "{prediction:?}");
+        assert_eq!(prediction.masks[1], prediction.global);
+        for numbers in prediction.masks.iter().chain([&prediction.global]) {
+            assert!((numbers.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn the_checkpoint_has_the_names_and_shapes_of_a_pytorch_sequential() {
+    let folder = tempfile::tempdir().unwrap();
+    let context = context(&CLASSES, |settings| settings.profile = "authors-code".into(), 1_000);
+    let report = train(MlpHeadConfig { epochs: 1, ..config() }, context, &COLOURS, folder.path()).unwrap();
+    let bytes = std::fs::read(report.checkpoint).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<(String, Vec<usize>)> = file.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect();
+    names.sort();
+    let dimension = names[1].1[1];
+    let expected = [
+        ("0.bias", vec![16]),
+        ("0.weight", vec![16, dimension]),
+        ("2.bias", vec![16]),
+        ("2.weight", vec![16, 16]),
+        ("4.bias", vec![3]),
+        ("4.weight", vec![3, 16]),
+    ];
+    assert_eq!(names, expected.map(|(name, shape)| (name.to_owned(), shape)));
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    assert!(header.metadata().as_ref().unwrap()["convert"].contains(r#""classes":["red","green","blue"]"#));
+}
+
+#[test]
+fn threads_do_not_change_a_byte() {
+    let bytes = [1, 2, 3].map(|threads| {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(&CLASSES, |settings| settings.threads = threads, 1_000);
+        std::fs::read(train(config(), context, &COLOURS, folder.path()).unwrap().checkpoint).unwrap()
+    });
+    assert_eq!(bytes[0], bytes[1]);
+    assert_eq!(bytes[0], bytes[2]);
+}
+
+#[test]
+fn an_interrupted_training_continues_to_the_same_bytes_and_another_seed_begins_anew() {
+    let whole = tempfile::tempdir().unwrap();
+    let config = || MlpHeadConfig { dropout: Some(0.2), ..config() };
+    let expected = train(config(), context(&CLASSES, |_| {}, 1_000), &COLOURS, whole.path()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for patience in [10, 30 + 3, 30 + 5] {
+        let error = train(config(), context(&CLASSES, |_| {}, patience), &COLOURS, folder.path()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
+    }
+    let report = train(config(), context(&CLASSES, |_| {}, 1_000), &COLOURS, folder.path()).unwrap();
+    assert_eq!((&report.curve, &report.warnings), (&expected.curve, &expected.warnings));
+    let read = |folder: &Path, name: &str| std::fs::read(folder.join(name)).unwrap();
+    for name in ["head.safetensors", "last.safetensors"] {
+        assert!(read(folder.path(), name) == read(whole.path(), name), "{name} differs");
+    }
+    let other = train(config(), context(&CLASSES, |settings| settings.seed = 5, 1_000), &COLOURS, folder.path()).unwrap();
+    assert_ne!(other.curve, expected.curve);
+}
+
+#[test]
+fn a_checkpoint_of_another_class_count_or_of_other_features_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = train(MlpHeadConfig { epochs: 1, ..config() }, Context::for_tests(&CLASSES), &COLOURS, folder.path()).unwrap();
+    let refused = |config: MlpHeadConfig, classes: &[&str]| {
+        let labeler = MlpHead::new(config, Context::for_tests(classes)).unwrap();
+        labeler.load(&report.checkpoint).err().unwrap().to_string()
+    };
+    let message = refused(config(), &["red", "green"]);
+    assert!(message.contains("it knows 3 classes, but the dataset has 2"), "{message}");
+    let message = refused(MlpHeadConfig { feature: convert_backbones::FeatureKind::K, ..config() }, &CLASSES);
+    assert!(message.contains("but the backbone gives 256"), "{message}");
+}
+
+#[test]
+fn broken_images_and_classes_without_regions_are_warned_of_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = Colours { count: 8, classes: 2, broken: Some(5) };
+    let report = train(MlpHeadConfig { epochs: 1, ..config() }, Context::for_tests(&CLASSES), &set, folder.path()).unwrap();
+    let [broken, missing] = report.warnings.as_slice() else { panic!("{:?}", report.warnings) };
+    assert_eq!(broken, "not trained on: sample image-5: the file is truncated");
+    assert_eq!(missing, "1 of 3 classes have no region to train on and will hardly be predicted: blue");
+    let none = Colours { count: 0, classes: 1, broken: None };
+    assert!(train(config(), Context::for_tests(&CLASSES), &none, folder.path()).unwrap_err().to_string().contains("no region to train on"));
+    let all_broken = Colours { count: 1, classes: 1, broken: Some(0) };
+    let error = train(config(), Context::for_tests(&CLASSES), &all_broken, folder.path()).unwrap_err().to_string();
+    assert!(error.contains("none of the training images can be used") && error.contains("image-0: the file is truncated"), "{error}");
+}
+
+#[test]
+fn a_diverging_training_stops_with_step_and_learning_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = MlpHeadConfig { learning_rate: 1e30, warmup_epochs: 0, ..config() };
+    let error = train(config, Context::for_tests(&CLASSES), &COLOURS, folder.path()).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Numeric);
+    assert!(error.message.contains("in step") && error.message.contains("learning rate"), "{error}");
+}
