@@ -10,7 +10,7 @@ use crate::page::Page;
 const MAP_CLASSES: usize = 24;
 
 /// Pairs in the list.
-const LISTED: usize = 16;
+const LISTED: usize = 12;
 
 /// Characters of a class name beside the heat map.
 const NAME_LENGTH: usize = 16;
@@ -88,6 +88,6 @@ fn heat_map(page: &Page<'_>, pairs: &[((u32, u32), u64)]) -> String {
     format!(
         "<svg class=\"heat\" viewBox=\"0 0 {side} {side}\" style=\"max-width:{}px\" role=\"img\" aria-label=\"Heat map of classes that share images\">\n\
          <rect class=\"ground\" x=\"{MARGIN}\" y=\"{MARGIN}\" width=\"{frame}\" height=\"{frame}\" rx=\"3\"/>\n{names}{cells}\n</svg>\n",
-        side * 11 / 10
+        side * 7 / 5
     )
 }

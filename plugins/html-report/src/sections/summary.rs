@@ -13,15 +13,15 @@ fn share_of_several(page: &Page<'_>) -> f64 {
 /// Title and summary sentence.
 pub fn header(page: &Page<'_>) -> String {
     let statistics = &page.run.statistics;
-    let lead = if statistics.images == 0 {
-        "No image was labelled.".to_owned()
-    } else {
-        format!(
-            "{} came in with one label each. They now have <b>{}</b> on average, and <b>{}</b> of them show at least two classes.",
-            if statistics.images == 1 { "1 image".to_owned() } else { format!("{} images", count(statistics.images)) },
+    let lead = match statistics.images {
+        0 => "No image was labelled.".to_owned(),
+        1 => format!("One image came in with one label. It now has <b>{}</b>.", decimals(statistics.average, 0)),
+        images => format!(
+            "{} images came in with one label each. They now have <b>{}</b> on average, and <b>{}</b> of them show at least two classes.",
+            count(images),
             decimals(statistics.average, 2),
             percent(share_of_several(page)),
-        )
+        ),
     };
     let training = if page.run.curve.is_empty() { "" } else { "<a href=\"#training\">Training</a>" };
     format!(
