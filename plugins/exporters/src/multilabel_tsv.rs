@@ -58,9 +58,9 @@ impl Exporter for MultilabelTsv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coco::tests::{run, sample};
+    use crate::coco::tests::{Scores, run, sample};
 
-    fn check(samples: &[(&str, u32, &[(u32, f32)])], expected: &str) {
+    fn check(samples: &[(&str, u32, &Scores)], expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.tsv");
         let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, run(), &path, Context::for_tests(&["a"; 9])).unwrap();

@@ -21,9 +21,15 @@ fn score(class: u32, probability: f32) -> ClassScore {
     ClassScore { class, probability: Probability::new(probability).unwrap() }
 }
 
-/// A sample of 8x6 pixels; a region is its box and its classes.
-pub(crate) fn sample(id: &str, label: u32, labels: &[(u32, f32)], regions: &[([u32; 4], &[(u32, f32)])]) -> LabelledSample<'static> {
-    let scores = |scores: &[(u32, f32)]| scores.iter().map(|(class, p)| score(*class, *p)).collect::<Vec<_>>();
+/// Classes and their probabilities.
+pub(crate) type Scores = [(u32, f32)];
+
+/// The box and the most probable classes of a region.
+type Boxed<'a> = ([u32; 4], &'a Scores);
+
+/// A sample of 8x6 pixels.
+pub(crate) fn sample(id: &str, label: u32, labels: &Scores, regions: &[Boxed<'_>]) -> LabelledSample<'static> {
+    let scores = |scores: &Scores| scores.iter().map(|(class, p)| score(*class, *p)).collect::<Vec<_>>();
     LabelledSample {
         id: id.into(),
         label,
@@ -90,7 +96,7 @@ fn every_key_of_an_export_is_as_documented() {
 
 #[test]
 fn ids_stay_dense_when_masks_are_left_out() {
-    let regions: &[([u32; 4], &[(u32, f32)])] = &[([0, 0, 2, 2], &[(0, 0.4)]), ([2, 2, 2, 2], &[(0, 0.5)]), ([4, 4, 2, 2], &[(0, 0.9)])];
+    let regions: &[Boxed<'_>] = &[([0, 0, 2, 2], &[(0, 0.4)]), ([2, 2, 2, 2], &[(0, 0.5)]), ([4, 4, 2, 2], &[(0, 0.9)])];
     let file = export(0.5, &["cat"], &[sample("a", 0, &[], regions), sample("b", 0, &[], regions)]);
     let ids: Vec<_> = file["annotations"].as_array().unwrap().iter().map(|a| (a["id"].as_u64(), a["image_id"].as_u64())).collect();
     assert_eq!(ids, [(Some(1), Some(1)), (Some(2), Some(1)), (Some(3), Some(2)), (Some(4), Some(2))]);
