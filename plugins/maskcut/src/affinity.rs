@@ -1,0 +1,173 @@
+//! The binary affinity of patches (SPEC 1.3) and fast products with its normalised form.
+
+use convert_sdk::{Error, Result};
+
+/// Rows of features that are multiplied together: their vectors stay in the nearest cache.
+const BLOCK: usize = 8;
+
+/// A = ε·11ᵀ + (1 − ε)·B with B_ij = 1 where the cosine of patches i and j is above τ, packed into bits.
+///
+/// Memory: n²/8 bytes.
+#[derive(Clone, Debug)]
+pub struct Affinity {
+    patches: usize,
+    epsilon: f64,
+    /// Plane by plane: byte `i` of plane `p` holds B's row `i`, columns `8p` to `8p + 7`.
+    planes: Vec<u8>,
+    /// Whether a patch takes part; the others' rows and columns of B are zero.
+    active: Vec<bool>,
+}
+
+impl Affinity {
+    /// The affinity of `patches` vectors, stored one after the other. A vector of zeros is like no patch, not even itself.
+    ///
+    /// # Errors
+    /// Values that are not a whole number of vectors.
+    pub fn new(values: &[f32], patches: usize, tau: f32, epsilon: f64) -> Result<Self> {
+        if patches == 0 || !values.len().is_multiple_of(patches) {
+            return Err(Error::invalid(format!("{} feature values are no whole vectors for {patches} patches", values.len())));
+        }
+        let dimension = values.len() / patches;
+        let (unit, active) = normalise(values, patches, dimension);
+        let mut planes = vec![0u8; patches * patches.div_ceil(8)];
+        for start in (0..patches).step_by(BLOCK) {
+            let rows = start..(start + BLOCK).min(patches);
+            for column in start..patches {
+                let other = &unit[column * dimension..(column + 1) * dimension];
+                for row in rows.clone() {
+                    if column >= row && dot(&unit[row * dimension..(row + 1) * dimension], other) > tau && active[row] && active[column] {
+                        planes[column / 8 * patches + row] |= 1 << (column % 8);
+                        planes[row / 8 * patches + column] |= 1 << (row % 8);
+                    }
+                }
+            }
+        }
+        Ok(Self { patches, epsilon, planes, active })
+    }
+
+    /// n, the number of patches.
+    pub fn patches(&self) -> usize {
+        self.patches
+    }
+
+    /// Whether any patch is left to be cut.
+    pub fn has_active(&self) -> bool {
+        self.active.contains(&true)
+    }
+
+    /// Takes patches out as if their features were zero (SPEC 1.8).
+    pub fn remove(&mut self, mask: &[bool]) {
+        for (patch, _) in mask.iter().enumerate().filter(|(_, removed)| **removed) {
+            self.active[patch] = false;
+            for plane in self.planes.chunks_exact_mut(self.patches) {
+                plane[patch] = 0;
+            }
+            for byte in &mut self.planes[patch / 8 * self.patches..][..self.patches] {
+                *byte &= !(1 << (patch % 8));
+            }
+        }
+    }
+
+    /// D's diagonal: the row sums of A.
+    pub fn degrees(&self) -> Vec<f64> {
+        let mut counts = vec![0u32; self.patches];
+        for plane in self.planes.chunks_exact(self.patches) {
+            for (count, byte) in counts.iter_mut().zip(plane) {
+                *count += byte.count_ones();
+            }
+        }
+        let everywhere = self.epsilon * self.patches as f64;
+        counts.into_iter().map(|count| everywhere + (1.0 - self.epsilon) * f64::from(count)).collect()
+    }
+
+    /// `product` = A·`vector`. The vector is taken eight entries at a time, whose 256 sums are looked up.
+    pub fn multiply(&self, vector: &[f64], product: &mut [f64]) {
+        let everywhere = self.epsilon * vector.iter().sum::<f64>();
+        product.fill(0.0);
+        let mut sums = [0.0f64; 256];
+        for (plane, entries) in self.planes.chunks_exact(self.patches).zip(vector.chunks(8)) {
+            for (bit, entry) in entries.iter().enumerate() {
+                let half = 1 << bit;
+                let (known, new) = sums.split_at_mut(half);
+                for (new, known) in new[..half].iter_mut().zip(known) {
+                    *new = *known + entry;
+                }
+            }
+            for (value, byte) in product.iter_mut().zip(plane) {
+                *value += sums[usize::from(*byte)];
+            }
+        }
+        for value in product {
+            *value = everywhere + (1.0 - self.epsilon) * *value;
+        }
+    }
+}
+
+/// Unit vectors, and which of them are not zero.
+fn normalise(values: &[f32], patches: usize, dimension: usize) -> (Vec<f32>, Vec<bool>) {
+    let mut unit = values.to_vec();
+    let mut active = vec![false; patches];
+    for (vector, active) in unit.chunks_exact_mut(dimension.max(1)).zip(&mut active) {
+        let norm = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        // PyTorch's normalize divides by at least 1e-12.
+        *active = norm > 1e-12;
+        let inverse = 1.0 / norm.max(1e-12);
+        vector.iter_mut().for_each(|value| *value = (f64::from(*value) * inverse) as f32);
+    }
+    (unit, active)
+}
+
+/// A dot product in eight lanes.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0f32; 8];
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..8 {
+            lanes[lane] += a[lane] * b[lane];
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn features(patches: usize) -> Vec<f32> {
+        (0..patches * 3).map(|i| ((i * 7919 + 13) % 101) as f32 / 50.0 - 1.0).collect()
+    }
+
+    fn dense(values: &[f32], tau: f32) -> Vec<Vec<f64>> {
+        let vectors: Vec<&[f32]> = values.chunks(3).collect();
+        let cosine = |a: &[f32], b: &[f32]| {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+        };
+        vectors.iter().map(|a| vectors.iter().map(|b| if cosine(a, b) > f64::from(tau) { 1.0 } else { 1e-5 }).collect()).collect()
+    }
+
+    #[test]
+    fn products_and_degrees_are_those_of_the_dense_matrix() {
+        let values = features(37);
+        let affinity = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
+        let vector: Vec<f64> = (0..37).map(|i| (i as f64 * 0.7).sin()).collect();
+        let mut product = vec![0.0; 37];
+        affinity.multiply(&vector, &mut product);
+        for ((row, value), degree) in dense(&values, 0.3).iter().zip(&product).zip(affinity.degrees()) {
+            assert!((row.iter().zip(&vector).map(|(a, v)| a * v).sum::<f64>() - value).abs() < 1e-12);
+            assert!((row.iter().sum::<f64>() - degree).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn removed_patches_are_as_patches_of_zeros() {
+        let mut values = features(37);
+        let mut removed = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
+        let mask: Vec<bool> = (0..37).map(|i| i % 3 == 0).collect();
+        removed.remove(&mask);
+        values.chunks_mut(3).zip(&mask).filter(|(_, removed)| **removed).for_each(|(vector, _)| vector.fill(0.0));
+        let zeroed = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
+        assert_eq!((removed.planes, removed.active), (zeroed.planes, zeroed.active));
+    }
+}

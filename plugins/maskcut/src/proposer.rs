@@ -1,0 +1,168 @@
+use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features};
+use convert_sdk::{tracing, Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage};
+
+use crate::bipartition::Grid;
+use crate::maskcut::{maskcut, Cut, Parameters};
+
+/// Proposes masks by MaskCut: repeated normalised cuts on a backbone's patch features (SPEC 1; CutLER, CVPR 2023).
+///
+/// A mask has `input_size` x `input_size` pixels. Its score is 1 − λ₂ of its cut: close to 1 where the cut separates what has nothing in common.
+/// Its measures are `iteration` (from 0), `lambda2`, `gap` (λ₃ − λ₂), `residual` and `degenerate` (1 where the gap is so small that the cut is left to chance).
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct MaskCutConfig {
+    /// The model whose features are cut.
+    pub backbone: BackboneConfig,
+    /// Which of the model's vectors stand for the patches. Default `k`, the keys (SPEC 1.2).
+    pub feature: FeatureKind,
+    /// The block that they come from, counted from 1. Default: the last (SPEC 1.2).
+    #[schemars(range(min = 1))]
+    pub layer: Option<u32>,
+    /// S: images are resized to S×S pixels, a multiple of the patch size. Default 480 (SPEC 1.1).
+    #[schemars(range(min = 1, max = 4096))]
+    pub input_size: u32,
+    /// τ: patches whose features' cosine is above this are alike, in [-1, 1]. Default 0.15 (SPEC 1.3).
+    #[schemars(range(min = -1.0, max = 1.0))]
+    pub tau: f32,
+    /// ε: the affinity of patches that are not alike; alike ones have 1. Default 1e-5 (SPEC 1.3).
+    #[schemars(range(min = 1e-12, max = 1.0))]
+    pub epsilon: f64,
+    /// N: how many masks to look for. Default 3 (SPEC 1.8).
+    #[schemars(range(min = 1, max = 1000))]
+    pub masks: usize,
+    /// From the second mask on, reject one that covers at most this share of the patches, in [0, 1]. Default 0.01 (SPEC 1.7).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_area: f64,
+    /// From the second mask on, reject one whose IoU with the mask before is above this, in [0, 1]. Default 0.5 (SPEC 1.7).
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_iou: f64,
+    /// The side of a cut that covers this many of the four corner patches is background; 5 for no such rule. Default 3 (SPEC 1.5).
+    #[schemars(range(min = 3, max = 5))]
+    pub corners: usize,
+    /// Stop at the first rejected mask: the same cut would recur. Default true in the profile `paper` (A.1), false in `authors-code`, which always
+    /// makes N attempts and, after a rejection for its overlap, takes the recurring cut.
+    pub early_stop: Option<bool>,
+}
+
+impl Default for MaskCutConfig {
+    fn default() -> Self {
+        Self {
+            backbone: BackboneConfig::default(),
+            feature: FeatureKind::K,
+            layer: None,
+            input_size: 480,
+            tau: 0.15,
+            epsilon: 1e-5,
+            masks: 3,
+            min_area: 0.01,
+            max_iou: 0.5,
+            corners: 3,
+            early_stop: None,
+        }
+    }
+}
+
+/// The proposer `maskcut`.
+#[derive(Debug)]
+pub struct MaskCut {
+    backbone: Backbone,
+    request: FeatureRequest,
+    parameters: Parameters,
+}
+
+impl Proposer for MaskCut {
+    type Config = MaskCutConfig;
+
+    fn new(config: MaskCutConfig, context: Context) -> Result<Self> {
+        let backbone = Backbone::load(&config.backbone, &context)?;
+        let request = FeatureRequest { kind: config.feature, layer: config.layer, input_size: config.input_size };
+        backbone.check(&request)?;
+        let parameters = Parameters {
+            tau: config.tau,
+            epsilon: config.epsilon,
+            masks: config.masks,
+            min_area: config.min_area,
+            max_iou: config.max_iou,
+            corners: config.corners,
+            early_stop: config.early_stop.unwrap_or(!context.authors_code()),
+        };
+        Ok(Self { backbone, request, parameters })
+    }
+
+    fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
+        let pictures: Vec<Image<'_>> = images.iter().map(|sample| sample.image.clone()).collect();
+        let features = self.backbone.features(&pictures, &self.request)?;
+        images.iter().zip(&features).map(|(sample, features)| self.one(sample.id, features)).collect()
+    }
+}
+
+impl MaskCut {
+    fn one(&self, id: &str, features: &Features) -> Result<Vec<Proposal>> {
+        let grid = Grid { rows: features.rows, columns: features.columns };
+        let cuts = maskcut(&features.values, grid, &self.parameters).context(|| format!("maskcut failed on {id}"))?;
+        let proposals = proposals(&cuts, grid, self.request.input_size)?;
+        if proposals.is_empty() {
+            let why = if cuts.is_empty() { "no cut of its patches is better than another" } else { "every cut was rejected" };
+            tracing::debug!("no masks for {id}: {why}");
+        }
+        Ok(proposals)
+    }
+}
+
+/// The cuts as masks of `size` x `size` pixels, each without what earlier ones cover (SPEC 1.9); those with nothing left are not proposed.
+fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
+    let mut covered = Mask::empty(size, size)?;
+    let mut proposals = Vec::new();
+    for (iteration, cut) in cuts.iter().enumerate() {
+        let pixels: Vec<u8> = cut.mask.iter().map(|inside| u8::from(*inside)).collect();
+        let mask = Mask::from_pixels(grid.columns as u32, grid.rows as u32, &pixels)?.resize_nearest(size, size)?;
+        let visible = mask.difference(&covered)?;
+        covered = covered.union(&mask)?;
+        if visible.is_empty() {
+            continue;
+        }
+        let eigen = &cut.eigen;
+        let proposal = Proposal::new(visible, (1.0 - eigen.lambda) as f32)?
+            .with_measure("iteration", iteration as f64)
+            .with_measure("lambda2", eigen.lambda)
+            .with_measure("gap", eigen.gap)
+            .with_measure("residual", eigen.residual)
+            .with_measure("degenerate", f64::from(u8::from(eigen.degenerate)));
+        proposals.push(proposal);
+    }
+    Ok(proposals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn propose(width: u32, height: u32, masks: usize, colour: impl Fn(u32, u32) -> [u8; 3]) -> Vec<Proposal> {
+        let pixels: Vec<u8> = (0..width * height).flat_map(|at| colour(at % width, at / width)).collect();
+        let config = MaskCutConfig { input_size: 128, tau: 0.5, masks, ..MaskCutConfig::default() };
+        let maskcut = MaskCut::new(config, Context::for_tests(&[])).unwrap();
+        let sample = SampleImage { id: "a", image: Image::new(width, height, pixels).unwrap() };
+        maskcut.propose(&[sample]).unwrap().remove(0)
+    }
+
+    #[test]
+    fn two_coloured_squares_become_two_masks() {
+        let inside = |x: u32, y: u32, left: u32| (left..left + 40).contains(&x) && (40..80).contains(&y);
+        let found = propose(128, 128, 3, |x, y| if inside(x, y, 16) { [220, 40, 30] } else if inside(x, y, 72) { [30, 40, 220] } else { [120, 200, 120] });
+        assert!(found.len() >= 2, "{found:?}");
+        for left in [16, 72] {
+            let square = Mask::from_box(128, 128, convert_sdk::BoundingBox { x: left, y: 40, width: 40, height: 40 }).unwrap();
+            let best = found.iter().map(|proposal| proposal.mask.iou(&square).unwrap()).fold(0.0, f64::max);
+            assert!(best > 0.7, "{best}: {found:?}");
+        }
+        assert!(found.iter().all(|proposal| proposal.measures.len() == 5 && proposal.score <= 1.0));
+    }
+
+    #[test]
+    fn images_of_one_colour_or_one_pixel_or_extreme_shape_end_without_harm() {
+        assert_eq!(propose(40, 30, 3, |_, _| [7, 7, 7]), []);
+        assert_eq!(propose(1, 1, 3, |_, _| [200, 0, 0]), []);
+        propose(20000, 20, 1000, |x, y| [(x / 80) as u8, (y * 12) as u8, 0]);
+    }
+}
