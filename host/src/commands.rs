@@ -1,5 +1,16 @@
 //! The commands, one module each.
 
+/// Prints a line of a command's answer to standard output. A reader that has seen enough (`| head`) ends the command quietly.
+macro_rules! answer {
+    ($($part:tt)*) => {{
+        use std::io::Write;
+        if writeln!(std::io::stdout(), $($part)*).is_err() {
+            std::process::exit(0);
+        }
+    }};
+}
+use answer;
+
 mod check;
 mod plugins;
 mod run;

@@ -5,11 +5,17 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match convert::execute(convert::cli::Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+        let message = info.payload_as_str().unwrap_or("no message");
+        eprintln!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues");
+    }));
+    match std::panic::catch_unwind(|| convert::execute(convert::cli::Arguments::parse())) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(failure)) => {
             eprintln!("{failure}");
             ExitCode::from(failure.exit_code())
         }
+        Err(_) => ExitCode::from(1),
     }
 }

@@ -15,7 +15,11 @@ fn main() {
     let peak = |limit: usize| {
         let mut command = Command::new(build_folder().join("convert"));
         let recipe = if shared.is_some() { "recipes/image-folder.yaml" } else { "recipes/demo.yaml" };
-        command.arg("--recipe").arg(repository().join(recipe)).args(["--limit", &limit.to_string(), "--work-dir"]).arg(work.path().join(limit.to_string()));
+        command
+            .arg("--recipe")
+            .arg(repository().join(recipe))
+            .args(["--limit", &limit.to_string(), "--work-dir"])
+            .arg(work.path().join(limit.to_string()));
         if let Some(folder) = &shared {
             command.env("DATA", folder.join("photos/grocery/train")).env("WEIGHTS", folder.join("weights/vit_tiny_patch16_224.safetensors"));
         }

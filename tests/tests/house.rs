@@ -75,7 +75,9 @@ fn unsafe_code_stands_in_the_abi_and_the_loader_alone() {
     for (path, text) in all_sources() {
         let allowed = ["sdk/src/abi/mod.rs", "host/src/plugins/loader.rs"].iter().any(|name| path.ends_with(name));
         let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
-        let used = code.filter(|line| [format!("{word}{{"), format!("{word}impl"), format!("{word}fn")].iter().any(|form| line.contains(form.as_str()))).count();
+        let used = code
+            .filter(|line| [format!("{word}{{"), format!("{word}impl"), format!("{word}fn")].iter().any(|form| line.contains(form.as_str())))
+            .count();
         assert!(allowed || used == 0, "{} has unsafe code", path.display());
     }
 }

@@ -148,7 +148,9 @@ fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
     copy(&repository().join("docs/example-plugin"), &plugin);
     let values = sdk.join("src/abi/values.rs");
     let text = std::fs::read_to_string(&values).unwrap();
-    let changed = text.replace("pub struct MeasureAbi {", "pub struct MeasureAbi {\n    unit: RString,").replace("Self { name: measure.name.as_str().into(),", "Self { unit: RString::new(), name: measure.name.as_str().into(),");
+    let changed = text
+        .replace("pub struct MeasureAbi {", "pub struct MeasureAbi {\n    unit: RString,")
+        .replace("Self { name: measure.name.as_str().into(),", "Self { unit: RString::new(), name: measure.name.as_str().into(),");
     assert_ne!(text, changed);
     std::fs::write(&values, changed).unwrap();
     let root = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
@@ -171,9 +173,10 @@ fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
 /// The workspace manifest with the sdk and the example plugin as its only members, and no profiles.
 fn small_workspace(manifest: &str) -> String {
     let kept = manifest.split("[profile.").next().unwrap_or_default();
-    let lines = kept.lines().filter(|line| !line.starts_with("default-members")).map(|line| {
-        if line.starts_with("members") { "members = [\"sdk\", \"docs/example-plugin\"]".to_owned() } else { line.to_owned() }
-    });
+    let lines = kept
+        .lines()
+        .filter(|line| !line.starts_with("default-members"))
+        .map(|line| if line.starts_with("members") { "members = [\"sdk\", \"docs/example-plugin\"]".to_owned() } else { line.to_owned() });
     lines.collect::<Vec<_>>().join("\n") + "\n[profile.dev]\ndebug = false\n"
 }
 

@@ -18,16 +18,16 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, cat
     let prepared = prepare(&recipe, limit)?;
     let (samples, plan) = (&prepared.samples, &prepared.plan);
 
-    println!("recipe     {} ({})", recipe.name, file.display());
-    println!("profile    {}, seed {}", recipe.sections.profile.name(), recipe.sections.seed);
-    println!(
+    answer!("recipe     {} ({})", recipe.name, file.display());
+    answer!("profile    {}, seed {}", recipe.sections.profile.name(), recipe.sections.seed);
+    answer!(
         "dataset    {} {}: {} samples, {} classes",
         recipe.dataset.plugin.name,
         recipe.dataset.plugin.version,
         samples.list.len(),
         samples.classes.len()
     );
-    println!("work dir   {}", recipe.work_dir.display());
+    answer!("work dir   {}", recipe.work_dir.display());
 
     let mut rows = table(&["stage", "plugin", "version", "shards", "state"]);
     let mut add = |stage: &Stage, plugin: Option<&Configured>, state: String| {
@@ -49,9 +49,9 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, cat
     }
     add(&plan.predict, Some(&recipe.label), state(&plan.predict, samples));
     add(&plan.labels, None, state(&plan.labels, samples));
-    println!("{rows}");
+    answer!("{rows}");
     for (configured, file) in &recipe.export {
-        println!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
+        answer!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ pub fn list(catalog: &Catalog) -> Result<(), Failure> {
             folders.join(", ")
         )));
     }
-    println!("{rows}");
+    answer!("{rows}");
     Ok(())
 }
 
@@ -36,24 +36,24 @@ pub fn describe(catalog: &Catalog, name: &str, json: bool) -> Result<(), Failure
     }
     for plugin in found {
         if json {
-            println!("{}", serde_json::to_string_pretty(&plugin.schema).map_err(|error| Failure::run(error.to_string()))?);
+            answer!("{}", serde_json::to_string_pretty(&plugin.schema).map_err(|error| Failure::run(error.to_string()))?);
             continue;
         }
-        println!("{} {} ({})", plugin.name, plugin.version, plugin.role.name());
-        print!("{}", description(&plugin.schema));
+        answer!("{} {} ({})", plugin.name, plugin.version, plugin.role.name());
+        answer!("{}", description(&plugin.schema));
         if plugin.role != Role::Dataset {
-            println!("\nThese keys stand under `config:` in a recipe.");
+            answer!("\nThese keys stand under `config:` in a recipe.");
         }
-        println!("library: {}", plugin.file.display());
+        answer!("library: {}", plugin.file.display());
     }
     Ok(())
 }
 
 /// Prints the sections of a recipe and the configs of all plugins: `docs/recipe.md` is this.
 pub fn describe_all(catalog: &Catalog) -> Result<(), Failure> {
-    println!("# Recipe\n\n{}", description(&schemars::schema_for!(crate::recipe::Sections).to_value()));
+    answer!("# Recipe\n\n{}", description(&schemars::schema_for!(crate::recipe::Sections).to_value()));
     for plugin in catalog.all() {
-        println!("# {} `{}`\n\n{}", plugin.role.name(), plugin.name, description(&plugin.schema));
+        answer!("# {} `{}`\n\n{}", plugin.role.name(), plugin.name, description(&plugin.schema));
     }
     Ok(())
 }
@@ -61,7 +61,7 @@ pub fn describe_all(catalog: &Catalog) -> Result<(), Failure> {
 /// What a schema says of itself, and its keys.
 fn description(schema: &Json) -> String {
     let text = schema.get("description").and_then(Json::as_str).unwrap_or_default();
-    format!("{text}\n\n{}", keys(schema, schema, 0))
+    format!("{text}\n\n{}", keys(schema, schema, 0).trim_end())
 }
 
 /// The keys of an object's schema, those of inner objects indented under theirs.

@@ -57,10 +57,10 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
 /// Trains and predicts where an earlier run has not; the learning curve.
 fn train_and_predict(session: &Session) -> Result<Vec<convert_sdk::EpochRecord>, Failure> {
     let (configured, predict) = (&session.recipe.label, &session.plan.predict);
-    let trained = session.trained()?;
-    if let (Some(trained), true) = (&trained, session.is_finished(predict)) {
+    if session.is_finished(predict) && (session.trained()?.is_some() || session.plan.train.is_none()) {
+        let curve = session.trained_before()?;
         session.run_predict(None)?;
-        return Ok(trained.curve.clone());
+        return Ok(curve);
     }
     let labeler = session.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
     let trained = session.run_train(labeler.as_ref())?;

@@ -40,6 +40,6 @@ pub fn stats(file: &Path, threshold: f32) -> Result<(), Failure> {
         }
         tally.add_count(above);
     }
-    println!("{}", summary::table5(&tally.statistics(0)));
+    answer!("{}", summary::table5(&tally.statistics(0)));
     Ok(())
 }

@@ -19,6 +19,8 @@ use crate::failure::Failure;
 pub struct Trained {
     /// The checkpoint; relative to the stage's folder when it lies there.
     pub checkpoint: PathBuf,
+    /// Images that it was trained on.
+    pub images: u64,
     /// The learning curve.
     pub curve: Vec<EpochRecord>,
     /// What the user should know.
@@ -35,9 +37,10 @@ impl Session {
     pub fn run_train(&self, labeler: &dyn Labeler) -> Result<Trained, Failure> {
         let Some(stage) = &self.plan.train else {
             let checkpoint = self.recipe.checkpoint.clone().unwrap_or_default();
-            return Ok(Trained { checkpoint, curve: Vec::new(), warnings: Vec::new() });
+            return Ok(Trained { checkpoint, images: 0, curve: Vec::new(), warnings: Vec::new() });
         };
         if let Some(trained) = self.trained()? {
+            self.note_trained(stage, 0.0, trained.images, trained.images);
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", stage.folder.display())))?;
@@ -60,12 +63,25 @@ impl Session {
             tracing::warn!("{}: {warning}", stage.name);
         }
         let relative = report.checkpoint.strip_prefix(&stage.folder).map(PathBuf::from).unwrap_or(report.checkpoint);
-        let trained = Trained { checkpoint: relative, curve: report.curve, warnings: report.warnings };
+        let trained = Trained { checkpoint: relative, images: set.index.len() as u64, curve: report.curve, warnings: report.warnings };
         crate::engine::replace_file(&stage.folder.join(TRAINED), |file| Ok(serde_json::to_writer_pretty(file, &trained)?))?;
-        let images = set.index.len() as u64;
-        let info = StageInfo { name: stage.name.clone(), seconds, images, cached: 0 };
-        self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);
+        self.note_trained(stage, seconds, trained.images, 0);
         Ok(self.absolute(stage, trained))
+    }
+
+    fn note_trained(&self, stage: &Stage, seconds: f64, images: u64, cached: u64) {
+        let info = StageInfo { name: stage.name.clone(), seconds, images, cached };
+        self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);
+    }
+
+    /// The learning curve of an earlier run's training; the stage is counted as cached.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub fn trained_before(&self) -> Result<Vec<EpochRecord>, Failure> {
+        let (Some(stage), Some(trained)) = (&self.plan.train, self.trained()?) else { return Ok(Vec::new()) };
+        self.note_trained(stage, 0.0, trained.images, trained.images);
+        Ok(trained.curve)
     }
 
     /// What an earlier run trained, if it ended.
