@@ -49,7 +49,7 @@ pub fn classes(settings: &Settings, index: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..CLASSES).collect();
     Random::new(settings.seed, Purpose::ClassOrder, index / CLASSES as u64).shuffle(&mut order);
     let main = order.swap_remove((index % CLASSES as u64) as usize);
-    let mut random = Random::new(settings.seed, Purpose::Arrangement, index);
+    let mut random = Random::new(settings.seed, Purpose::Companions, index);
     random.shuffle(&mut order);
     let others = random.below(settings.max_objects);
     std::iter::once(main).chain(order.into_iter().take(others)).collect()
@@ -62,9 +62,6 @@ pub fn classes(settings: &Settings, index: u64) -> Vec<usize> {
 pub fn arrange(settings: &Settings, catalogue: &[Class], index: u64) -> Result<Vec<Object>> {
     let mut wanted = classes(settings, index);
     let mut random = Random::new(settings.seed, Purpose::Arrangement, index);
-    for _ in 0..wanted.len() + CLASSES {
-        random.number(); // past the draws of `classes`
-    }
     loop {
         // a crowded scene is tried anew with smaller objects, then with fewer; a single object always fits
         for attempt in 0..10 {
@@ -103,8 +100,9 @@ fn attempt_all(settings: &Settings, catalogue: &[Class], wanted: &[usize], shrin
 fn drawn(class: &Class, share: f32, size: usize, random: &mut Random) -> Result<Option<Stamp>> {
     let look = &class.looks[random.below(class.looks.len())];
     let tree = look.tree(random.chance(0.5));
-    let mut pose = Pose {
-        scale: 0.5,
+    let pose = Pose {
+        // neither stretch nor shear nor turn changes the area
+        scale: (share * (size * size) as f32 / class.area).sqrt(),
         stretch: random.between(0.86, 1.16),
         shear: random.between(-0.1, 0.1),
         flipped: random.chance(0.5),
@@ -114,10 +112,7 @@ fn drawn(class: &Class, share: f32, size: usize, random: &mut Random) -> Result<
             Turn::Free => random.direction(),
         },
     };
-    let tint = Tint { hue: turn(random.between(-0.1, 0.1)), saturation: random.between(0.82, 1.12), brightness: random.between(0.84, 1.08) };
-    // the area at a small scale tells the scale for the wanted one
-    let small = Stamp::render(tree, &pose, &tint)?.solid().count().max(1);
-    pose.scale *= (share * (size * size) as f32 / small as f32).sqrt();
+    let tint = Tint { hue: turn(random.between(-0.07, 0.07)), saturation: random.between(0.85, 1.12), brightness: random.between(0.88, 1.08) };
     let stamp = Stamp::render(tree, &pose, &tint)?;
     Ok((stamp.width + 2 <= size && stamp.height + 2 <= size).then_some(stamp))
 }

@@ -1,6 +1,6 @@
 //! The surfaces that objects lie on: many, quiet beside the objects, none without texture.
 
-use crate::noise::{cells, grain, layered, mix, smooth, step, triangle};
+use crate::noise::{cells, floor, grain, layered, mix, smooth, step, triangle};
 use crate::random::Random;
 
 /// A colour, 0 to 255 each of red, green and blue.
@@ -81,61 +81,68 @@ impl Background {
         Self { material, base, second, laid, fineness: random.between(0.75, 1.35), strength: random.between(0.7, 1.2), seed: random.number() }
     }
 
-    /// The colour at a place; a side of the picture is 1.
-    pub fn colour(&self, x: f32, y: f32) -> Colour {
+    /// The colours of a square picture, row by row.
+    pub fn paint(&self, size: usize) -> Vec<Colour> {
         let (cos, sin) = self.laid;
-        let (u, v) = ((x * cos + y * sin) * self.fineness, (y * cos - x * sin) * self.fineness);
-        let (tone, share) = self.texture(u, v);
-        // dirt and wear that every surface has
-        let wear = 0.05 * layered(x * 2.5 + 7.0, y * 2.5, 3, self.seed ^ 0x5eed);
-        let light = 1.0 + (tone + wear) * self.strength;
-        std::array::from_fn(|at| mix(self.base[at], self.second[at], share) * light)
+        let unit = 1.0 / size as f32;
+        let wear = Wear::new(size, self.seed);
+        let mut picture = Vec::with_capacity(size * size);
+        for row in 0..size {
+            for column in 0..size {
+                let (x, y) = ((column as f32 + 0.5) * unit, (row as f32 + 0.5) * unit);
+                let (u, v) = ((x * cos + y * sin) * self.fineness, (y * cos - x * sin) * self.fineness);
+                let (tone, share) = self.texture(u, v);
+                let light = 1.0 + (tone + wear.at(column, row)) * self.strength;
+                picture.push(std::array::from_fn(|at| mix(self.base[at], self.second[at], share) * light));
+            }
+        }
+        picture
     }
 
     /// (how much lighter, share of the second colour) at a place.
     fn texture(&self, u: f32, v: f32) -> (f32, f32) {
         let seed = self.seed;
         match self.material {
-            Plaster => (0.10 * layered(u * 16.0, v * 16.0, 4, seed), step(-0.2, 0.6, layered(u * 3.0, v * 3.0, 3, seed ^ 1))),
+            Plaster => (0.10 * layered(u * 18.0, v * 18.0, 3, seed), step(-0.2, 0.6, layered(u * 3.0, v * 3.0, 2, seed ^ 1))),
             Sand => (0.13 * layered(u * 60.0, v * 60.0, 2, seed) + 0.05 * smooth(u * 5.0, v * 14.0, seed ^ 1), 0.0),
             Grass => {
                 let blades = layered(u * 70.0, v * 16.0, 2, seed) + layered(u * 16.0 + v * 9.0, v * 60.0, 2, seed ^ 1);
-                (0.15 * blades, step(-0.4, 0.6, layered(u * 6.0, v * 6.0, 2, seed ^ 2)))
+                (0.15 * blades, step(-0.4, 0.6, smooth(u * 6.0, v * 6.0, seed ^ 2)))
             }
             Wood => self.wood(u, v),
-            Cloth => (self.weave(u, v) + 0.05 * layered(u * 9.0, v * 9.0, 2, seed), 0.0),
+            Cloth => (self.weave(u, v) + 0.05 * smooth(u * 9.0, v * 9.0, seed), 0.0),
             Plaid => {
                 let bands = step(0.45, 0.55, triangle(u * 5.0)) + step(0.45, 0.55, triangle(v * 5.0)) + step(0.86, 0.9, triangle(u * 5.0 + 0.5));
                 (self.weave(u, v), bands / 3.0)
             }
-            Stripes => (0.04 * layered(u * 24.0, v * 24.0, 3, seed), step(0.44, 0.56, triangle(u * 9.0))),
+            Stripes => (0.04 * layered(u * 28.0, v * 28.0, 2, seed), step(0.44, 0.56, triangle(u * 9.0))),
             Terrazzo => {
                 let (distance, id) = cells(u * 17.0, v * 17.0, seed);
                 let chip = step(0.40, 0.30, distance) * (id % 3 != 0) as u32 as f32;
                 (0.05 * layered(u * 40.0, v * 40.0, 2, seed) + chip * 0.09 * grain(id as i32, 3, seed), chip * 0.9)
             }
             Tiles => {
-                let (column, row) = ((u * 6.0).floor(), (v * 6.0).floor());
+                let (column, row) = (floor(u * 6.0), floor(v * 6.0));
                 let edge = triangle(u * 6.0).min(triangle(v * 6.0));
-                let tone = 0.055 * grain(column as i32, row as i32, seed) + 0.05 * layered(u * 12.0, v * 12.0, 4, seed ^ 1);
+                let tone = 0.055 * grain(column, row, seed) + 0.05 * layered(u * 16.0, v * 16.0, 3, seed ^ 1);
                 (tone, 1.0 - step(0.05, 0.1, edge))
             }
             Marble => {
-                let (shift_u, shift_v) = (layered(u * 3.0, v * 3.0, 3, seed ^ 1), layered(u * 3.0, v * 3.0, 3, seed ^ 2));
-                let vein = 1.0 - layered(u * 2.2 + shift_u, v * 2.2 + shift_v, 4, seed).abs() * 3.0;
-                (0.05 * layered(u * 5.0, v * 5.0, 4, seed ^ 3), step(0.45, 1.0, vein))
+                let (shift_u, shift_v) = (layered(u * 3.0, v * 3.0, 2, seed ^ 1), layered(u * 3.0, v * 3.0, 2, seed ^ 2));
+                let vein = 1.0 - layered(u * 2.2 + shift_u, v * 2.2 + shift_v, 3, seed).abs() * 3.0;
+                (0.05 * layered(u * 9.0, v * 9.0, 2, seed ^ 3), step(0.45, 1.0, vein))
             }
         }
     }
 
     /// Planks with grain, rings and gaps.
     fn wood(&self, u: f32, v: f32) -> (f32, f32) {
-        let plank = (v * 4.0).floor();
-        let own = grain(plank as i32, 0, self.seed);
+        let plank = floor(v * 4.0);
+        let own = grain(plank, 0, self.seed);
         let along = u + own * 9.0;
         let bend = smooth(along * 1.3, v * 3.0, self.seed ^ 1);
         let rings = triangle(v * 9.0 + bend * 1.3 + own * 3.0);
-        let fibres = layered(along * 5.0, v * 110.0, 3, self.seed ^ 2);
+        let fibres = layered(along * 5.0, v * 110.0, 2, self.seed ^ 2);
         let gap = 1.0 - step(0.012, 0.035, triangle(v * 4.0));
         (0.06 * own + 0.10 * fibres + 0.08 * (rings - 0.5) - 0.30 * gap, 0.35 * rings)
     }
@@ -143,8 +150,35 @@ impl Background {
     /// Threads over and under each other.
     fn weave(&self, u: f32, v: f32) -> f32 {
         let (across, down) = (u * 44.0, v * 44.0);
-        let over = (across.floor() as i32 + down.floor() as i32) % 2 == 0;
+        let (column, row) = (floor(across), floor(down));
+        let over = (column + row) % 2 == 0;
         let thread = if over { triangle(across) } else { triangle(down) };
-        0.14 * (thread - 0.5) + 0.05 * grain(across.floor() as i32, down.floor() as i32, self.seed)
+        0.14 * (thread - 0.5) + 0.05 * grain(column, row, self.seed)
+    }
+}
+
+/// Dirt and wear that every surface has: so coarse that it is worked out at every eighth pixel only.
+struct Wear {
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Wear {
+    const PITCH: usize = 8;
+
+    fn new(size: usize, seed: u32) -> Self {
+        let columns = size / Self::PITCH + 2;
+        let scale = 2.5 * Self::PITCH as f32 / size as f32;
+        let value = |at: usize| 0.05 * layered((at % columns) as f32 * scale, (at / columns) as f32 * scale, 3, seed ^ 0x5eed);
+        Self { columns, values: (0..columns * columns).map(value).collect() }
+    }
+
+    #[inline]
+    fn at(&self, column: usize, row: usize) -> f32 {
+        let at = row / Self::PITCH * self.columns + column / Self::PITCH;
+        let across = (column % Self::PITCH) as f32 / Self::PITCH as f32;
+        let down = (row % Self::PITCH) as f32 / Self::PITCH as f32;
+        let upper = mix(self.values[at], self.values[at + 1], across);
+        mix(upper, mix(self.values[at + self.columns], self.values[at + self.columns + 1], across), down)
     }
 }

@@ -3,6 +3,8 @@
 use convert_sdk::{Error, Result};
 use resvg::usvg::{Options, Tree};
 
+use crate::stamp::{Pose, Stamp, Tint};
+
 /// How far a drawing is turned.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
@@ -63,10 +65,10 @@ impl Look {
 
 /// A class whose drawing was read.
 pub struct Class {
-    /// Its name.
-    pub name: &'static str,
     /// How far it is turned.
     pub turn: Turn,
+    /// How much of its square the drawing covers, in units of the drawing.
+    pub area: f32,
     /// The colours it comes in, at least one.
     pub looks: Vec<Look>,
 }
@@ -90,11 +92,16 @@ pub fn load() -> Result<Vec<Class>> {
     DRAWINGS
         .iter()
         .map(|drawing| {
-            let looks = drawing.looks.iter().map(|(main, accent)| {
+            let read_look = |(main, accent): &(&str, &str)| {
                 let plain = read(drawing, main, accent, ".extra{display:none}")?;
                 Ok(Look { plain, marked: read(drawing, main, accent, "")? })
-            });
-            Ok(Class { name: drawing.name, turn: drawing.turn, looks: looks.collect::<Result<_>>()? })
+            };
+            let looks = drawing.looks.iter().map(read_look).collect::<Result<Vec<Look>>>()?;
+            let area = match looks.first() {
+                Some(look) => Stamp::render(look.tree(true), &Pose::default(), &Tint::default())?.solid().count() as f32,
+                None => return Err(Error::invalid(format!("the drawing {} has no colours", drawing.name))),
+            };
+            Ok(Class { turn: drawing.turn, area, looks })
         })
         .collect()
 }
@@ -115,13 +122,13 @@ mod tests {
         let classes = load().unwrap();
         assert!(classes.len() >= 12 && classes.len() == CLASSES);
         assert!(names().is_sorted(), "labels are easier to read in order");
-        for class in classes {
-            assert!(class.looks.len() >= 4, "{}", class.name);
+        for (class, name) in classes.iter().zip(names()) {
+            assert!(class.looks.len() >= 4, "{name}");
             let size = class.looks[0].plain.size();
-            assert_eq!((size.width(), size.height()), (SIDE, SIDE), "{}", class.name);
+            assert_eq!((size.width(), size.height()), (SIDE, SIDE), "{name}");
             let content = class.looks[0].plain.root().abs_stroke_bounding_box();
             let inside = content.left() >= -1.0 && content.top() >= -1.0 && content.right() <= 101.0 && content.bottom() <= 101.0;
-            assert!(inside && content.width().max(content.height()) > 85.0, "{} is at {content:?}", class.name);
+            assert!(inside && content.width().max(content.height()) > 85.0, "{name} is at {content:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use convert_sdk::{Image, Result};
 
 use crate::arrangement::{Object, Settings};
 use crate::background::Background;
-use crate::noise::{grain, layered};
+use crate::noise::{hash, layered};
 use crate::random::{Purpose, Random};
 
 /// The light and the camera of a scene.
@@ -16,7 +16,7 @@ struct Surroundings {
     fall_off: f32,
     /// How dark a shadow is.
     shadow: f32,
-    /// Grey levels of the camera's noise.
+    /// The most grey levels that the camera's noise adds or takes.
     camera_noise: f32,
     seed: u32,
 }
@@ -29,7 +29,7 @@ impl Surroundings {
             light: random.direction(),
             fall_off: random.between(0.04, 0.16),
             shadow: random.between(0.28, 0.46),
-            camera_noise: random.between(1.5, 4.5),
+            camera_noise: random.between(3.0, 9.0),
             seed: random.number(),
         }
     }
@@ -43,10 +43,7 @@ pub fn paint(settings: &Settings, index: u64, objects: &[Object]) -> Result<Imag
     let size = settings.size;
     let surroundings = Surroundings::new(settings, index);
     let unit = 1.0 / size as f32;
-    let mut picture = Vec::with_capacity(size * size);
-    for y in 0..size {
-        picture.extend((0..size).map(|x| surroundings.background.colour((x as f32 + 0.5) * unit, (y as f32 + 0.5) * unit)));
-    }
+    let mut picture = surroundings.background.paint(size);
     for object in objects {
         cast_shadow(&mut picture, size, object, &surroundings);
         lay(&mut picture, size, object, &surroundings);
@@ -59,8 +56,8 @@ pub fn paint(settings: &Settings, index: u64, objects: &[Object]) -> Result<Imag
             1.0 + surroundings.fall_off * (across * surroundings.light.0 + down * surroundings.light.1) - 0.05 * (across * across + down * down);
         for (channel, value) in colour.iter().enumerate() {
             // the sum of two even distributions is near enough to a bell
-            let seed = surroundings.seed.wrapping_add(channel as u32 * 2);
-            let noise = grain(x as i32, y as i32, seed) + grain(x as i32, y as i32, seed.wrapping_add(1));
+            let random = hash(x as i32, y as i32, surroundings.seed.wrapping_add(channel as u32));
+            let noise = ((random & 0xffff) + (random >> 16)) as f32 / 65536.0 - 1.0;
             pixels.push((value * light + noise * surroundings.camera_noise + 0.5).clamp(0.0, 255.0) as u8);
         }
     }

@@ -8,10 +8,12 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub enum Purpose {
     /// The order of the main classes in a round of scenes.
     ClassOrder = 1,
-    /// The objects of a scene.
-    Arrangement = 2,
+    /// The other classes of a scene.
+    Companions = 2,
+    /// The colours, poses and places of a scene's objects.
+    Arrangement = 3,
     /// The surface, the light and the camera of a scene.
-    Surroundings = 3,
+    Surroundings = 4,
 }
 
 /// A stream of random numbers. Its conversions are its own, so that no other library's next version changes the scenes.

@@ -21,6 +21,13 @@ pub struct Pose {
     pub turn: (f32, f32),
 }
 
+impl Default for Pose {
+    /// The drawing as it is.
+    fn default() -> Self {
+        Self { scale: 1.0, stretch: 1.0, shear: 0.0, flipped: false, turn: (1.0, 0.0) }
+    }
+}
+
 impl Pose {
     /// The map from the drawing to pixels, its centre at the origin.
     fn transform(&self) -> Transform {
@@ -43,6 +50,13 @@ pub struct Tint {
     pub saturation: f32,
     /// Factor of the brightness.
     pub brightness: f32,
+}
+
+impl Default for Tint {
+    /// The colours as they are.
+    fn default() -> Self {
+        Self { hue: (1.0, 0.0), saturation: 1.0, brightness: 1.0 }
+    }
 }
 
 impl Tint {
