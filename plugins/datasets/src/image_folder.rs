@@ -25,7 +25,7 @@ pub struct ImageFolderConfig {
     /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Default: the folders' names, sorted.
     #[serde(default)]
     pub classes: Option<InputFile>,
-    /// The extensions of image files, in whatever case. Default: jpg, jpeg, png, webp, bmp, gif.
+    /// The extensions of image files, in whatever case.
     #[serde(default = "default_extensions")]
     pub extensions: Vec<String>,
 }

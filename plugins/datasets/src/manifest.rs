@@ -24,10 +24,10 @@ pub struct ManifestConfig {
     /// The folder that the paths of the table are relative to. Default: the folder of the table.
     #[serde(default)]
     pub root: Option<InputFolder>,
-    /// The column (JSON key) with the image's path. Default: path.
+    /// The column (JSON key) with the image's path.
     #[serde(default = "default_path_column")]
     pub path_column: String,
-    /// The column (JSON key) with the single label: a class name, or with `classes` also a class index. Default: label.
+    /// The column (JSON key) with the single label: a class name, or with `classes` also a class index.
     #[serde(default = "default_label_column")]
     pub label_column: String,
     /// The column (JSON key) with a sample's id, unique in the table. Default: the path is the id.
