@@ -42,30 +42,46 @@ impl Grid {
     }
 }
 
-/// The mask that an eigenvector means: its foreground's component around the seed. `corners` of the four corner patches make a background.
-/// Where a side holds that many corners and the seed, the vector's sign decides.
-pub fn mask_of(vector: &[f64], grid: Grid, corners: usize) -> Vec<bool> {
-    let (region, seed) = foreground(vector, grid, corners);
-    grid.component(&region, seed)
+/// A mask on the grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Whether a patch belongs to it, in row order.
+    pub mask: Vec<bool>,
+    /// Whether patches outside of it could as well have been its seed: their entries are equally large but for rounding.
+    pub tied: bool,
 }
 
-/// The foreground side of the cut and its strongest patch.
-fn foreground(vector: &[f64], grid: Grid, corners: usize) -> (Vec<bool>, usize) {
+/// The part of the image that an eigenvector means: its foreground's component around the seed. `corners` of the four corner patches make a background.
+/// Where a side holds that many corners and the seed, the vector's sign decides.
+pub fn part_of(vector: &[f64], grid: Grid, corners: usize) -> Part {
     let mean = vector.iter().sum::<f64>() / vector.len() as f64;
     let above: Vec<bool> = vector.iter().map(|value| *value > mean).collect();
     let covered = grid.corners().into_iter().filter(|corner| above[*corner]).count();
-    if covered >= corners || !above[first_largest(vector.iter().map(|value| value.abs()))] {
-        (above.into_iter().map(|above| !above).collect(), first_largest(vector.iter().map(|value| -value)))
+    let strongest_above = largest(vector.iter().map(|value| value.abs())).first().is_some_and(|patch| above[*patch]);
+    let (region, seeds): (Vec<bool>, Vec<usize>) = if covered >= corners || !strongest_above {
+        (above.into_iter().map(|above| !above).collect(), largest(vector.iter().map(|value| -value)))
     } else {
-        (above, first_largest(vector.iter().copied()))
+        (above, largest(vector.iter().copied()))
+    };
+    // Any of equally good seeds would do, and LAPACK's rounding picks one. The largest component is the likeliest object; the last of equally large
+    // ones agrees with the reference's three ties.
+    let mut components: Vec<Vec<bool>> = Vec::new();
+    for seed in seeds {
+        if !components.iter().any(|component| component[seed]) {
+            components.push(grid.component(&region, seed));
+        }
     }
+    let tied = components.len() > 1;
+    let area = |component: &Vec<bool>| component.iter().filter(|inside| **inside).count();
+    let mask = components.into_iter().max_by_key(area).unwrap_or_else(|| vec![false; vector.len()]);
+    Part { mask, tied }
 }
 
-/// The first of the largest values. Patches of equal rows have equal entries but for rounding, hence the tolerance.
-fn first_largest(values: impl Iterator<Item = f64> + Clone) -> usize {
+/// The largest of the values, and those that rounding could have made the largest: patches with equal rows of A have equal entries in exact arithmetic.
+fn largest(values: impl Iterator<Item = f64> + Clone) -> Vec<usize> {
     let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
-    let limit = largest - 1e-9 * largest.abs();
-    values.into_iter().position(|value| value >= limit).unwrap_or(0)
+    let limit = largest - 1e-7 * largest.abs();
+    values.enumerate().filter(|(_, value)| *value >= limit).map(|(patch, _)| patch).collect()
 }
 
 #[cfg(test)]
@@ -75,8 +91,9 @@ mod tests {
     const GRID: Grid = Grid { rows: 3, columns: 4 };
 
     fn mask(vector: [f64; 12]) -> Vec<usize> {
-        let mask = mask_of(&vector, GRID, 3);
-        (0..12).filter(|patch| mask[*patch]).collect()
+        let part = part_of(&vector, GRID, 3);
+        assert!(!part.tied);
+        (0..12).filter(|patch| part.mask[*patch]).collect()
     }
 
     #[test]
@@ -101,7 +118,14 @@ mod tests {
 
     #[test]
     fn connection_is_by_edges_only() {
-        let vector = [-1.0, -1.0, 2.0, -1.0, -1.0, 2.0, -1.0, -1.0, -1.0, 2.0, -1.0, -1.0];
+        let vector = [-1.0, -1.0, 2.0, -1.0, -1.0, 1.9, -1.0, -1.0, -1.0, 1.8, -1.0, -1.0];
         assert_eq!(mask(vector), [2]);
+    }
+
+    #[test]
+    fn of_equally_large_entries_in_different_components_the_largest_component_is_taken() {
+        let vector = [-1.0, 2.0, -1.0, -1.0, -1.0, 2.0, -1.0, 2.0, -1.0, -1.0, -1.0, -1.0];
+        let part = part_of(&vector, GRID, 3);
+        assert!(part.tied && part.mask[1] && !part.mask[7]);
     }
 }

@@ -10,7 +10,7 @@ use crate::tridiagonal::Tridiagonal;
 use crate::vectors::{dot, norm, subtract_projection};
 
 /// Residual ‖Nv − (1 − λ)v‖ that counts as converged.
-const TOLERANCE: f64 = 1e-11;
+const TOLERANCE: f64 = 1e-12;
 /// The same for the third vector, of which only λ₃ is wanted: its error is of the order of the square.
 const GAP_TOLERANCE: f64 = 1e-6;
 /// A gap λ₃ − λ₂ below this leaves the eigenvector to chance: rounding of the features moves it.

@@ -10,9 +10,9 @@ mod tridiagonal;
 mod vectors;
 
 pub use affinity::Affinity;
-pub use bipartition::{mask_of, Grid};
-pub use eigen::{second_eigenvector, SecondEigenvector};
-pub use maskcut::{maskcut, Cut, Parameters};
+pub use bipartition::{Grid, Part, part_of};
+pub use eigen::{SecondEigenvector, second_eigenvector};
+pub use maskcut::{Cut, Parameters, maskcut};
 pub use proposer::{MaskCut, MaskCutConfig};
 
 convert_sdk::export_plugins! {

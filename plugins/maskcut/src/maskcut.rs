@@ -3,8 +3,8 @@
 use convert_sdk::{Error, Result};
 
 use crate::affinity::Affinity;
-use crate::bipartition::{mask_of, Grid};
-use crate::eigen::{second_eigenvector, SecondEigenvector};
+use crate::bipartition::{Grid, part_of};
+use crate::eigen::{SecondEigenvector, second_eigenvector};
 
 /// What MaskCut needs besides the features. SPEC 1 has the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,8 +30,10 @@ pub struct Parameters {
 pub struct Cut {
     /// The mask on the patch grid, in row order; all false when it was rejected.
     pub mask: Vec<bool>,
-    /// The eigenvector's figures.
+    /// The eigenvector and its figures.
     pub eigen: SecondEigenvector,
+    /// Whether this cut or one that it follows is left to chance: the eigenvector is not determined, or patches in several places are equally good seeds.
+    pub degenerate: bool,
 }
 
 impl Cut {
@@ -55,12 +57,14 @@ pub fn maskcut(values: &[f32], grid: Grid, parameters: &Parameters) -> Result<Ve
         // After a rejection nothing has changed, so the same cut recurs: only the rule that compares it with the mask before differs.
         let recurring = cuts.iter().rev().take_while(|cut| cut.is_rejected()).last().map(|cut| cut.eigen.clone());
         let Some(eigen) = recurring.or_else(|| second_eigenvector(&affinity)) else { break };
-        let mut mask = mask_of(&eigen.vector, grid, parameters.corners);
+        let part = part_of(&eigen.vector, grid, parameters.corners);
+        let degenerate = eigen.degenerate || part.tied || cuts.last().is_some_and(|previous| previous.degenerate);
+        let mut mask = part.mask;
         if cuts.last().is_some_and(|previous| is_rejected(&mask, &previous.mask, parameters)) {
             mask.fill(false);
         }
         affinity.remove(&mask);
-        let cut = Cut { mask, eigen };
+        let cut = Cut { mask, eigen, degenerate };
         let stop = parameters.early_stop && cut.is_rejected();
         cuts.push(cut);
         if stop {

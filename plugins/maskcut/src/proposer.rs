@@ -1,13 +1,14 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features};
-use convert_sdk::{tracing, Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage};
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, tracing};
 
 use crate::bipartition::Grid;
-use crate::maskcut::{maskcut, Cut, Parameters};
+use crate::maskcut::{Cut, Parameters, maskcut};
 
 /// Proposes masks by MaskCut: repeated normalised cuts on a backbone's patch features (SPEC 1; CutLER, CVPR 2023).
 ///
 /// A mask has `input_size` x `input_size` pixels. Its score is 1 − λ₂ of its cut: close to 1 where the cut separates what has nothing in common.
-/// Its measures are `iteration` (from 0), `lambda2`, `gap` (λ₃ − λ₂), `residual` and `degenerate` (1 where the gap is so small that the cut is left to chance).
+/// Its measures are `iteration` (from 0), `lambda2`, `gap` (λ₃ − λ₂), `residual` and `degenerate` (1 where the cut or one
+/// before it is left to chance: λ₂ and λ₃ agree within 1e-6, or patches in several places are equally good seeds).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
@@ -128,7 +129,7 @@ fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
             .with_measure("lambda2", eigen.lambda)
             .with_measure("gap", eigen.gap)
             .with_measure("residual", eigen.residual)
-            .with_measure("degenerate", f64::from(u8::from(eigen.degenerate)));
+            .with_measure("degenerate", f64::from(u8::from(cut.degenerate)));
         proposals.push(proposal);
     }
     Ok(proposals)
@@ -149,7 +150,15 @@ mod tests {
     #[test]
     fn two_coloured_squares_become_two_masks() {
         let inside = |x: u32, y: u32, left: u32| (left..left + 40).contains(&x) && (40..80).contains(&y);
-        let found = propose(128, 128, 3, |x, y| if inside(x, y, 16) { [220, 40, 30] } else if inside(x, y, 72) { [30, 40, 220] } else { [120, 200, 120] });
+        let found = propose(128, 128, 3, |x, y| {
+            if inside(x, y, 16) {
+                [220, 40, 30]
+            } else if inside(x, y, 72) {
+                [30, 40, 220]
+            } else {
+                [120, 200, 120]
+            }
+        });
         assert!(found.len() >= 2, "{found:?}");
         for left in [16, 72] {
             let square = Mask::from_box(128, 128, convert_sdk::BoundingBox { x: left, y: 40, width: 40, height: 40 }).unwrap();

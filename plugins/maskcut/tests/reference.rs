@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_maskcut::{maskcut, Grid, Parameters};
+use convert_maskcut::{Grid, Parameters, maskcut};
 use convert_refiners::{DenseCrf, DenseCrfConfig, FillHoles, FillHolesConfig};
 use convert_sdk::{Context, Image, LazyImage, Mask, Proposal, Refinement, Refiner};
 use serde_json::Value;
@@ -67,21 +67,38 @@ fn grid_masks_and_final_masks_are_the_reference_s() {
             covered.iter_mut().zip(&cut.mask).for_each(|(covered, inside)| *covered |= inside);
             let overlap = iou(&visible, &expected);
             grid_ious.push(overlap);
-            if !cut.eigen.degenerate {
+            if !cut.degenerate {
                 determined += 1;
                 equal += usize::from(visible == expected);
             }
             let eigen = &cut.eigen;
             eprintln!(
                 "{} n {} tau {}: iou {overlap:.4} lambda2 {:.3e} gap {:.3e} residual {:.1e} steps {} degenerate {} ({millis} ms for all)",
-                entry["image"], grid.patches(), entry["tau"], eigen.lambda, eigen.gap, eigen.residual, eigen.steps, eigen.degenerate
+                entry["image"],
+                grid.patches(),
+                entry["tau"],
+                eigen.lambda,
+                eigen.gap,
+                eigen.residual,
+                eigen.steps,
+                cut.degenerate
             );
         }
         compare_final(&shared, entry, &cuts.iter().map(|cut| cut.mask.clone()).collect::<Vec<_>>(), &mut final_ious, &mut fates);
     }
     let same_fate = fates.iter().filter(|same| **same).count() as f64 / fates.len() as f64;
-    eprintln!("reference/maskcut: {equal} of {determined} determined grid masks equal ({} in all), mean IoU {:.5}", grid_ious.len(), mean(&grid_ious));
-    eprintln!("final masks: mean IoU {:.5} over {} kept by both, the same fate in {:.4} of {}", mean(&final_ious), final_ious.len(), same_fate, fates.len());
+    eprintln!(
+        "reference/maskcut: {equal} of {determined} determined grid masks equal ({} in all), mean IoU {:.5}",
+        grid_ious.len(),
+        mean(&grid_ious)
+    );
+    eprintln!(
+        "final masks: mean IoU {:.5} over {} kept by both, the same fate in {:.4} of {}",
+        mean(&final_ious),
+        final_ious.len(),
+        same_fate,
+        fates.len()
+    );
     assert!(equal as f64 >= 0.99 * f64::from(determined) && mean(&grid_ious) >= 0.99);
     assert!(mean(&final_ious) >= 0.98 && same_fate >= 0.98);
 }
