@@ -4,6 +4,7 @@
 //! nothing and is the baseline that learned features have to beat.
 
 mod appearance;
+mod arrangement;
 mod contrast;
 mod pixels;
 

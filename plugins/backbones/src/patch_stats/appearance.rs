@@ -1,19 +1,23 @@
 //! `patch`: what a patch looks like, in absolute terms, so that the mean over a region is the region's own description.
 //!
-//! The parts: a soft histogram of L*a*b* colours, mean and spread of each channel, and soft histograms of gradient orientations at three scales.
+//! The parts: a soft histogram of L*a*b* colours, mean and spread of each channel, soft histograms of gradient orientations at three
+//! scales, and the [arrangement] of colours and edges around the patch.
 
+use super::arrangement;
 use super::pixels::Planes;
 
 const LIGHTNESS_BINS: usize = 3;
 const CHROMA_BINS: usize = 5;
 const COLOURS: usize = LIGHTNESS_BINS * CHROMA_BINS * CHROMA_BINS;
-const ORIENTATIONS: usize = 8;
+const ORIENTATIONS: usize = arrangement::ORIENTATIONS;
 /// Radii of the blur, in pixels, before the gradient is taken.
 const SCALES: [usize; 3] = [0, 2, 5];
 const MOMENTS: usize = 6;
 
+const STATISTICS: usize = COLOURS + MOMENTS + SCALES.len() * ORIENTATIONS;
+
 /// Numbers a patch.
-pub const DIMENSION: usize = COLOURS + MOMENTS + SCALES.len() * ORIENTATIONS;
+pub const DIMENSION: usize = STATISTICS + arrangement::DIMENSION;
 
 /// The descriptors of all patches, row by row.
 pub fn describe(planes: &Planes, patch: usize) -> Vec<f32> {
@@ -24,6 +28,7 @@ pub fn describe(planes: &Planes, patch: usize) -> Vec<f32> {
         add_orientations(planes, patch, radius, COLOURS + MOMENTS + scale * ORIENTATIONS, &mut values);
     }
     finish(patch, &mut values);
+    add_arrangements(planes.width / patch, &mut values);
     values
 }
 
@@ -76,9 +81,26 @@ fn finish(patch: usize, values: &mut [f32]) {
             let mean = vector[COLOURS + channel];
             vector[COLOURS + 3 + channel] = (vector[COLOURS + 3 + channel] - mean * mean).max(0.0).sqrt();
         }
-        for value in &mut vector[COLOURS + MOMENTS..] {
+        for value in &mut vector[COLOURS + MOMENTS..STATISTICS] {
             *value = value.sqrt();
         }
+    }
+}
+
+/// The part of the vector that depends on the neighbours, from what the statistics say of each patch.
+fn add_arrangements(columns: usize, values: &mut [f32]) {
+    // the middle scale's orientations: fine enough for edges, smooth enough to ignore noise
+    const EDGES: usize = COLOURS + MOMENTS + ORIENTATIONS;
+    let cells: Vec<arrangement::Cell> = values
+        .chunks_exact(DIMENSION)
+        .map(|vector| arrangement::Cell {
+            colour: std::array::from_fn(|channel| vector[COLOURS + channel]),
+            edges: std::array::from_fn(|orientation| vector[EDGES + orientation]),
+        })
+        .collect();
+    let arrangements = arrangement::describe(&cells, columns);
+    for (vector, arrangement) in values.chunks_exact_mut(DIMENSION).zip(arrangements.chunks_exact(arrangement::DIMENSION)) {
+        vector[STATISTICS..].copy_from_slice(arrangement);
     }
 }
 
