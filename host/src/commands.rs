@@ -9,7 +9,6 @@ macro_rules! answer {
         }
     }};
 }
-use answer;
 
 mod check;
 mod plugins;

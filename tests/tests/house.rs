@@ -98,3 +98,28 @@ fn the_example_plugin_is_short_and_safe_and_stands_in_the_docs_as_it_is() {
     let page = std::fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
     assert!(page.contains(manifest.trim()) && page.contains(code.trim()), "docs/writing-a-plugin.md shows the two files as they are");
 }
+
+#[test]
+fn the_recipe_page_is_what_the_plugins_say() {
+    let output = convert_tests::convert().args(["plugins", "describe"]).output().expect("convert can be started");
+    let head = std::fs::read_to_string(repository().join("docs/recipe.head.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/recipe.md")).unwrap();
+    assert!(page == head + &convert_tests::stdout(&output), "docs/recipe.md is out of date: run `make docs`");
+}
+
+#[test]
+fn every_recipe_that_needs_no_data_is_sound() {
+    for entry in std::fs::read_dir(repository().join("recipes")).unwrap().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        let mut command = convert_tests::convert();
+        command.arg("check").arg(entry.path());
+        if text.contains("${DATA}") {
+            // Needs data and weights: only what can be known without them is checked here.
+            let output = command.env_remove("DATA").output().expect("convert can be started");
+            assert!(convert_tests::stderr(&output).contains("the environment variable DATA is not set"), "{}", convert_tests::stderr(&output));
+        } else {
+            let output = command.output().expect("convert can be started");
+            assert_eq!(output.status.code(), Some(0), "{}: {}", entry.path().display(), convert_tests::stderr(&output));
+        }
+    }
+}

@@ -76,7 +76,7 @@ fn a_key_in_the_wrong_place() {
 #[test]
 fn an_unknown_key_with_the_nearest_one() {
     check(("cells: 2", "cels: 2"), "recipe.yaml:6:15: unknown key `cels` in the config of grid; did you mean `cells`?");
-    check(("select:", "selct:"), "recipe.yaml:7:1: unknown key `selct` in the recipe; did you mean `select`?");
+    check(("select:", "selct:"), "recipe.yaml:7:1: unknown key `selct` in the recipe; did you mean `select`");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_value_of_the_wrong_kind_or_size() {
 
 #[test]
 fn a_variable_that_is_not_set() {
-    check(("root: data", "root: ${NO_SUCH_VARIABLE}"), "recipe.yaml:3:40: the environment variable NO_SUCH_VARIABLE is not set");
+    check(("root: data", "root: \"${NO_SUCH_VARIABLE}\""), "recipe.yaml:3:40: the environment variable NO_SUCH_VARIABLE is not set");
 }
 
 #[test]

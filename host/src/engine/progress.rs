@@ -93,7 +93,7 @@ impl StageProgress {
         let total = self.total.load(Ordering::Relaxed);
         let rate = done.saturating_sub(self.cached) as f64 / self.started.elapsed().as_secs_f64();
         let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
-        tracing::info!("{}: {done}/{total}, {rate:.1}/s, about {left:.0} s left {message}", self.name);
+        tracing::info!("{}: {done}/{total}, {rate:.1}/s, about {left:.0} s left{}{message}", self.name, if message.is_empty() { "" } else { ", " });
     }
 
     /// The stage has ended; seconds spent in it.

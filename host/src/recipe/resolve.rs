@@ -1,6 +1,6 @@
 //! Reads a recipe's tree against a JSON schema as schemars writes it: every problem with its place, paths made absolute, numbers read out of `${…}` texts.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
@@ -251,10 +251,18 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// A path made absolute against a folder, without touching the disk.
+/// A path made absolute against a folder, without touching the disk; `..` takes back the folder before it.
 pub fn absolute(base: &Path, text: &str) -> PathBuf {
     let joined = base.join(text);
-    std::path::absolute(&joined).unwrap_or(joined)
+    let joined = std::path::absolute(&joined).unwrap_or(joined);
+    let mut plain = PathBuf::new();
+    for part in joined.components() {
+        match part {
+            Component::ParentDir => _ = plain.pop(),
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 fn in_words(name: &str) -> &str {

@@ -49,6 +49,14 @@ impl Node {
         }
     }
 
+    /// What an entry of a list is called: its `name`, else its `plugin`.
+    fn name(&self) -> Option<&str> {
+        match &self.get("name").or_else(|| self.get("plugin"))?.value {
+            Value::String(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// An empty mapping at a place.
     pub fn empty_map(place: Option<Place>) -> Self {
         Self { place, value: Value::Map(Vec::new()) }
@@ -94,7 +102,7 @@ impl Node {
             node = match &mut node.value {
                 Value::List(items) => {
                     let count = items.len();
-                    let named = items.iter().position(|item| matches!(item.get("name").map(|n| &n.value), Some(Value::String(s)) if s == part));
+                    let named = items.iter().position(|item| item.name() == Some(part));
                     let index = part.parse::<usize>().ok().filter(|index| *index < count).or(named);
                     let index = index.ok_or_else(|| format!("`{part}` in `{path}` is neither an index below {count} nor the name of an entry"))?;
                     &mut items[index]
