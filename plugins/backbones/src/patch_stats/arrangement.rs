@@ -1,8 +1,8 @@
 //! How colours and edges lie around a patch, so that the mean over a region says which arrangements occur in it.
 //!
 //! The mean of a plain description of the neighbourhood would only blur it. The mean of its random Fourier features (Rahimi & Recht 2007) is the kernel
-//! mean embedding of the neighbourhoods' distribution, which keeps what a bag of visual words keeps. On 100 drawn scenes it raised the share of
-//! rightly named true masks by one to three points (0.83 to 0.86 with one training region an image).
+//! mean embedding of the neighbourhoods' distribution, which keeps what a bag of visual words keeps. On 277 true masks of 100 drawn scenes
+//! (one seed) it raised the share named rightly from 0.830 to 0.870 with one training region an image, and left it at 0.953 with all regions.
 
 use crate::random::Normal;
 
@@ -13,7 +13,7 @@ const FREQUENCIES: usize = 96;
 const NEIGHBOURS: usize = 9;
 const CENTRE: usize = 4;
 const CELL: usize = ORIENTATIONS + 3;
-/// Inverse of the kernel's width. Measured on drawn scenes: 1 to 2 are alike, 4 is worse than none of this.
+/// Inverse of the kernel's width. On the same scenes 1, 1.5 and 2 differ by less than their noise; 4 is worse than none of this.
 const FREQUENCY_SCALE: f32 = 1.5;
 /// What the patch's own colour and its neighbours' difference from it count, next to edges of unit length.
 const OWN_COLOUR: f32 = 2.0;
