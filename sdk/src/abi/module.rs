@@ -87,6 +87,15 @@ impl Role {
     }
 }
 
+impl Role {
+    /// The role's name behind its article.
+    pub fn with_article(self) -> String {
+        let name = self.name();
+        let article = if name.starts_with('e') { "an" } else { "a" };
+        format!("{article} {name}")
+    }
+}
+
 impl Builder {
     /// The role of what it builds.
     pub fn role(&self) -> Role {
@@ -115,7 +124,7 @@ macro_rules! build {
                         let object = received(build(config.into(), context.into()))?;
                         Ok(Box::new($foreign(object)))
                     }
-                    other => Err(crate::Error::config(format!("a {} is no {}", other.role().name(), stringify!($function)))),
+                    other => Err(crate::Error::config(format!("{} is no {}", other.role().with_article(), stringify!($function)))),
                 }
             }
         )+}
@@ -145,7 +154,7 @@ impl Builder {
     pub fn exporter(&self) -> Result<exporter::BuildExporter> {
         match self {
             Self::Exporter(build) => Ok(*build),
-            other => Err(crate::Error::config(format!("a {} is no exporter", other.role().name()))),
+            other => Err(crate::Error::config(format!("{} is no exporter", other.role().with_article()))),
         }
     }
 }
