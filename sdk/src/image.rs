@@ -57,7 +57,7 @@ impl<'a> Image<'a> {
         Image { width: self.width, height: self.height, pixels: Cow::Owned(self.pixels.into_owned()) }
     }
 
-    /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept, at most one grey level away from Pillow.
+    /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept, at most two grey levels away from Pillow in what was compared.
     pub fn resize_lanczos(&self, width: u32, height: u32) -> Result<Image<'static>> {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone().into_owned());

@@ -8,7 +8,7 @@ use crate::pipeline::Session;
 /// A table in the house's style.
 pub fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.iter().map(|name| Cell::new(name)));
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.iter().map(Cell::new));
     table
 }
 

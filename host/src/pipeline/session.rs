@@ -53,7 +53,8 @@ struct HostSide {
 }
 
 impl Host for HostSide {
-    fn log(&self, level: LogLevel, plugin: &str, message: &str) {
+    fn log(&self, level: LogLevel, target: &str, message: &str) {
+        let plugin = library_name(target);
         match level {
             LogLevel::Error => tracing::error!(target: "plugin", "{plugin}: {message}"),
             LogLevel::Warn => tracing::warn!(target: "plugin", "{plugin}: {message}"),
@@ -73,6 +74,12 @@ impl Host for HostSide {
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::SeqCst)
     }
+}
+
+/// The name of the library that a `tracing` target (`convert_mlp_head::training`) belongs to, as its users know it.
+fn library_name(target: &str) -> String {
+    let package = target.split("::").next().unwrap_or(target);
+    package.strip_prefix("convert_").unwrap_or(package).replace('_', "-")
 }
 
 /// A recipe's dataset, its samples and its stages: all that `convert check` needs.
