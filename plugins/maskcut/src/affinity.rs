@@ -68,6 +68,25 @@ impl Affinity {
         }
     }
 
+    /// Which patches take part.
+    pub fn active(&self) -> &[bool] {
+        &self.active
+    }
+
+    /// The affinity of the patches that take part alone.
+    pub fn active_part(&self) -> Self {
+        let places: Vec<usize> = (0..self.patches).filter(|patch| self.active[*patch]).collect();
+        let mut planes = vec![0u8; places.len() * places.len().div_ceil(8)];
+        for (column, from) in places.iter().enumerate() {
+            let source = &self.planes[from / 8 * self.patches..][..self.patches];
+            let target = &mut planes[column / 8 * places.len()..][..places.len()];
+            for (byte, place) in target.iter_mut().zip(&places) {
+                *byte |= (source[*place] >> (from % 8) & 1) << (column % 8);
+            }
+        }
+        Self { patches: places.len(), epsilon: self.epsilon, planes, active: vec![true; places.len()] }
+    }
+
     /// D's diagonal: the row sums of A.
     pub fn degrees(&self) -> Vec<f64> {
         let mut counts = vec![0u32; self.patches];
@@ -169,5 +188,15 @@ mod tests {
         values.chunks_mut(3).zip(&mask).filter(|(_, removed)| **removed).for_each(|(vector, _)| vector.fill(0.0));
         let zeroed = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
         assert_eq!((removed.planes, removed.active), (zeroed.planes, zeroed.active));
+    }
+
+    #[test]
+    fn the_active_part_is_the_affinity_of_the_patches_left() {
+        let values = features(37);
+        let mut affinity = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
+        let mask: Vec<bool> = (0..37).map(|i| i % 3 == 0).collect();
+        affinity.remove(&mask);
+        let left: Vec<f32> = values.chunks(3).zip(&mask).filter(|(_, removed)| !**removed).flat_map(|(vector, _)| vector.to_vec()).collect();
+        assert_eq!(affinity.active_part().planes, Affinity::new(&left, left.len() / 3, 0.3, 1e-5).unwrap().planes);
     }
 }

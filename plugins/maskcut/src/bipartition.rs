@@ -42,46 +42,60 @@ impl Grid {
     }
 }
 
-/// A mask on the grid.
+/// What an eigenvector means on the grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Whether a patch belongs to it, in row order.
+    /// The foreground's component around the seed, in row order.
     pub mask: Vec<bool>,
-    /// Whether patches outside of it could as well have been its seed: their entries are equally large but for rounding.
+    /// The foreground's other components.
+    pub others: Vec<Vec<bool>>,
+    /// Whether patches outside of the mask could as well have been its seed: their entries are equally large but for rounding.
     pub tied: bool,
 }
 
-/// The part of the image that an eigenvector means: its foreground's component around the seed. `corners` of the four corner patches make a background.
-/// Where a side holds that many corners and the seed, the vector's sign decides.
-pub fn part_of(vector: &[f64], grid: Grid, corners: usize) -> Part {
-    let mean = vector.iter().sum::<f64>() / vector.len() as f64;
-    let above: Vec<bool> = vector.iter().map(|value| *value > mean).collect();
-    let covered = grid.corners().into_iter().filter(|corner| above[*corner]).count();
-    let strongest_above = largest(vector.iter().map(|value| value.abs())).first().is_some_and(|patch| above[*patch]);
-    let (region, seeds): (Vec<bool>, Vec<usize>) = if covered >= corners || !strongest_above {
-        (above.into_iter().map(|above| !above).collect(), largest(vector.iter().map(|value| -value)))
+/// The foreground of a cut. A side with `corners` of the four corner patches is background; patches that are not `present` are on neither side.
+/// Where a side holds that many corners and the strongest patch as well, the vector's sign decides.
+pub fn part_of(vector: &[f64], present: &[bool], grid: Grid, corners: usize) -> Part {
+    let values = || vector.iter().zip(present);
+    let count = present.iter().filter(|present| **present).count().max(1);
+    let mean = values().filter(|(_, present)| **present).map(|(value, _)| value).sum::<f64>() / count as f64;
+    let above: Vec<bool> = values().map(|(value, present)| *present && *value > mean).collect();
+    let below: Vec<bool> = above.iter().zip(present).map(|(above, present)| *present && !above).collect();
+    let covers_corners = grid.corners().into_iter().filter(|corner| above[*corner]).count() >= corners;
+    let strongest_above = largest(vector, present, f64::abs).first().is_some_and(|patch| above[*patch]);
+    if covers_corners || !strongest_above {
+        split(grid, below, &largest(vector, present, |value| -value))
     } else {
-        (above, largest(vector.iter().copied()))
-    };
-    // Any of equally good seeds would do, and LAPACK's rounding picks one. The largest component is the likeliest object; the last of equally large
-    // ones agrees with the reference's three ties.
-    let mut components: Vec<Vec<bool>> = Vec::new();
-    for seed in seeds {
-        if !components.iter().any(|component| component[seed]) {
-            components.push(grid.component(&region, seed));
-        }
+        split(grid, above, &largest(vector, present, |value| value))
     }
-    let tied = components.len() > 1;
-    let area = |component: &Vec<bool>| component.iter().filter(|inside| **inside).count();
-    let mask = components.into_iter().max_by_key(area).unwrap_or_else(|| vec![false; vector.len()]);
-    Part { mask, tied }
 }
 
-/// The largest of the values, and those that rounding could have made the largest: patches with equal rows of A have equal entries in exact arithmetic.
-fn largest(values: impl Iterator<Item = f64> + Clone) -> Vec<usize> {
-    let largest = values.clone().fold(f64::NEG_INFINITY, f64::max);
+/// A region as the component of its seed and the others.
+fn split(grid: Grid, mut region: Vec<bool>, seeds: &[usize]) -> Part {
+    let mut components = Vec::new();
+    let mut take = |seed: usize| {
+        let component = grid.component(&region, seed);
+        region.iter_mut().zip(&component).for_each(|(left, taken)| *left &= !taken);
+        component.contains(&true).then(|| components.push(component)).is_some()
+    };
+    let equal = seeds.iter().filter(|seed| take(**seed)).count();
+    (0..grid.patches()).for_each(|patch| {
+        take(patch);
+    });
+    // Any of equally good seeds would do, and LAPACK's rounding picks one. The largest component is the likeliest object; the last of equally large
+    // ones agrees with the reference's ties.
+    let area = |component: &Vec<bool>| component.iter().filter(|inside| **inside).count();
+    let best = (0..equal).max_by_key(|index| area(&components[*index]));
+    let mask = best.map_or_else(|| vec![false; grid.patches()], |best| components.remove(best));
+    Part { mask, others: components, tied: equal > 1 }
+}
+
+/// The patches of the largest value, and those that rounding could have made the largest: patches with equal rows of A have equal entries in exact arithmetic.
+fn largest(vector: &[f64], present: &[bool], key: impl Fn(f64) -> f64) -> Vec<usize> {
+    let values = || vector.iter().zip(present).map(|(value, present)| if *present { key(*value) } else { f64::NEG_INFINITY });
+    let largest = values().fold(f64::NEG_INFINITY, f64::max);
     let limit = largest - 1e-7 * largest.abs();
-    values.enumerate().filter(|(_, value)| *value >= limit).map(|(patch, _)| patch).collect()
+    values().enumerate().filter(|(_, value)| *value >= limit && value.is_finite()).map(|(patch, _)| patch).collect()
 }
 
 #[cfg(test)]
@@ -90,8 +104,12 @@ mod tests {
 
     const GRID: Grid = Grid { rows: 3, columns: 4 };
 
+    fn part(vector: [f64; 12]) -> Part {
+        part_of(&vector, &[true; 12], GRID, 3)
+    }
+
     fn mask(vector: [f64; 12]) -> Vec<usize> {
-        let part = part_of(&vector, GRID, 3);
+        let part = part(vector);
         assert!(!part.tied);
         (0..12).filter(|patch| part.mask[*patch]).collect()
     }
@@ -101,6 +119,18 @@ mod tests {
         // patches 1, 5 and 7 against the rest, 7 apart from 1 and 5
         let vector = [-1.0, 2.0, -1.0, -1.0, -1.0, 3.0, -1.0, 2.5, -1.0, -1.0, -1.0, -1.0];
         assert_eq!(mask(vector), [1, 5]);
+        let others = part(vector).others;
+        assert_eq!(others.len(), 1);
+        assert!(others[0][7] && others[0].iter().filter(|inside| **inside).count() == 1);
+    }
+
+    #[test]
+    fn absent_patches_are_on_neither_side_and_do_not_weigh() {
+        let vector = [-1.0, 2.0, -1.0, -1.0, -1.0, 3.0, 900.0, -1.0, -1.0, -1.0, -1.0, -1.0];
+        let mut present = [true; 12];
+        present[6] = false;
+        let part = part_of(&vector, &present, GRID, 3);
+        assert_eq!((0..12).filter(|patch| part.mask[*patch]).collect::<Vec<_>>(), [1, 5]);
     }
 
     #[test]
@@ -125,7 +155,7 @@ mod tests {
     #[test]
     fn of_equally_large_entries_in_different_components_the_largest_component_is_taken() {
         let vector = [-1.0, 2.0, -1.0, -1.0, -1.0, 2.0, -1.0, 2.0, -1.0, -1.0, -1.0, -1.0];
-        let part = part_of(&vector, GRID, 3);
+        let part = part(vector);
         assert!(part.tied && part.mask[1] && !part.mask[7]);
     }
 }

@@ -23,6 +23,10 @@ pub struct Parameters {
     pub corners: usize,
     /// End at the first rejection.
     pub early_stop: bool,
+    /// Whether the patches of earlier masks stay in the graph, like none, as SPEC 1.8 has it; otherwise later cuts are of the remaining patches alone.
+    pub keep_masked: bool,
+    /// Whether the foreground's components besides the seed's become masks of their own, if larger than `min_area`.
+    pub split_components: bool,
 }
 
 /// One iteration of MaskCut.
@@ -30,6 +34,8 @@ pub struct Parameters {
 pub struct Cut {
     /// The mask on the patch grid, in row order; all false when it was rejected.
     pub mask: Vec<bool>,
+    /// The foreground's other components, where they are wanted.
+    pub others: Vec<Vec<bool>>,
     /// The eigenvector and its figures.
     pub eigen: SecondEigenvector,
     /// Whether this cut or one that it follows is left to chance: the eigenvector is not determined, or patches in several places are equally good seeds.
@@ -39,7 +45,7 @@ pub struct Cut {
 impl Cut {
     /// Whether the iteration gave no mask.
     pub fn is_rejected(&self) -> bool {
-        !self.mask.contains(&true)
+        !self.mask.contains(&true) && self.others.is_empty()
     }
 }
 
@@ -56,15 +62,18 @@ pub fn maskcut(values: &[f32], grid: Grid, parameters: &Parameters) -> Result<Ve
     while cuts.len() < parameters.masks && affinity.has_active() {
         // After a rejection nothing has changed, so the same cut recurs: only the rule that compares it with the mask before differs.
         let recurring = cuts.iter().rev().take_while(|cut| cut.is_rejected()).last().map(|cut| cut.eigen.clone());
-        let Some(eigen) = recurring.or_else(|| second_eigenvector(&affinity)) else { break };
-        let part = part_of(&eigen.vector, grid, parameters.corners);
+        let Some(eigen) = recurring.or_else(|| eigenvector(&affinity, parameters)) else { break };
+        let everywhere = vec![true; grid.patches()];
+        let present = if parameters.keep_masked { &everywhere } else { affinity.active() };
+        let mut part = part_of(&eigen.vector, present, grid, parameters.corners);
         let degenerate = eigen.degenerate || part.tied || cuts.last().is_some_and(|previous| previous.degenerate);
-        let mut mask = part.mask;
-        if cuts.last().is_some_and(|previous| is_rejected(&mask, &previous.mask, parameters)) {
-            mask.fill(false);
+        if cuts.last().is_some_and(|previous| is_rejected(&part.mask, &previous.mask, parameters)) {
+            part.mask.fill(false);
         }
-        affinity.remove(&mask);
-        let cut = Cut { mask, eigen, degenerate };
+        affinity.remove(&part.mask);
+        part.others.retain(|other| parameters.split_components && area(other) > parameters.min_area);
+        part.others.iter().for_each(|other| affinity.remove(other));
+        let cut = Cut { mask: part.mask, others: part.others, eigen, degenerate };
         let stop = parameters.early_stop && cut.is_rejected();
         cuts.push(cut);
         if stop {
@@ -78,6 +87,21 @@ pub fn maskcut(values: &[f32], grid: Grid, parameters: &Parameters) -> Result<Ve
 fn is_rejected(mask: &[bool], previous: &[bool], parameters: &Parameters) -> bool {
     let count = |keep: fn(bool, bool) -> bool| mask.iter().zip(previous).filter(|(a, b)| keep(**a, **b)).count() as f64;
     let (intersection, union) = (count(|a, b| a && b), count(|a, b| a || b));
-    let area = count(|a, _| a) / mask.len() as f64;
-    intersection > parameters.max_iou * union || area <= parameters.min_area
+    intersection > parameters.max_iou * union || area(mask) <= parameters.min_area
+}
+
+/// The share of the grid that a mask covers.
+fn area(mask: &[bool]) -> f64 {
+    mask.iter().filter(|inside| **inside).count() as f64 / mask.len() as f64
+}
+
+/// The eigenvector of all patches, or of those that are left; 0 for the others.
+fn eigenvector(affinity: &Affinity, parameters: &Parameters) -> Option<SecondEigenvector> {
+    if parameters.keep_masked || !affinity.active().contains(&false) {
+        return second_eigenvector(affinity);
+    }
+    let mut eigen = second_eigenvector(&affinity.active_part())?;
+    let mut entries = std::mem::take(&mut eigen.vector).into_iter();
+    eigen.vector = affinity.active().iter().map(|active| if *active { entries.next().unwrap_or(0.0) } else { 0.0 }).collect();
+    Some(eigen)
 }

@@ -44,6 +44,12 @@ pub struct MaskCutConfig {
     /// Stop at the first rejected mask: the same cut would recur. Default true in the profile `paper` (A.1), false in `authors-code`, which always
     /// makes N attempts and, after a rejection for its overlap, takes the recurring cut.
     pub early_stop: Option<bool>,
+    /// Keep the patches of earlier masks in the graph, like none. Default true (SPEC 1.8); false makes later cuts of the remaining patches alone,
+    /// which cannot find an earlier mask again.
+    pub keep_masked: bool,
+    /// Make the foreground's components besides the seed's masks of their own where they are larger than `min_area`; `masks` then counts cuts.
+    /// Default false (SPEC 1.6).
+    pub split_components: bool,
 }
 
 impl Default for MaskCutConfig {
@@ -60,6 +66,8 @@ impl Default for MaskCutConfig {
             max_iou: 0.5,
             corners: 3,
             early_stop: None,
+            keep_masked: true,
+            split_components: false,
         }
     }
 }
@@ -87,6 +95,8 @@ impl Proposer for MaskCut {
             max_iou: config.max_iou,
             corners: config.corners,
             early_stop: config.early_stop.unwrap_or(!context.authors_code()),
+            keep_masked: config.keep_masked,
+            split_components: config.split_components,
         };
         Ok(Self { backbone, request, parameters })
     }
@@ -115,8 +125,10 @@ impl MaskCut {
 fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
     let mut covered = Mask::empty(size, size)?;
     let mut proposals = Vec::new();
-    for (iteration, cut) in cuts.iter().enumerate() {
-        let pixels: Vec<u8> = cut.mask.iter().map(|inside| u8::from(*inside)).collect();
+    let masks =
+        cuts.iter().enumerate().flat_map(|(iteration, cut)| std::iter::once(&cut.mask).chain(&cut.others).map(move |mask| (iteration, cut, mask)));
+    for (iteration, cut, mask) in masks {
+        let pixels: Vec<u8> = mask.iter().map(|inside| u8::from(*inside)).collect();
         let mask = Mask::from_pixels(grid.columns as u32, grid.rows as u32, &pixels)?.resize_nearest(size, size)?;
         let visible = mask.difference(&covered)?;
         covered = covered.union(&mask)?;

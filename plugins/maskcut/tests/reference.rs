@@ -28,6 +28,8 @@ fn parameters(entry: &Value) -> Parameters {
         max_iou: 0.5,
         corners: 3,
         early_stop: false,
+        keep_masked: true,
+        split_components: false,
     }
 }
 
