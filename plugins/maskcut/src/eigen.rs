@@ -144,7 +144,7 @@ fn lanczos_from(operator: &Normalised<'_>, deflated: &[Vec<f64>], tolerance: f64
         let beta = norm(&next);
         tridiagonal.push_diagonal(alpha);
         let exhausted = steps == room || beta < 1e-13;
-        if exhausted || steps % 4 == 0 {
+        if exhausted || steps.is_multiple_of(4) {
             let (value, weights) = tridiagonal.largest();
             if exhausted || beta * weights[steps - 1].abs() <= tolerance {
                 return Some(Ritz { value, vector: combine(&basis, &weights), steps });

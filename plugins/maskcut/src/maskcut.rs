@@ -105,3 +105,64 @@ fn eigenvector(affinity: &Affinity, parameters: &Parameters) -> Option<SecondEig
     eigen.vector = affinity.active().iter().map(|active| if *active { entries.next().unwrap_or(0.0) } else { 0.0 }).collect();
     Some(eigen)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARAMETERS: Parameters = Parameters {
+        tau: 0.5,
+        epsilon: 1e-5,
+        masks: 3,
+        min_area: 0.01,
+        max_iou: 0.5,
+        corners: 3,
+        early_stop: true,
+        keep_masked: true,
+        split_components: false,
+    };
+
+    /// A grid whose letters are groups of patches that share nothing.
+    fn cut(rows: &[&str], parameters: Parameters) -> Vec<Cut> {
+        let letters: Vec<u8> = rows.concat().into_bytes();
+        let values: Vec<f32> = letters.iter().flat_map(|letter| (b'a'..=b'd').map(|group| f32::from(u8::from(group == *letter)))).collect();
+        maskcut(&values, Grid { rows: rows.len(), columns: rows[0].len() }, &parameters).unwrap()
+    }
+
+    fn patches(mask: &[bool]) -> Vec<usize> {
+        (0..mask.len()).filter(|patch| mask[*patch]).collect()
+    }
+
+    #[test]
+    fn equal_objects_apart_are_one_cut_and_split_into_components_on_request() {
+        let rows = ["aaaaaa", "abaaba", "abaaaa", "aaaaaa"];
+        let plain = cut(&rows, Parameters { masks: 1, ..PARAMETERS });
+        assert_eq!((patches(&plain[0].mask), plain[0].others.len()), (vec![7, 13], 0));
+        let split = cut(&rows, Parameters { masks: 1, split_components: true, ..PARAMETERS });
+        assert_eq!((patches(&split[0].mask), patches(&split[0].others[0])), (vec![7, 13], vec![10]));
+    }
+
+    #[test]
+    fn a_second_object_is_found_with_and_without_the_first_in_the_graph() {
+        let rows = ["aaaaaa", "abbaaa", "aaaaca", "aaaaaa"];
+        for keep_masked in [true, false] {
+            let cuts = cut(&rows, Parameters { keep_masked, masks: 9, ..PARAMETERS });
+            let found: Vec<Vec<usize>> = cuts.iter().map(|cut| patches(&cut.mask)).collect();
+            assert!(found.contains(&vec![7, 8]) && found.contains(&vec![16]), "keep_masked {keep_masked}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn without_an_early_stop_every_attempt_is_made() {
+        let rows = ["aaaaaa", "abbaaa", "aaaaaa"];
+        assert!(cut(&rows, PARAMETERS).len() < 5);
+        assert_eq!(cut(&rows, Parameters { early_stop: false, masks: 5, max_iou: 0.0, min_area: 1.0, ..PARAMETERS }).len(), 5);
+    }
+
+    #[test]
+    fn nothing_to_cut_gives_no_cuts() {
+        assert!(cut(&["aaaa", "aaaa"], PARAMETERS).is_empty());
+        assert!(cut(&["zzzz", "zzzz"], PARAMETERS).is_empty());
+        assert!(cut(&["a"], Parameters { masks: 1000, ..PARAMETERS }).is_empty());
+    }
+}

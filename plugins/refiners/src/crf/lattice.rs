@@ -197,9 +197,9 @@ impl<const V: usize> Simplex<V> {
     #[inline(always)]
     fn corner(&self, colour: usize) -> u128 {
         let mut coordinates = [0; V];
-        for i in 0..V - 1 {
+        for (i, coordinate) in coordinates.iter_mut().enumerate() {
             let turned = i32::from(self.rank[i] as usize > V - 1 - colour);
-            coordinates[i] = self.origin[i] + colour as i32 - turned * V as i32;
+            *coordinate = self.origin[i] + colour as i32 - turned * V as i32;
         }
         pack(&coordinates[..V - 1])
     }

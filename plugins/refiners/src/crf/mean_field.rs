@@ -164,7 +164,7 @@ fn exp(x: f32) -> f32 {
     let x = x.clamp(-80.0, 80.0);
     let shifted = x * std::f32::consts::LOG2_E + SHIFT;
     let n = shifted - SHIFT;
-    let r = x - n * 0.693_359_375 + n * 2.121_944_4e-4;
+    let r = x - n * (355.0 / 512.0) + n * 2.121_944_4e-4;
     let p = 1.987_569_1e-4f32;
     let p = p * r + 1.398_199_9e-3;
     let p = p * r + 8.333_452e-3;
