@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Brings what the build needs and respects what is already there:
+# Brings what the build needs, except Rust, and respects what is already there:
 #   OpenCV (core + imgproc) and clang   pkg-config's OpenCV, else installed Debian packages, else apt-get
 #   libtorch 2.11                       $LIBTORCH, else an installed PyTorch 2.11, else PyPI's wheel (CPU part), cached outside the repository
-#   Python with pycocotools, pyarrow    only with --python (the tests need them), in a virtual environment in the cache
+#   Python with pycocotools             only with --python (the tests need it), in a virtual environment in the cache
 # Writes .cargo/config.toml (ignored by git), so that a plain `cargo build` finds all of it.
 set -euo pipefail
 
@@ -13,6 +13,20 @@ mkdir -p "$cache" "$root/.cargo"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+work=   # a download in progress
+trap 'if [ -n "$work" ]; then rm -rf "$work"; fi' EXIT
+
+# ---- Rust -----------------------------------------------------------------------------------------------------------
+rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml")
+for tool in cargo rustc; do
+    command -v "$tool" >/dev/null || die "$tool is missing: install Rust $rust or newer from https://rustup.rs"
+    version=$(cd "$root" && "$tool" --version 2>/dev/null) || die "$tool does not start: install Rust $rust or newer from https://rustup.rs"
+    version=${version#"$tool "}
+    version=${version%%[ -]*}
+    [ "$(printf '%s\n' "$rust" "$version" | sort -V | head -n 1)" = "$rust" ] \
+        || die "$tool $version is too old: Rust $rust or newer is needed, from https://rustup.rs (rustup update)"
+done
 
 # ---- Debian packages ------------------------------------------------------------------------------------------------
 apt_updated=
@@ -25,7 +39,7 @@ apt_install() {
     fi
     [ -n "$apt_updated" ] || { say "apt-get update"; $sudo apt-get update -qq; apt_updated=1; }
     say "apt-get install $*"
-    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 have_debian_opencv() { [ -f /usr/include/opencv4/opencv2/imgproc.hpp ] && ls /usr/lib/*/libopencv_imgproc.so >/dev/null 2>&1; }
@@ -34,6 +48,7 @@ have_pkgconfig_opencv() { command -v pkg-config >/dev/null && pkg-config --exist
 packages=()
 command -v cc >/dev/null && command -v c++ >/dev/null || packages+=(build-essential)
 command -v clang >/dev/null || packages+=(clang)
+command -v python3 >/dev/null || packages+=(python3)   # scripts/install-plugins.sh, and what follows
 have_pkgconfig_opencv || have_debian_opencv || packages+=(libopencv-core-dev libopencv-imgproc-dev)
 [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
 
@@ -51,8 +66,7 @@ PY
 }
 
 download_libtorch() {   # PyPI's wheel, trimmed to the CPU libraries and the headers
-    local target=$1 work
-    command -v python3 >/dev/null || apt_install python3
+    local target=$1
     python3 -m pip --version >/dev/null 2>&1 || apt_install python3-pip
     [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || die "no ready libtorch for $(uname -s) $(uname -m): install PyTorch $torch_version with pip, or set LIBTORCH"
     work=$(mktemp -d "$cache/libtorch.XXXXXX")
@@ -75,11 +89,12 @@ PY
     rm -rf "$target"
     mv "$work/unpacked" "$target"
     rm -rf "$work"
+    work=
 }
 
 if [ -n "${LIBTORCH:-}" ]; then
     torch_dir_ok "$LIBTORCH" || die "LIBTORCH=$LIBTORCH has no lib/libtorch_cpu.so and headers: correct it, or unset it"
-    libtorch=$LIBTORCH
+    libtorch=$(cd "$LIBTORCH" && pwd)
 elif libtorch=$(installed_pytorch) && torch_dir_ok "$libtorch"; then
     say "using the installed PyTorch in $libtorch"
 else
@@ -93,7 +108,8 @@ ln -sfn "$libtorch" "$root/vendor/libtorch/torch"
 {
     echo '# Written by scripts/setup.sh; git ignores it.'
     echo '[env]'
-    echo 'LIBTORCH = { value = "vendor/libtorch/torch", relative = true }'
+    # Forced: a relative $LIBTORCH would mean another folder in each build script.
+    echo 'LIBTORCH = { value = "vendor/libtorch/torch", relative = true, force = true }'
     if [ ! -f "$libtorch/build-version" ]; then echo 'LIBTORCH_BYPASS_VERSION_CHECK = "1"'; fi
     if ! have_pkgconfig_opencv; then
         libs=$(dirname "$(ls /usr/lib/*/libopencv_imgproc.so | head -n 1)")

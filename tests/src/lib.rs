@@ -1,5 +1,6 @@
 //! What the tests from outside share: the built executable, folders of images made on the spot, recipes written for a test.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -47,9 +48,14 @@ pub fn plugin_folder(library: &str) -> TempDir {
 pub fn shared(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from).filter(|folder| folder.is_dir());
     if folder.is_none() {
-        eprintln!("skipped: {test}: CONVERT_SHARED does not point to the shared photos and weights");
+        skipped(test, "CONVERT_SHARED does not point to the shared photos and weights");
     }
     folder
+}
+
+/// Says that a test was skipped, and why; not with `eprintln!`, which the test harness captures.
+pub fn skipped(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 /// What a command printed to standard error.

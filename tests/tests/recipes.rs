@@ -55,7 +55,8 @@ fn a_folder_without_images() {
 fn one_class_only() {
     let place = Place::new(GOOD);
     place.write_images(&["apple"], 3);
-    refused(&place, "apple");
+    refused(&place, "error: recipe.yaml:3:20: dataset image-folder:");
+    refused(&place, "has images of one class only, \"apple\"");
 }
 
 #[test]
@@ -77,6 +78,17 @@ fn a_key_in_the_wrong_place() {
 fn an_unknown_key_with_the_nearest_one() {
     check(("cells: 2", "cels: 2"), "recipe.yaml:6:15: unknown key `cels` in the config of grid; did you mean `cells`?");
     check(("select:", "selct:"), "recipe.yaml:7:1: unknown key `selct` in the recipe; did you mean `select`");
+}
+
+#[test]
+fn an_error_shows_its_place_in_the_recipe_and_nothing_else() {
+    let place = Place::new(&GOOD.replacen("cells: 2", "cels: 2", 1));
+    place.write_images(&["apple", "pear"], 2);
+    insta::assert_snapshot!(stderr(&place.run(&[])), @"
+    error: recipe.yaml:6:15: unknown key `cels` in the config of grid; did you mean `cells`?
+    6 |     config: { cels: 2 }
+      |               ^^^^
+    ");
 }
 
 #[test]

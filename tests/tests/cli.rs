@@ -1,0 +1,22 @@
+//! What the command line says of itself.
+
+use convert_tests::{convert, stdout};
+
+#[test]
+fn the_help_ends_with_the_exit_codes_and_an_example() {
+    let output = convert().arg("--help").output().expect("convert can be started");
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let at = text.find("Exit codes:").expect("the help has the exit codes");
+    insta::assert_snapshot!(&text[at..], @"
+    Exit codes:
+      0    done
+      1    failed while running
+      2    wrong usage, or a recipe that cannot run
+      3    finished with skipped samples, and --strict was given
+      130  interrupted; the same command continues
+
+    Example:
+      convert --recipe recipes/demo.yaml --set proposals.0.config.tau=0.3
+    ");
+}
