@@ -12,7 +12,7 @@ pub use key::{Key, KeyBuilder, content_hash};
 pub use ledger::Ledger;
 pub use progress::{Progress, StageProgress};
 pub use samples::Samples;
-pub use shard::temporary_name;
+pub use shard::{is_temporary_name, temporary_name};
 pub use stage::{Outcome, Row, Runner, Stage};
 
 /// Writes a file whole or not at all.

@@ -1,19 +1,25 @@
 //! `convert`: one match from the command line to the command; see `convert::commands`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+/// To standard error, where nobody may be listening any more.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         let message = info.payload_as_str().unwrap_or("no message");
-        eprintln!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues");
+        say(&format!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues"));
     }));
     match std::panic::catch_unwind(|| convert::execute(convert::cli::Arguments::parse())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            eprintln!("{failure}");
+            say(&failure.to_string());
             ExitCode::from(failure.exit_code())
         }
         Err(_) => ExitCode::from(1),

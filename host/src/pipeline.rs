@@ -8,4 +8,4 @@ mod rows;
 mod session;
 mod train;
 
-pub use session::{Options, Session, prepare};
+pub use session::{Options, Session, check_plugins, prepare};

@@ -19,6 +19,8 @@ pub struct Plugin {
     pub name: String,
     /// One line.
     pub summary: String,
+    /// Its crate: a plugin that takes the place of another of the same name must not take over its results.
+    pub package: String,
     /// The version of its crate.
     pub version: String,
     /// The JSON schema of its config.

@@ -183,7 +183,13 @@ impl Reader<'_> {
             .collect();
         self.check_names(&proposals, &sections, &refine);
         let export: Vec<(Configured, PathBuf)> =
-            sections.export.iter().zip(export).map(|(section, plugin)| (plugin, work_dir.join(&section.file))).collect();
+            sections.export.iter().zip(export).map(|(section, plugin)| (plugin, absolute(&work_dir, &section.file))).collect();
+        for (section, (plugin, file)) in sections.export.iter().zip(&export) {
+            if section.file.is_empty() || section.file.ends_with('/') || file.is_dir() {
+                self.problems
+                    .push(Diagnostic::new(plugin.place, format!("`file: {}` names no file to write: {} is a folder", section.file, file.display())));
+            }
+        }
         self.check_files(&export, &work_dir);
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
         Some(Recipe {

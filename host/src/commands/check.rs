@@ -1,6 +1,7 @@
 //! `convert check FILE`: what a recipe would do.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use comfy_table::{Cell, CellAlignment};
 
@@ -8,15 +9,16 @@ use super::summary::table;
 use crate::cli::RecipeOverrides;
 use crate::engine::{Samples, Stage};
 use crate::failure::Failure;
-use crate::pipeline::prepare;
+use crate::pipeline::{check_plugins, prepare};
 use crate::plugins::Catalog;
 use crate::recipe::{Configured, Overrides, Recipe};
 
 /// Checks a recipe and prints its plan.
 pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, catalog: &Catalog) -> Result<(), Failure> {
     let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
-    let prepared = prepare(&recipe, limit)?;
+    let prepared = prepare(&recipe, limit, &Arc::default())?;
     let (samples, plan) = (&prepared.samples, &prepared.plan);
+    check_plugins(&recipe, samples)?;
 
     answer!("recipe     {} ({})", recipe.name, file.display());
     answer!("profile    {}, seed {}", recipe.sections.profile.name(), recipe.sections.seed);

@@ -35,7 +35,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
 
-    session.check_exporters()?;
+    session.check_plugins()?;
     session.run_masks()?;
     if session.plan.train.is_some() {
         session.run_select()?;
@@ -79,5 +79,5 @@ fn forget(session: &Session) -> Result<(), Failure> {
             _ => {}
         }
     }
-    Ok(())
+    session.forget_exports()
 }

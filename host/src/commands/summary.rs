@@ -1,5 +1,7 @@
 //! The tables at the end of a run. They go to standard error, like all that is for people, except where a command's answer is the table.
 
+use std::io::Write;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use convert_sdk::{Evaluation, Statistics};
 
@@ -46,15 +48,17 @@ pub fn print(session: &Session, statistics: &Statistics, evaluation: Option<&Eva
         let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
         stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(rate)]);
     }
-    eprintln!("\n{stages}\n{}", table5(statistics));
+    let mut text = format!("\n{stages}\n{}\n", table5(statistics));
     if let Some(evaluation) = evaluation {
-        eprintln!("{}", evaluation_table(evaluation));
+        text += &format!("{}\n", evaluation_table(evaluation));
     }
-    match statistics.skipped {
-        0 => eprintln!("{} images, none skipped", statistics.images),
-        skipped => eprintln!("{} images, {skipped} skipped: the reasons are in {}", statistics.images, session.runner.ledger.path().display()),
-    }
+    text += &match statistics.skipped {
+        0 => format!("{} images, none skipped\n", statistics.images),
+        skipped => format!("{} images, {skipped} skipped: the reasons are in {}\n", statistics.images, session.runner.ledger.path().display()),
+    };
     for (configured, file) in &session.recipe.export {
-        eprintln!("  {:16} {}", configured.plugin.name, file.display());
+        text += &format!("  {:16} {}\n", configured.plugin.name, file.display());
     }
+    // Nobody may be listening any more.
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -23,6 +23,11 @@ pub fn load(dataset: &dyn Dataset, id: &str) -> Result<Image<'static>> {
 /// # Errors
 /// As [`load`].
 pub fn decode(bytes: &[u8]) -> Result<Image<'static>> {
+    // Decoders of other people's code meet other people's files: some report errors by unwinding.
+    std::panic::catch_unwind(|| decode_any(bytes)).unwrap_or_else(|_| Err(Error::invalid("broken image file")))
+}
+
+fn decode_any(bytes: &[u8]) -> Result<Image<'static>> {
     if bytes.is_empty() {
         return Err(Error::invalid("the file is empty"));
     }
@@ -51,9 +56,7 @@ fn decode_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
     if cut_short(bytes) {
         return Err(Error::invalid(format!("the JPEG file is cut short after {} bytes", bytes.len())));
     }
-    // The library reports some errors by unwinding.
-    let decoded = std::panic::catch_unwind(|| read_jpeg(bytes));
-    decoded.unwrap_or_else(|_| Err(Error::invalid("broken JPEG file")))
+    read_jpeg(bytes)
 }
 
 fn read_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
@@ -80,12 +83,25 @@ fn rgb_of_adobe_inks([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     [multiplied(c), multiplied(m), multiplied(y)]
 }
 
-/// Whether no end marker follows the last start of a scan; libjpeg would fill the rest with grey.
+/// Whether the file ends before the image does: its markers are walked from the start. libjpeg would fill the rest with grey. What follows the
+/// end marker (phones append films) is nobody's business.
 fn cut_short(bytes: &[u8]) -> bool {
-    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
-    match (last(0xda), last(0xd9)) {
-        (Some(scan), Some(end)) => end < scan,
-        _ => true,
+    let mut at = 2;
+    loop {
+        let Some(pair) = bytes.get(at..at + 2) else { return true };
+        let (0xff, marker) = (pair[0], pair[1]) else {
+            at += 1; // entropy-coded data of a scan
+            continue;
+        };
+        at += match marker {
+            0xd9 => return false,
+            0xff => 1,                      // fill
+            0x00 | 0x01 | 0xd0..=0xd8 => 2, // a stuffed byte, or a marker without a segment
+            _ => match bytes.get(at + 2..at + 4) {
+                Some(length) => 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2),
+                None => return true,
+            },
+        };
     }
 }
 
@@ -121,6 +137,8 @@ mod tests {
         check(b"hello world", "not an image");
         check(&whole[..whole.len() / 2], "cut short");
         check(&whole[..whole.len() - 2], "cut short");
+        let film: Vec<u8> = whole.iter().copied().chain([0xff, 0xda, 0, 0, 1, 2, 3]).collect();
+        assert!(decode(&film).is_ok(), "what follows the image does not matter");
         check(b"\x89PNG\r\n\x1a\n....", "broken image");
         let mut bomb = vec![0x42, 0x4d]; // a BMP header of 60000x60000 pixels
         bomb.extend([0u8; 8]);

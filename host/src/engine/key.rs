@@ -17,13 +17,16 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// Raised when the host's own part of any stage (decoding, fitting masks, aggregation) or the form of stored rows changes: older results are then not found.
+const STORE_VERSION: u32 = 1;
+
 /// Collects what a stage depends on; each part is hashed with its name and length, so that no two lists of parts look alike.
 pub struct KeyBuilder(blake3::Hasher);
 
 impl KeyBuilder {
     /// Begins the key of a kind of stage.
     pub fn new(kind: &str) -> Self {
-        Self(blake3::Hasher::new()).with("kind", kind.as_bytes())
+        Self(blake3::Hasher::new()).with("store", &STORE_VERSION.to_le_bytes()).with("kind", kind.as_bytes())
     }
 
     /// Adds a part.
@@ -40,7 +43,7 @@ impl KeyBuilder {
         self.with("reads", key.0.as_bytes())
     }
 
-    /// Adds a plugin: its name, version and config. Of a file that the config names the content counts, not the place, so that a moved file changes nothing.
+    /// Adds a plugin: its package, name, version and config. Of a file that the config names the content counts, not the place, so that a moved file changes nothing.
     ///
     /// # Errors
     /// A file that cannot be read.
@@ -51,6 +54,7 @@ impl KeyBuilder {
         }
         let plugin = &configured.plugin;
         Ok(self
+            .with("package", plugin.package.as_bytes())
             .with("plugin", plugin.name.as_bytes())
             .with("version", plugin.version.as_bytes())
             .with("config", sorted(&config).to_string().as_bytes()))

@@ -1,5 +1,6 @@
 //! `errors.jsonl`: every sample that was left out, with the stage and the reason.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub struct Entry {
 
 /// The ledger of a run. It is begun anew by every run, and complete after it: the errors of cached shards are entered again.
 pub struct Ledger {
-    file: Mutex<(File, u64)>,
+    file: Mutex<(File, HashSet<String>)>,
     path: PathBuf,
     on_error: OnError,
     max_errors: Option<u64>,
@@ -37,7 +38,7 @@ impl Ledger {
     pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, Failure> {
         let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |(index, count)| format!("errors-{index}-of-{count}.jsonl")));
         let file = File::create(&path).map_err(|error| Failure::run(format!("cannot write {}: {error}", path.display())))?;
-        Ok(Self { file: Mutex::new((file, 0)), path, on_error, max_errors })
+        Ok(Self { file: Mutex::new((file, HashSet::new())), path, on_error, max_errors })
     }
 
     /// Enters samples that were left out.
@@ -54,23 +55,23 @@ impl Ledger {
         }
         let mut guard = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         guard.0.write_all(lines.as_bytes()).map_err(|error| Failure::run(format!("cannot write {}: {error}", self.path.display())))?;
-        guard.1 += entries.len() as u64;
+        guard.1.extend(entries.iter().map(|entry| entry.id.clone()));
         if self.on_error == OnError::Stop {
             return Err(Failure::run(format!("sample {} failed in {}: {} (the recipe says on_error: stop)", first.id, first.stage, first.reason)));
         }
         match self.max_errors {
-            Some(limit) if guard.1 > limit => Err(Failure::run(format!(
+            Some(limit) if guard.1.len() as u64 > limit => Err(Failure::run(format!(
                 "{} samples were skipped, more than max_errors: {limit}; the reasons are in {}",
-                guard.1,
+                guard.1.len(),
                 self.path.display()
             ))),
             _ => Ok(()),
         }
     }
 
-    /// How many samples were left out so far.
+    /// How many samples were left out so far, each counted once.
     pub fn count(&self) -> u64 {
-        self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1
+        self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1.len() as u64
     }
 
     /// Where it lies.

@@ -85,8 +85,13 @@ pub fn replace(path: &Path, write: impl FnOnce(&File) -> Result<(), AnyError>) -
 /// The name under which a file is written: distinct for each process, so that several may work in one folder.
 pub fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
+    name.push(format!(".{}.convert-tmp", std::process::id()));
     path.with_file_name(name)
+}
+
+/// Whether a file name is one of [`temporary_name`]'s.
+pub fn is_temporary_name(name: &str) -> bool {
+    name.ends_with(".convert-tmp")
 }
 
 #[cfg(test)]

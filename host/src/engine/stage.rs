@@ -52,6 +52,9 @@ impl Stage {
     /// # Errors
     /// A shard that cannot be read: the message says to delete it.
     pub fn read<T: DeserializeOwned>(&self, shard: usize) -> Result<Vec<Row<T>>, Failure> {
+        if !self.has(shard) {
+            return Err(Failure::run(format!("shard {shard} of {} is not there: run that stage first", self.name)));
+        }
         shard::read(&self.folder, shard).map_err(|error| {
             let file = shard::rows_file(&self.folder, shard);
             Failure::run(format!("cannot read {}: {error}; delete the file and start again, and it is made anew", file.display()))
@@ -152,15 +155,14 @@ impl Runner {
                 match result {
                     Ok(value) => rows.push(Row { sample, value }),
                     Err(error) if error.kind == ErrorKind::Interrupted => return Err(error.into()),
+                    Err(error) if error.kind == ErrorKind::Unsupported => return Err(Failure::run(format!("{}, {sample}: {error}", stage.name))),
                     Err(error) => errors.push(Entry { id: sample, stage: stage.name.clone(), reason: error.to_string() }),
                 }
             }
-            if rows.is_empty() && !errors.is_empty() && *shard == 0 {
-                let count = errors.len();
-                return Err(Failure::run(format!(
-                    "{}: every one of the first {count} samples failed; the first, {}: {}",
-                    stage.name, errors[0].id, errors[0].reason
-                )));
+            // That many bad samples in a row are no bad samples: a disk is gone, or a device, or the plugin's config is wrong. Nothing of it is stored.
+            if rows.is_empty() && (errors.len() >= SUSPICIOUS || (*shard == 0 && !errors.is_empty())) {
+                let (count, first) = (errors.len(), &errors[0]);
+                return Err(Failure::run(format!("{}: every one of {count} samples failed; the first, {}: {}", stage.name, first.id, first.reason)));
             }
             shard::write(&stage.folder, *shard, &rows, &errors)
                 .map_err(|error| Failure::run(format!("cannot store {} in {}: {error}", stage.name, stage.folder.display())))?;
@@ -187,6 +189,9 @@ impl Runner {
         Ok(())
     }
 }
+
+/// A shard of at least so many samples that all failed stops the run.
+const SUSPICIOUS: usize = 16;
 
 fn unreadable(stage: &Stage, error: &(dyn std::error::Error + Send + Sync)) -> Failure {
     Failure::run(format!("cannot read the errors of {}: {error}", stage.folder.display()))

@@ -27,15 +27,16 @@ struct ExportedFile {
 const RECORD: &str = ".exports.json";
 
 impl Session {
-    /// Checks the exporters' configs, before any work.
+    /// Forgets which files earlier runs wrote, so that all are written again.
     ///
     /// # Errors
-    /// What an exporter says of its config.
-    pub fn check_exporters(&self) -> Result<(), Failure> {
-        self.recipe
-            .export
-            .iter()
-            .try_for_each(|(configured, _)| self.build(configured, |config, context| configured.plugin.builder.exporter()?.check(config, context)))
+    /// A record that cannot be removed.
+    pub fn forget_exports(&self) -> Result<(), Failure> {
+        let record = self.recipe.work_dir.join(RECORD);
+        match fs::remove_file(&record) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::run(format!("cannot remove {}: {error}", record.display()))),
+            _ => Ok(()),
+        }
     }
 
     /// Table 5 of the labels, and their comparison with the truth where the dataset knows it.

@@ -56,6 +56,7 @@ impl Session {
         }
         let inputs = |shard| self.labelled_inputs(shard);
         let aggregate = &self.recipe.sections.aggregate;
+        let classes = self.samples.classes.len();
         self.runner.run(stage, &self.samples, 1, inputs, |batch: &[(usize, LabelInputs)]| {
             batch
                 .iter()
@@ -66,6 +67,9 @@ impl Session {
                         let regions = inputs.labelled_regions()?;
                         for postprocessor in &postprocessors {
                             labels = postprocessor.adjust(label, &labels, &regions)?;
+                            if let Some(entry) = labels.entries().iter().find(|entry| entry.class as usize >= classes) {
+                                return Err(Error::invalid(format!("a postprocessor gave the class {}, but there are {classes}", entry.class)));
+                            }
                         }
                     }
                     Ok(ImageLabels { labels })

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, Settings};
 
 use super::plan::Plan;
@@ -96,14 +97,25 @@ pub struct Prepared {
 ///
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe.
-pub fn prepare(recipe: &Recipe, limit: Option<usize>) -> Result<Prepared, Failure> {
-    let host = Arc::new(HostSide { cancel: Arc::default(), current: Arc::default() });
+pub fn prepare(recipe: &Recipe, limit: Option<usize>, cancel: &Arc<AtomicBool>) -> Result<Prepared, Failure> {
+    let host = Arc::new(HostSide { cancel: Arc::clone(cancel), current: Arc::default() });
     let context = context(recipe, &recipe.dataset, host, Vec::new(), "cpu", 1);
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
     let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, limit)?;
     let plan = Plan::new(recipe, &samples)?;
     Ok(Prepared { dataset, samples, plan })
+}
+
+/// Builds every plugin of a recipe and lets it go again.
+///
+/// # Errors
+/// What a plugin says, at its place in the recipe.
+pub fn check_plugins(recipe: &Recipe, samples: &Samples) -> Result<(), Failure> {
+    let host = Arc::new(HostSide { cancel: Arc::default(), current: Arc::default() });
+    recipe
+        .plugins()
+        .try_for_each(|configured| try_build(recipe, configured, &context(recipe, configured, Arc::clone(&host), samples.classes.clone(), "cpu", 1)))
 }
 
 fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, classes: Vec<String>, device: &str, threads: usize) -> Context {
@@ -126,11 +138,11 @@ impl Session {
     /// A dataset that cannot be used; a work directory that cannot be written or is in use.
     pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let Prepared { dataset, samples, plan } = prepare(&recipe, options.limit)?;
+        let Prepared { dataset, samples, plan } = prepare(&recipe, options.limit, &options.cancel)?;
         let work_dir = &recipe.work_dir;
         fs::create_dir_all(work_dir).map_err(|error| Failure::run(format!("cannot make the work directory {}: {error}", work_dir.display())))?;
         let lock = lock(work_dir, options.part.is_some())?;
-        remove_temporary_files(work_dir, options.part.is_some());
+        remove_temporary_files(&recipe, options.part.is_some());
         let ledger = Ledger::begin(work_dir, options.part, recipe.sections.on_error, recipe.sections.max_errors)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -159,10 +171,51 @@ impl Session {
             .map_err(|error| self.recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))
     }
 
+    /// Builds every plugin that has work to do, and lets it go again: what it says of its config and weights is heard before any work, and no two
+    /// large models need be in memory at once.
+    ///
+    /// # Errors
+    /// What a plugin says, at its place in the recipe.
+    pub fn check_plugins(&self) -> Result<(), Failure> {
+        let (plan, recipe) = (&self.plan, &self.recipe);
+        let mut busy: Vec<&Configured> = Vec::new();
+        for (source, (_, proposer)) in plan.sources.iter().zip(&recipe.proposals) {
+            busy.extend((!self.is_finished(&source.propose)).then_some(proposer));
+        }
+        for (index, (refiner, _)) in recipe.refine.iter().enumerate() {
+            let mut stages = plan.sources.iter().flat_map(|source| &source.refine).filter(|refine| refine.refiner == index);
+            busy.extend(stages.any(|refine| !self.is_finished(&refine.stage)).then_some(refiner));
+        }
+        busy.extend((plan.train.is_some() && !self.is_finished(&plan.select)).then_some(&recipe.select));
+        busy.extend((!self.is_finished(&plan.predict)).then_some(&recipe.label));
+        busy.extend(recipe.postprocess.iter().filter(|_| !self.is_finished(&plan.labels)));
+        busy.extend(recipe.export.iter().map(|(exporter, _)| exporter));
+        busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured)))
+    }
+
     /// Whether every shard that this run is to work on is finished in a stage.
     pub fn is_finished(&self, stage: &crate::engine::Stage) -> bool {
         (0..self.samples.shards()).filter(|shard| self.runner.part.is_none_or(|(index, count)| shard % count == index)).all(|shard| stage.has(shard))
     }
+}
+
+/// Builds a plugin and lets it go again.
+fn try_build(recipe: &Recipe, configured: &Configured, context: &Context) -> Result<(), Failure> {
+    let (plugin, config) = (&configured.plugin, configured.config.to_string());
+    let builder = &plugin.builder;
+    let built = match plugin.role {
+        Role::Dataset => Ok(()),
+        Role::Proposer => builder.proposer(&config, context).map(drop),
+        Role::Refiner => builder.refiner(&config, context).map(drop),
+        Role::Selector => builder.selector(&config, context).map(drop),
+        Role::Labeler => builder.labeler(&config, context).and_then(|labeler| match &recipe.checkpoint {
+            Some(checkpoint) => labeler.load(checkpoint).map(drop),
+            None => Ok(()),
+        }),
+        Role::Postprocessor => builder.postprocessor(&config, context).map(drop),
+        Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(&config, context)),
+    };
+    built.map_err(|error| recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))
 }
 
 /// One run a work directory; the processes of `convert stage` share it.
@@ -181,13 +234,15 @@ fn lock(work_dir: &Path, shared: bool) -> Result<File, Failure> {
 }
 
 /// Removes what a killed run left half-written. Failing to is no harm: nothing reads those files.
-fn remove_temporary_files(work_dir: &Path, shared: bool) {
+fn remove_temporary_files(recipe: &Recipe, shared: bool) {
+    let work_dir = &recipe.work_dir;
     if shared {
         return;
     }
     let folders = fs::read_dir(work_dir.join("stages")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let half_written = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
-    for folder in folders.chain([work_dir.to_owned()]) {
+    let half_written = |path: &PathBuf| path.file_name().is_some_and(|name| crate::engine::is_temporary_name(&name.to_string_lossy()));
+    let exports = recipe.export.iter().filter_map(|(_, file)| file.parent().map(Path::to_owned));
+    for folder in folders.chain([work_dir.clone()]).chain(exports) {
         let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         for file in files.filter(half_written) {
             let _ = fs::remove_file(file);

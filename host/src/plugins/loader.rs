@@ -32,6 +32,7 @@ pub fn load(file: &Path) -> Result<Vec<Plugin>, String> {
                 role: declaration.builder.role(),
                 name: declaration.name.into(),
                 summary: declaration.summary.into(),
+                package: declaration.package.into(),
                 version: declaration.version.into(),
                 schema,
                 file: file.to_owned(),

@@ -75,6 +75,19 @@ impl Node {
         }
     }
 
+    /// Makes the tree one of the command line: its places are in no file.
+    fn forget_places(&mut self) {
+        self.place = None;
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(Node::forget_places),
+            Value::Map(entries) => entries.iter_mut().for_each(|(key, node)| {
+                key.place = None;
+                node.forget_places();
+            }),
+            _ => {}
+        }
+    }
+
     /// Applies a function to every text in the tree, with its place.
     pub fn for_each_text(&mut self, apply: &mut impl FnMut(Option<Place>, &mut Value)) {
         match &mut self.value {
@@ -118,10 +131,12 @@ impl Node {
             };
         }
         // The text is YAML, so that lists and mappings can be given too.
-        let parsed = parse(text).map(|node| node.value);
-        node.value = match parsed {
-            Ok(value @ (Value::List(_) | Value::Map(_) | Value::Null | Value::Bool(_))) => value,
-            _ => Value::Text(text.to_owned()),
+        let mut parsed = parse(text).unwrap_or(Node { place: None, value: Value::Text(text.to_owned()) });
+        parsed.forget_places();
+        node.value = match parsed.value {
+            Value::String(text) => Value::Text(text),
+            Value::Integer(_) | Value::Float(_) => Value::Text(text.to_owned()),
+            other => other,
         };
         node.place = None;
         Ok(())

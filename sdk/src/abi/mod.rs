@@ -63,7 +63,7 @@ macro_rules! export_plugins {
             pub static convert_plugin_abi_version: u32 = $crate::abi::ABI_VERSION;
 
             extern "C" fn plugins() -> $crate::abi::Declarations {
-                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>($name, env!("CARGO_PKG_VERSION"))),+])
+                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>($name, (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")))),+])
             }
 
             fn module() -> $crate::abi::PluginModuleRef {

@@ -39,6 +39,8 @@ pub struct PluginDeclaration {
     pub name: RString,
     /// One line, from the config type's doc comment.
     pub summary: RString,
+    /// Its crate.
+    pub package: RString,
     /// The version of its crate.
     pub version: RString,
     /// The JSON schema of its config.
@@ -199,13 +201,17 @@ pub(super) fn enter(context: ContextAbi) -> Context {
 pub mod declare {
     use super::*;
 
-    fn plugin<C: PluginConfig>(name: &str, version: &str, builder: Builder) -> PluginDeclaration {
+    /// A crate's name and version.
+    pub type Package = (&'static str, &'static str);
+
+    fn plugin<C: PluginConfig>(name: &str, (package, version): Package, builder: Builder) -> PluginDeclaration {
         let schema = schemars::schema_for!(C);
         let description = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
         let summary: Vec<&str> = description.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
         PluginDeclaration {
             name: name.into(),
             summary: summary.join(" ").into(),
+            package: package.into(),
             version: version.into(),
             schema: schema.to_value().to_string().into(),
             builder,
@@ -215,8 +221,8 @@ pub mod declare {
     macro_rules! declare {
         ($($function:ident $trait:ident $builder:ident;)+) => {$(
             #[doc = concat!("A ", stringify!($function), ".")]
-            pub fn $function<T: crate::$trait + 'static>(name: &str, version: &str) -> PluginDeclaration {
-                plugin::<T::Config>(name, version, Builder::$builder($function::build::<T>))
+            pub fn $function<T: crate::$trait + 'static>(name: &str, package: Package) -> PluginDeclaration {
+                plugin::<T::Config>(name, package, Builder::$builder($function::build::<T>))
             }
         )+};
     }
@@ -231,7 +237,7 @@ pub mod declare {
     }
 
     /// An exporter.
-    pub fn exporter<T: crate::Exporter + 'static>(name: &str, version: &str) -> PluginDeclaration {
-        plugin::<T::Config>(name, version, Builder::Exporter(exporter::BuildExporter::of::<T>()))
+    pub fn exporter<T: crate::Exporter + 'static>(name: &str, package: Package) -> PluginDeclaration {
+        plugin::<T::Config>(name, package, Builder::Exporter(exporter::BuildExporter::of::<T>()))
     }
 }
