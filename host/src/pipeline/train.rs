@@ -44,6 +44,7 @@ impl Session {
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", stage.folder.display())))?;
+        let _lock = lock_training(stage)?;
         let set = SelectedRegions::new(self)?;
         tracing::info!("training {} on {} regions of {} images", self.recipe.label.plugin.name, set.regions, set.index.len());
         if set.index.is_empty() {
@@ -103,6 +104,18 @@ impl Session {
 
     fn absolute(&self, stage: &Stage, trained: Trained) -> Trained {
         Trained { checkpoint: stage.folder.join(&trained.checkpoint), ..trained }
+    }
+}
+
+/// Training is not shared out: two processes must not write one folder's checkpoints.
+fn lock_training(stage: &Stage) -> Result<fs::File, Failure> {
+    let path = stage.folder.join(".lock");
+    let cannot = |error: std::io::Error| Failure::run(format!("cannot lock {}: {error}", path.display()));
+    let file = fs::File::create(&path).map_err(cannot)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Failure::run(format!("another process trains in {}: wait for it", stage.folder.display()))),
+        Err(fs::TryLockError::Error(error)) => Err(cannot(error)),
     }
 }
 
