@@ -34,7 +34,7 @@ docs: build
 	@{ cat docs/recipe.head.md; $(convert) plugins describe; } >docs/recipe.md
 
 bench: build
-	cargo bench -p convert-tests --bench engine --bench memory
+	cargo bench --profile release -p convert-tests --bench engine --bench memory
 
 lint: setup
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 //! The engine with a proposer that does nothing but resize, against bare decode + resize of the same files on the same threads.
 //!
-//!     cargo bench -p convert-tests --bench engine
+//!     cargo bench --profile release -p convert-tests --bench engine
 //!
 //! Prints images a second of both, and their ratio in each round; rounds alternate, so that a machine's drift hits both.
 

@@ -1,6 +1,6 @@
 //! Peak memory of a whole run with libtorch, on a quarter of a dataset and on all of it: it must not grow with the number of photos.
 //!
-//!     cargo bench -p convert-tests --bench memory
+//!     cargo bench --profile release -p convert-tests --bench memory
 //!
 //! With `CONVERT_SHARED` the grocery photos and the ViT-Ti weights there, else drawn scenes without weights.
 
