@@ -11,9 +11,10 @@ mod error;
 mod image;
 mod labels;
 mod mask;
+mod resample;
 pub mod roles;
 
-pub use config::{InputFile, InputFolder};
+pub use config::{InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use image::{Image, LazyImage};
