@@ -9,6 +9,8 @@ mod config;
 mod context;
 mod error;
 mod image;
+pub mod imagenet;
+pub mod label_sets;
 mod labels;
 mod mask;
 pub mod roles;
