@@ -10,18 +10,30 @@ use convert_sdk::{Evaluation, LabelVector, Probability, ScoreRow};
 /// `scores` and `positive` are by class; both have the same length.
 pub fn average_precision(scores: &[f32], positive: &[bool]) -> Option<f64> {
     let positives = positive.iter().filter(|positive| **positive).count();
+    let mut listed: Vec<(f32, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    average_precision_of_listed(&mut listed, scores.len(), positives)
+}
+
+/// The same of a ranking of `all` things, `positives` of them true, whose unlisted ones rank together behind all `listed` (score, true) ones.
+pub fn average_precision_of_listed(listed: &mut [(f32, bool)], all: usize, positives: usize) -> Option<f64> {
     if positives == 0 {
         return None;
     }
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    listed.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let (mut hits, mut seen, mut sum) = (0usize, 0usize, 0.0);
-    for group in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
-        let gained = group.iter().filter(|index| positive[**index]).count();
+    let mut add = |gained: usize, size: usize| {
         hits += gained;
-        seen += group.len();
-        sum += gained as f64 / positives as f64 * (hits as f64 / seen as f64);
+        seen += size;
+        if gained > 0 {
+            sum += gained as f64 / positives as f64 * (hits as f64 / seen as f64);
+        }
+        hits
+    };
+    let mut found = 0;
+    for group in listed.chunk_by(|a, b| a.0 == b.0) {
+        found = add(group.iter().filter(|(_, positive)| *positive).count(), group.len());
     }
+    add(positives - found, all - listed.len());
     Some(sum)
 }
 
