@@ -8,7 +8,7 @@ mod predictions;
 mod truth;
 
 pub use cooccurrence::{Cooccurrence, PairCount};
-pub use image_name::{image_stem, validation_number};
+pub use image_name::{image_stem, validation_number, NameIndex};
 pub use multilabel_tsv::{read_multilabel_tsv, LabelledImage};
 pub use predictions::{PredictedImage, Predictions};
 pub use truth::{Truth, TruthFormat};
