@@ -106,7 +106,10 @@ fn scored(class: u32, score: f32) -> Result<ClassScore> {
 mod tests {
     use super::*;
 
-    fn check(name: &str, text: &str) -> Vec<(String, Option<u32>, Vec<(u32, f32)>)> {
+    /// Name, single label, classes with their probabilities.
+    type Labels = (String, Option<u32>, Vec<(u32, f32)>);
+
+    fn check(name: &str, text: &str) -> Vec<Labels> {
         let path = std::env::temp_dir().join(format!("convert-predictions-{}-{name}", std::process::id()));
         std::fs::write(&path, text).unwrap();
         let read = Predictions::read(&path);
