@@ -107,8 +107,13 @@ impl<'a> Resolver<'a> {
                 listed.chain(choice.get("const").and_then(Json::as_str))
             })
             .collect();
-        if !names.is_empty() && matches!(node.value, Value::String(_) | Value::Text(_)) {
-            return self.name(node, names, pointer);
+        let mut choices = choices;
+        if let (Value::String(text) | Value::Text(text), false) = (&node.value, names.is_empty()) {
+            let other_texts = choices.iter().any(|choice| choice["type"] == "string" && choice.get("enum").is_none() && choice.get("const").is_none());
+            if names.contains(&text.as_str()) || !other_texts {
+                return self.name(node, names, pointer);
+            }
+            choices.retain(|choice| choice["type"] == "string" && choice.get("enum").is_none());
         }
         // The alternative with the fewest problems speaks.
         let mut best: Option<(Json, Vec<NamedPath>, Vec<Diagnostic>)> = None;
