@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample};
+use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::classes::ClassList;
 use crate::files::{self, UNREADABLE};
+use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
 ///
@@ -25,6 +26,10 @@ pub struct ImageFolderConfig {
     /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Default: the folders' names, sorted.
     #[serde(default)]
     pub classes: Option<InputFile>,
+    /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
+    /// name; masks in run lengths. The run then scores its labels and masks.
+    #[serde(default)]
+    pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
     #[serde(default = "default_extensions")]
     pub extensions: Vec<String>,
@@ -40,6 +45,7 @@ pub struct ImageFolder {
     root: PathBuf,
     extensions: Vec<String>,
     classes: ClassList,
+    truth: Truth,
     /// What `new` listed, until it is first asked for: 1.3 million samples are not worth keeping twice.
     listed: Mutex<Option<Vec<Sample>>>,
     context: Context,
@@ -60,7 +66,8 @@ impl Dataset for ImageFolder {
             None => ClassList::new(contents.class_folders.iter().cloned().collect())
                 .map_err(|_| Error::config(format!("{} has two folders of one name", root.display())))?,
         };
-        let dataset = Self { root, extensions, classes, listed: Mutex::default(), context };
+        let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
+        let dataset = Self { root, extensions, classes, truth, listed: Mutex::default(), context };
         let samples = dataset.list(&contents)?;
         dataset.check(&contents, &samples, config.classes.is_some())?;
         *dataset.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(samples);
@@ -80,6 +87,10 @@ impl Dataset for ImageFolder {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         files::read_image(&self.root.join(id))
+    }
+
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        Ok(self.truth.of_sample(id))
     }
 }
 

@@ -19,7 +19,7 @@ fn dataset(paths: &[&str], classes: Option<&str>) -> (tempfile::TempDir, Result<
         std::fs::write(&file, names).unwrap();
         InputFile::from(file)
     });
-    let config = ImageFolderConfig { root: root.into(), classes, extensions: default_extensions() };
+    let config = ImageFolderConfig { root: root.into(), classes, truth: None, extensions: default_extensions() };
     let dataset = ImageFolder::new(config, Context::for_tests(&[]));
     (folder, dataset)
 }
