@@ -108,8 +108,8 @@ ln -sfn "$libtorch" "$root/vendor/libtorch/torch"
 {
     echo '# Written by scripts/setup.sh; git ignores it.'
     echo '[env]'
-    # Forced: a relative $LIBTORCH would mean another folder in each build script.
-    echo 'LIBTORCH = { value = "vendor/libtorch/torch", relative = true, force = true }'
+    # Forced: a relative $LIBTORCH would mean another folder in each build script. Not vendor/: what is built must not depend on the checkout.
+    echo "LIBTORCH = { value = \"$libtorch\", force = true }"
     if [ ! -f "$libtorch/build-version" ]; then echo 'LIBTORCH_BYPASS_VERSION_CHECK = "1"'; fi
     if ! have_pkgconfig_opencv; then
         libs=$(dirname "$(ls /usr/lib/*/libopencv_imgproc.so | head -n 1)")

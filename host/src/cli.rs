@@ -164,6 +164,10 @@ pub enum Command {
         /// Every N-th shard, from the I-th on (I from 0).
         #[arg(long, value_name = "I/N", value_parser = part, default_value = "0/1")]
         shard: (usize, usize),
+        /// For `maps` (label maps by a head on whole images) and `label-maps` (by the trained labeler): also write each as `DIR/ID.pt`, in the form of
+        /// ReLabel's authors.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
         /// Changes to the recipe.
         #[command(flatten)]
         overrides: RecipeOverrides,

@@ -44,12 +44,18 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, cat
         }
     }
     add(&plan.regions, None, state(&plan.regions, samples));
-    if let Some(train) = &plan.train {
-        add(&plan.select, Some(&recipe.select), state(&plan.select, samples));
-        let trained = if train.folder.join("trained.json").is_file() { "cached" } else { "to do" };
-        add(train, Some(&recipe.label), trained.to_owned());
+    let trained = |stage: &Stage| if stage.folder.join("trained.json").is_file() { "cached" } else { "to do" }.to_owned();
+    for (index, stage) in plan.map_stages().enumerate() {
+        add(stage, Some(&recipe.label), if index == 0 { trained(stage) } else { state(stage, samples) });
     }
-    add(&plan.predict, Some(&recipe.label), state(&plan.predict, samples));
+    for round in plan.rounds() {
+        add(&round.select, Some(&recipe.select), state(&round.select, samples));
+        add(&round.train, Some(&recipe.label), trained(&round.train));
+        add(&round.predict, Some(&recipe.label), state(&round.predict, samples));
+    }
+    if plan.train.is_none() {
+        add(&plan.predict, Some(&recipe.label), state(&plan.predict, samples));
+    }
     add(&plan.labels, None, state(&plan.labels, samples));
     answer!("{rows}");
     for (configured, file) in &recipe.export {

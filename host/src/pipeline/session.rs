@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, Settings};
+use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, SelectorNeeds, Settings};
 
 use super::plan::Plan;
 use crate::engine::{Ledger, Progress, Runner, Samples, StageProgress};
@@ -103,8 +103,18 @@ pub fn prepare(recipe: &Recipe, limit: Option<usize>, cancel: &Arc<AtomicBool>) 
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
     let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, limit)?;
-    let plan = Plan::new(recipe, &samples)?;
+    let plan = Plan::new(recipe, &samples, selector_needs(recipe, &samples, cancel)?)?;
     Ok(Prepared { dataset, samples, plan })
+}
+
+/// What the recipe's selector wants, which decides what stages there are.
+fn selector_needs(recipe: &Recipe, samples: &Samples, cancel: &Arc<AtomicBool>) -> Result<SelectorNeeds, Failure> {
+    let selector = &recipe.select;
+    let host = Arc::new(HostSide { cancel: Arc::clone(cancel), current: Arc::default() });
+    let context = context(recipe, selector, host, samples.classes.clone(), "cpu", 1);
+    let built = selector.plugin.builder.selector(&selector.config.to_string(), &context);
+    let built = built.map_err(|error| recipe.refuse(selector, format!("selector {}: {error}", selector.plugin.name)))?;
+    Ok(built.needs())
 }
 
 /// Builds every plugin of a recipe and lets it go again.
@@ -186,8 +196,10 @@ impl Session {
             let mut stages = plan.sources.iter().flat_map(|source| &source.refine).filter(|refine| refine.refiner == index);
             busy.extend(stages.any(|refine| !self.is_finished(&refine.stage)).then_some(refiner));
         }
-        busy.extend((plan.train.is_some() && !self.is_finished(&plan.select)).then_some(&recipe.select));
-        busy.extend((!self.is_finished(&plan.predict)).then_some(&recipe.label));
+        let rounds = plan.rounds();
+        busy.extend(rounds.iter().any(|round| !self.is_finished(&round.select)).then_some(&recipe.select));
+        let predictions = rounds.iter().map(|round| &round.predict).chain([&plan.predict]);
+        busy.extend(plan.map_stages().skip(1).chain(predictions).any(|stage| !self.is_finished(stage)).then_some(&recipe.label));
         busy.extend(recipe.postprocess.iter().filter(|_| !self.is_finished(&plan.labels)));
         busy.extend(recipe.export.iter().map(|(exporter, _)| exporter));
         busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured)))
@@ -195,7 +207,17 @@ impl Session {
 
     /// Whether every shard that this run is to work on is finished in a stage.
     pub fn is_finished(&self, stage: &crate::engine::Stage) -> bool {
-        (0..self.samples.shards()).filter(|shard| self.runner.part.is_none_or(|(index, count)| shard % count == index)).all(|shard| stage.has(shard))
+        (0..self.samples.shards()).filter(|shard| self.works_on(*shard)).all(|shard| stage.has(shard))
+    }
+
+    /// Whether a shard belongs to this run's part.
+    pub(super) fn works_on(&self, shard: usize) -> bool {
+        self.runner.part.is_none_or(|(index, count)| shard % count == index)
+    }
+
+    /// Whether this run works on all shards.
+    pub(super) fn is_whole(&self) -> bool {
+        self.runner.part.is_none_or(|(_, count)| count == 1)
     }
 }
 

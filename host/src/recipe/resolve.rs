@@ -107,19 +107,16 @@ impl<'a> Resolver<'a> {
                 listed.chain(choice.get("const").and_then(Json::as_str))
             })
             .collect();
-        if let Value::String(text) | Value::Text(text) = &node.value {
+        let mut choices = choices;
+        if let (Value::String(text) | Value::Text(text), false) = (&node.value, names.is_empty()) {
             let other_texts =
                 choices.iter().any(|choice| choice["type"] == "string" && choice.get("enum").is_none() && choice.get("const").is_none());
-            if names.contains(&text.as_str()) || (!names.is_empty() && !other_texts) {
+            if names.contains(&text.as_str()) || !other_texts {
                 return self.name(node, names, pointer);
             }
+            choices.retain(|choice| choice["type"] == "string" && choice.get("enum").is_none());
         }
-        // The alternative with the fewest problems speaks; names were looked at before.
-        let named = |choice: &Json| choice.get("enum").is_some() || choice.get("const").is_some();
-        let choices: Vec<&Json> = match choices.iter().all(|choice| named(choice) || choice["type"] == "null") {
-            true => choices,
-            false => choices.into_iter().filter(|choice| !named(choice)).collect(),
-        };
+        // The alternative with the fewest problems speaks.
         let mut best: Option<(Json, Vec<NamedPath>, Vec<Diagnostic>)> = None;
         for choice in choices.into_iter().filter(|choice| choice["type"] != "null") {
             let mut attempt = Resolver { root: self.root, base: self.base, what: self.what, paths: Vec::new(), problems: Vec::new() };

@@ -1,29 +1,41 @@
 //! Class lists.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, imagenet, schemars, serde};
+use convert_sdk::schemars::{Schema, SchemaGenerator, json_schema};
+use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, imagenet, serde};
 
 /// Where class names come from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged, crate = "serde")]
-#[schemars(crate = "schemars")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(crate = "serde", from = "PathBuf")]
 pub enum ClassSource {
-    /// A list that is built in.
-    Known(KnownClasses),
+    /// The 1,000 classes of ImageNet's challenge of 2012, built in.
+    ImageNet1k,
     /// A file, one name a line.
     File(InputFile),
 }
 
-/// A list of classes that is built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(crate = "serde")]
-#[schemars(crate = "schemars")]
-pub enum KnownClasses {
-    /// The 1,000 classes of ImageNet's challenge of 2012, by WordNet id.
-    #[serde(rename = "imagenet-1k")]
-    ImageNet1k,
+const IMAGENET_1K: &str = "imagenet-1k";
+
+impl From<PathBuf> for ClassSource {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == IMAGENET_1K { Self::ImageNet1k } else { Self::File(path.into()) }
+    }
+}
+
+impl JsonSchema for ClassSource {
+    fn schema_name() -> Cow<'static, str> {
+        "ClassSource".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let file = generator.subschema_for::<InputFile>();
+        json_schema!({ "anyOf": [{ "const": IMAGENET_1K, "description": "ImageNet's classes, by WordNet id." }, file] })
+    }
 }
 
 /// Class names by index, at least two, no two the same.
@@ -40,7 +52,7 @@ impl ClassList {
     /// As [`ClassList::read`].
     pub fn of(source: &ClassSource) -> Result<Self> {
         match source {
-            ClassSource::Known(KnownClasses::ImageNet1k) => Ok(Self::imagenet()),
+            ClassSource::ImageNet1k => Ok(Self::imagenet()),
             ClassSource::File(file) => Self::read(file),
         }
     }
@@ -116,7 +128,7 @@ mod tests {
 
     #[test]
     fn imagenet_is_found_by_wordnet_id_and_shown_by_name() {
-        let classes = ClassList::of(&ClassSource::Known(KnownClasses::ImageNet1k)).unwrap();
+        let classes = ClassList::of(&ClassSource::ImageNet1k).unwrap();
         assert_eq!((classes.index("n01440764"), classes.index("tench"), classes.names()[0].as_str()), (Some(0), None, "tench"));
         assert_eq!((classes.names()[134].as_str(), classes.names()[517].as_str()), ("crane (n02012849)", "crane (n03126707)"));
         assert_eq!(classes.names().iter().collect::<std::collections::HashSet<_>>().len(), 1000);

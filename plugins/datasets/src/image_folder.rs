@@ -8,13 +8,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample};
+use convert_sdk::{
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+};
 use walkdir::{DirEntry, WalkDir};
 
 use flat::FlatLabels;
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files::{self, UNREADABLE};
+use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
 ///
@@ -40,6 +43,10 @@ pub struct ImageFolderConfig {
     /// numbers are not ImageNet's indices.
     #[serde(default)]
     pub synsets: Option<InputFile>,
+    /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
+    /// name; masks in run lengths. The run then scores its labels and masks.
+    #[serde(default)]
+    pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
     #[serde(default = "default_extensions")]
     pub extensions: Vec<String>,
@@ -57,6 +64,7 @@ pub struct ImageFolder {
     classes: ClassList,
     /// The labels of images in the root itself; `None` where class folders give them.
     flat: Option<FlatLabels>,
+    truth: Truth,
     /// What `new` listed, until it is first asked for: 1.3 million samples are not worth keeping twice.
     listed: Mutex<Option<Vec<Sample>>>,
     context: Context,
@@ -77,8 +85,9 @@ impl Dataset for ImageFolder {
             None => ClassList::new(contents.class_folders.iter().cloned().collect())
                 .map_err(|_| Error::config(format!("{} has two folders of one name", root.display())))?,
         };
+        let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         let flat = FlatLabels::of_config(&config, &contents)?;
-        let dataset = Self { root, extensions, classes, flat, listed: Mutex::default(), context };
+        let dataset = Self { root, extensions, classes, flat, truth, listed: Mutex::default(), context };
         let samples = dataset.list(&contents)?;
         dataset.check(&contents, &samples, config.classes.is_some())?;
         *dataset.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(samples);
@@ -98,6 +107,10 @@ impl Dataset for ImageFolder {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         files::read_image(&self.root.join(id))
+    }
+
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        Ok(self.truth.of_sample(id))
     }
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use convert_backbones::Backbone;
 use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet};
 
 use crate::config::MlpHeadConfig;
+use crate::features::FeatureSource;
 use crate::model::MlpHeadModel;
 use crate::training::Training;
 
@@ -14,7 +14,7 @@ use crate::training::Training;
 pub struct MlpHead {
     config: MlpHeadConfig,
     context: Context,
-    backbone: Arc<Backbone>,
+    features: Arc<FeatureSource>,
 }
 
 impl Labeler for MlpHead {
@@ -25,16 +25,15 @@ impl Labeler for MlpHead {
         if context.classes().is_empty() {
             return Err(Error::config("the dataset has no classes, so there is nothing to learn"));
         }
-        let backbone = Backbone::load(&config.backbone, &context)?;
-        backbone.check(&config.request())?;
-        Ok(Self { config, context, backbone: Arc::new(backbone) })
+        let features = FeatureSource::open(&config, &context)?;
+        Ok(Self { config, context, features: Arc::new(features) })
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
-        Training { config: &self.config, context: &self.context, backbone: &self.backbone, set, folder }.run()
+        Training { config: &self.config, context: &self.context, features: &self.features, set, folder }.run()
     }
 
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {
-        Ok(Box::new(MlpHeadModel::load(checkpoint, &self.config, &self.context, self.backbone.clone())?))
+        Ok(Box::new(MlpHeadModel::load(checkpoint, &self.config, &self.context, self.features.clone())?))
     }
 }

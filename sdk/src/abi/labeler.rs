@@ -9,7 +9,8 @@ use super::module::{enter, read_config};
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
-    Context, EpochRecord, Image, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample, TrainingSet,
+    Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample,
+    TrainingSet,
 };
 
 #[repr(C)]
@@ -109,6 +110,7 @@ pub struct PredictionInputAbi<'a> {
 #[sabi_trait]
 pub trait LabelModelAbi: Send + Sync {
     fn batch_size(&self) -> u32;
+    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>>;
     #[sabi(last_prefix_field)]
     fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
 }
@@ -123,6 +125,15 @@ struct ExportedModel {
 impl LabelModelAbi for ExportedModel {
     fn batch_size(&self) -> u32 {
         self.batch_size
+    }
+    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>> {
+        guard(
+            || {
+                let images = images.iter().map(|image| <Result<Image<'_>>>::from_abi(*image)).collect::<Result<Vec<_>>>()?;
+                self.model.maps(&images)
+            },
+            all,
+        )
     }
     fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
         guard(
@@ -203,5 +214,11 @@ impl LabelModel for ForeignModel {
             same_count("labeler", "mask predictions", prediction.mask_count(), input.masks.len())?;
         }
         Ok(predictions.into_iter().map(Prediction::from).collect())
+    }
+    fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
+        let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
+        let maps = received(self.0.maps(crossing.as_slice().into()))?;
+        same_count("labeler", "label maps", maps.len(), images.len())?;
+        checked(maps)
     }
 }

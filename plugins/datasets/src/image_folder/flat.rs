@@ -8,7 +8,7 @@ use convert_sdk::{Error, Result, ResultExt, Sample, imagenet};
 use walkdir::WalkDir;
 
 use super::{ImageFolderConfig, RootContents, is_hidden, is_image, revision, sample_id};
-use crate::classes::{ClassSource, KnownClasses};
+use crate::classes::ClassSource;
 
 /// Labels of images that lie in one folder.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl FlatLabels {
     /// # Errors
     /// Keys that do not go together; a ground truth that cannot be read.
     pub(super) fn of_config(config: &ImageFolderConfig, contents: &RootContents) -> Result<Option<Self>> {
-        let known = matches!(config.classes, Some(ClassSource::Known(KnownClasses::ImageNet1k)));
+        let known = matches!(config.classes, Some(ClassSource::ImageNet1k));
         match &config.ground_truth {
             Some(_) if !known => {
                 Err(Error::config("`ground_truth` needs `classes: imagenet-1k`; labels of other datasets in a table go with the dataset `manifest`"))
@@ -154,7 +154,8 @@ mod tests {
         };
         let config = ImageFolderConfig {
             root: root.into(),
-            classes: Some(ClassSource::Known(KnownClasses::ImageNet1k)),
+            classes: Some(ClassSource::ImageNet1k),
+            truth: None,
             ground_truth: file("truth.txt", truth),
             synsets: file("synsets.txt", synsets),
             extensions: default_extensions(),

@@ -1,0 +1,209 @@
+//! A file as the names and places of its tensors.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use convert_sdk::{Error, Result, ResultExt};
+use safetensors::Dtype;
+
+use crate::{safetensors_header, torch_archive};
+
+/// Where a tensor lies in its file. Little-endian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The type of its elements, a whole number of bytes each.
+    pub dtype: Dtype,
+    /// Its sides.
+    pub shape: Vec<usize>,
+    /// The distance between neighbours along each side, in elements.
+    pub strides: Vec<usize>,
+    /// The place of its first element, in bytes from the file's beginning.
+    pub offset: u64,
+}
+
+/// An opened file: its tensors by name. A file that holds one bare tensor gives it the empty name; names in inner containers are joined by dots.
+#[derive(Clone, Debug)]
+pub struct TensorFile {
+    path: PathBuf,
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl Entry {
+    /// How many elements it has.
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bytes an element.
+    pub fn element_size(&self) -> usize {
+        self.dtype.bitsize() / 8
+    }
+
+    /// Whether its elements lie one after the other in row order.
+    pub fn is_contiguous(&self) -> bool {
+        let mut expected = 1;
+        self.shape.iter().zip(&self.strides).rev().all(|(side, stride)| {
+            let fits = *side == 1 || *stride == expected;
+            expected *= side;
+            fits
+        })
+    }
+
+    /// How many elements lie from its first to its last one, both included.
+    pub(crate) fn extent(&self) -> Option<usize> {
+        if self.elements() == 0 {
+            return Some(0);
+        }
+        let sides = self.shape.iter().zip(&self.strides);
+        sides.map(|(side, stride)| (side - 1).checked_mul(*stride)).try_fold(1usize, |sum, part| sum.checked_add(part?))
+    }
+
+    /// Strides of a tensor in row order.
+    pub(crate) fn row_order(shape: &[usize]) -> Vec<usize> {
+        let mut strides = vec![1usize; shape.len()];
+        for side in (1..shape.len()).rev() {
+            strides[side - 1] = strides[side].saturating_mul(shape[side]);
+        }
+        strides
+    }
+}
+
+impl TensorFile {
+    /// Finds the tensors of a file, whatever its ending: safetensors, `torch.save`'s zip archives and its older form before PyTorch 1.6.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is cut short, is neither, or holds a pickle with more in it than tensors and plain containers.
+    pub fn open(path: &Path) -> Result<Self> {
+        let named = || format!("cannot read {}", path.display());
+        let mut file = File::open(path).context(named)?;
+        let length = file.metadata().context(named)?.len();
+        let mut start = [0; 4];
+        let known = usize::try_from(length).unwrap_or(usize::MAX).min(4);
+        file.read_exact(&mut start[..known]).context(named)?;
+        file.seek(SeekFrom::Start(0)).context(named)?;
+        let found = match start {
+            _ if length == 0 => Err(Error::invalid("the file is empty")),
+            [b'P', b'K', ..] => torch_archive::zip_entries(file, length),
+            [0x80, protocol, ..] if protocol <= 5 => torch_archive::legacy_entries(file, length),
+            _ => safetensors_header::entries(file, length),
+        };
+        let (entries, metadata) = found.context(named)?;
+        Ok(Self { path: path.to_owned(), entries, metadata })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tensors by name.
+    pub fn entries(&self) -> &BTreeMap<String, Entry> {
+        &self.entries
+    }
+
+    /// The metadata of a safetensors file.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// A tensor's bytes in row order.
+    ///
+    /// # Errors
+    /// A name that is not there, and a file that cannot be read any more.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let entry = self.entries.get(name).ok_or_else(|| Error::invalid(format!("{} has no tensor `{name}`", self.path.display())))?;
+        let bytes = self.stored_bytes(entry).context(|| format!("cannot read tensor `{name}` of {}", self.path.display()))?;
+        Ok(if entry.is_contiguous() { bytes } else { gathered(entry, &bytes) })
+    }
+
+    /// A tensor's numbers in row order, whatever its type.
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`], and an element type that is neither a float nor an integer of at most 64 bits.
+    pub fn read_f64(&self, name: &str) -> Result<Vec<f64>> {
+        let bytes = self.read(name)?;
+        let dtype = self.entries[name].dtype;
+        macro_rules! numbers {
+            ($number:ty) => {
+                bytes.as_chunks().0.iter().map(|bytes| <$number>::from_le_bytes(*bytes) as f64).collect()
+            };
+        }
+        Ok(match dtype {
+            Dtype::F64 => numbers!(f64),
+            Dtype::F32 => numbers!(f32),
+            Dtype::BF16 => bytes.as_chunks().0.iter().map(|bytes| f64::from(f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16))).collect(),
+            Dtype::F16 => bytes.as_chunks().0.iter().map(|bytes| half(u16::from_le_bytes(*bytes))).collect(),
+            Dtype::I64 => numbers!(i64),
+            Dtype::I32 => numbers!(i32),
+            Dtype::I16 => numbers!(i16),
+            Dtype::I8 => numbers!(i8),
+            Dtype::U8 | Dtype::BOOL => numbers!(u8),
+            other => return Err(Error::invalid(format!("tensor `{name}` of {} is of type {other}, which is not read", self.path.display()))),
+        })
+    }
+
+    /// The bytes from a tensor's first element to its last.
+    fn stored_bytes(&self, entry: &Entry) -> Result<Vec<u8>> {
+        let count = entry.extent().unwrap_or(0) * entry.element_size();
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(entry.offset))?;
+        let mut bytes = vec![0; count];
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// The elements of a tensor in row order, from its bytes in the file's order.
+fn gathered(entry: &Entry, bytes: &[u8]) -> Vec<u8> {
+    let size = entry.element_size();
+    let mut result = Vec::with_capacity(entry.elements() * size);
+    let mut index = vec![0; entry.shape.len()];
+    for _ in 0..entry.elements() {
+        let at: usize = index.iter().zip(&entry.strides).map(|(index, stride)| index * stride).sum();
+        result.extend_from_slice(&bytes[at * size..(at + 1) * size]);
+        for (index, side) in index.iter_mut().zip(&entry.shape).rev() {
+            *index += 1;
+            if *index < *side {
+                break;
+            }
+            *index = 0;
+        }
+    }
+    result
+}
+
+/// IEEE 754 half precision.
+fn half(bits: u16) -> f64 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f64::from(bits & 1023) / 1024.0);
+    sign * match exponent {
+        0 => fraction * 2f64.powi(-14),
+        31 if fraction == 0.0 => f64::INFINITY,
+        31 => f64::NAN,
+        _ => (1.0 + fraction) * 2f64.powi(exponent - 15),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_tensor_is_gathered_in_row_order() {
+        let entry = Entry { dtype: Dtype::U8, shape: vec![3, 2], strides: vec![1, 3], offset: 0 };
+        assert!(!entry.is_contiguous());
+        assert_eq!(entry.extent(), Some(6));
+        assert_eq!(gathered(&entry, &[0, 1, 2, 10, 11, 12]), [0, 10, 1, 11, 2, 12]);
+    }
+
+    #[test]
+    fn half_precision_numbers_are_those_of_ieee_754() {
+        for (bits, value) in [(0x3c00, 1.0), (0xc000, -2.0), (0x0001, 5.960_464_477_539_063e-8), (0x7bff, 65504.0), (0x7c00, f64::INFINITY)] {
+            assert_eq!(half(bits), value);
+        }
+        assert!(half(0x7e00).is_nan());
+    }
+}

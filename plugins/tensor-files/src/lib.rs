@@ -1,0 +1,11 @@
+//! Tensors in files: safetensors, and what `torch.save` writes (`.pt`, `.pth`).
+//!
+//! [`TensorFile::open`] reads where each tensor lies, not the tensors; [`TensorFile::read`] brings one. A pickle is never executed: what it holds
+//! besides tensors and plain containers is refused by its name.
+
+mod file;
+mod safetensors_header;
+mod torch_archive;
+
+pub use file::{Entry, TensorFile};
+pub use safetensors::Dtype;

@@ -1,0 +1,103 @@
+//! What `torch.save` writes: a pickle that names storages, and the storages' bytes, in a zip archive (since PyTorch 1.6) or one after the other.
+
+mod objects;
+mod pickle;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use convert_sdk::{Error, Result, ResultExt};
+use zip::{CompressionMethod, ZipArchive};
+
+use crate::file::Entry;
+use objects::{storages_of, tensors_of};
+use pickle::Pickled;
+
+/// A pickle of names and shapes has a few hundred bytes a tensor; one that is larger than this holds something else.
+const MAX_PICKLE: u64 = 64 << 20;
+/// What the older form begins with: 0x1950a86a20f9469cfc6c, little-endian.
+const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// And then.
+const LEGACY_PROTOCOL: i64 = 1001;
+
+type Entries = (BTreeMap<String, Entry>, BTreeMap<String, String>);
+
+/// The tensors of a zip archive.
+pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
+    let broken = |error: zip::result::ZipError| Error::invalid(format!("not a whole PyTorch archive ({error})"));
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
+    let pickle_name = archive.file_names().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl")).map(str::to_owned);
+    let pickle_name = pickle_name.ok_or_else(|| Error::invalid("a zip archive without data.pkl: not one of torch.save's"))?;
+    let folder = pickle_name.trim_end_matches("data.pkl").to_owned();
+    if archive.file_names().any(|name| name.starts_with(&format!("{folder}code/"))) {
+        return Err(Error::invalid("a TorchScript module, not a file of weights: name it under `family: torchscript`"));
+    }
+    let mut pickle = Vec::new();
+    let mut places = HashMap::new();
+    for index in 0..archive.len() {
+        let mut member = archive.by_index_raw(index).map_err(broken)?;
+        let Some(name) = member.name().strip_prefix(&folder).map(str::to_owned) else { continue };
+        if member.compression() != CompressionMethod::Stored {
+            return Err(Error::invalid(format!("member {name} is compressed, which torch.save never does: unpack and save it again")));
+        }
+        match name.as_str() {
+            "data.pkl" if member.size() > MAX_PICKLE => return Err(Error::invalid("data.pkl is too large for a list of tensors")),
+            "data.pkl" => drop(member.read_to_end(&mut pickle)?),
+            "byteorder" => {
+                let mut order = String::new();
+                member.by_ref().take(16).read_to_string(&mut order)?;
+                if order.trim() != "little" {
+                    return Err(Error::invalid(format!("byte order {}, only little is read: save it again on a common machine", order.trim())));
+                }
+            }
+            other => {
+                if let Some(key) = other.strip_prefix("data/") {
+                    let (start, size) = (member.data_start(), member.size());
+                    if start.saturating_add(size) > length {
+                        return Err(Error::invalid(format!("storage {key} is cut short")));
+                    }
+                    places.insert(key.to_owned(), (start, size));
+                }
+            }
+        }
+    }
+    let (object, _) = pickle::read(&pickle).context(|| "cannot read data.pkl".into())?;
+    Ok((tensors_of(&object, &places)?, BTreeMap::new()))
+}
+
+/// The tensors of the older form: five pickles (magic number, protocol, machine, object, storage keys), then each storage's length and bytes.
+pub fn legacy_entries(mut file: File, length: u64) -> Result<Entries> {
+    let mut head = Vec::new();
+    file.by_ref().take(MAX_PICKLE).read_to_end(&mut head)?;
+    let mut at = 0;
+    let mut next = || -> Result<Pickled> {
+        let (object, used) = pickle::read(&head[at..])?;
+        at += used;
+        Ok(object)
+    };
+    let magic = next()?;
+    if !magic.is_long(&LEGACY_MAGIC) {
+        return Err(Error::invalid("a pickle, but none of torch.save's"));
+    }
+    if next()?.integer() != Some(LEGACY_PROTOCOL) {
+        return Err(Error::invalid("an unknown version of torch.save's older form"));
+    }
+    next()?; // of the machine: word sizes, all little-endian where this runs
+    let object = next()?;
+    let keys = next()?.strings().ok_or_else(|| Error::invalid("the list of storages is none"))?;
+    let sizes: HashMap<String, usize> = storages_of(&object).into_iter().map(|storage| (storage.key.clone(), storage.element_size())).collect();
+    let mut places = HashMap::new();
+    let mut position = at as u64;
+    for key in keys {
+        let mut count = [0; 8];
+        file.seek(SeekFrom::Start(position))?;
+        file.read_exact(&mut count).map_err(|_| Error::invalid(format!("storage {key} is cut short")))?;
+        let element = sizes.get(&key).copied().unwrap_or(1) as u64;
+        let size = u64::from_le_bytes(count).checked_mul(element).filter(|size| position.saturating_add(8).saturating_add(*size) <= length);
+        let size = size.ok_or_else(|| Error::invalid(format!("storage {key} is cut short")))?;
+        places.insert(key, (position + 8, size));
+        position += 8 + size;
+    }
+    Ok((tensors_of(&object, &places)?, BTreeMap::new()))
+}
