@@ -80,7 +80,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub threads: Option<u64>,
 
-    /// Check the recipe and print the plan, but do nothing.
+    /// Check the recipe and print the plan, but do nothing; with --limit N, run the stages on N samples first, only to measure how long all would take.
     #[arg(long)]
     pub dry_run: bool,
 

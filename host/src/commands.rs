@@ -12,6 +12,7 @@ macro_rules! answer {
 
 mod check;
 mod evaluate;
+mod measure;
 mod pairs;
 mod plugins;
 mod run;
@@ -34,7 +35,7 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let catalog = || Catalog::load(&global.plugin_dir);
     match command {
         None => run::run(&run, &catalog()?, progress),
-        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, None, &catalog()?),
+        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, &catalog()?),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),

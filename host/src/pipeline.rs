@@ -12,4 +12,5 @@ mod session;
 mod train;
 mod training_sets;
 
+pub use plan::Plan;
 pub use session::{Options, Session, check_plugins, prepare};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{cancel_on_ctrl_c, check, summary};
+use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::failure::Failure;
@@ -14,8 +14,10 @@ use crate::recipe::{Overrides, Recipe};
 pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let file = arguments.recipe.as_deref().ok_or_else(|| Failure::usage("no recipe given: convert --recipe FILE (see convert --help)"))?;
     let limit = arguments.limit.map(|limit| limit as usize);
-    if arguments.dry_run {
-        return check::check(file, &arguments.overrides, limit, catalog);
+    match limit {
+        Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
+        None if arguments.dry_run => return check::check(file, &arguments.overrides, catalog),
+        _ => {}
     }
     let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() }, catalog)?;
     let options = Options {

@@ -10,7 +10,7 @@ use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
     Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample,
-    TrainingSet,
+    TrainingSet, Work,
 };
 
 #[repr(C)]
@@ -153,6 +153,7 @@ impl LabelModelAbi for ExportedModel {
 
 #[sabi_trait]
 pub trait LabelerAbi: Send + Sync {
+    fn work(&self) -> WorkAbi;
     fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi>;
     #[sabi(last_prefix_field)]
     fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject>;
@@ -160,16 +161,22 @@ pub trait LabelerAbi: Send + Sync {
 
 pub type Object = LabelerAbi_TO<'static, RBox<()>>;
 
-struct Exported<T>(T);
+struct Exported<T> {
+    plugin: T,
+    work: WorkAbi,
+}
 
 impl<T: Labeler> LabelerAbi for Exported<T> {
+    fn work(&self) -> WorkAbi {
+        self.work
+    }
     fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi> {
-        guard(|| self.0.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
+        guard(|| self.plugin.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
     }
     fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject> {
         guard(
             || {
-                let model = self.0.load(Path::new(checkpoint.as_str()))?;
+                let model = self.plugin.load(Path::new(checkpoint.as_str()))?;
                 Ok(ExportedModel { batch_size: model.batch_size().max(1) as u32, model })
             },
             |exported| LabelModelAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
@@ -178,7 +185,13 @@ impl<T: Labeler> LabelerAbi for Exported<T> {
 }
 
 pub extern "C" fn build<T: Labeler + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| LabelerAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+    guard(
+        || {
+            let plugin = T::new(read_config(config)?, enter(context))?;
+            Ok(Exported { work: plugin.work().into(), plugin })
+        },
+        |exported| LabelerAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
+    )
 }
 
 /// A labeler of a loaded library.
@@ -191,6 +204,9 @@ impl Labeler for ForeignLabeler {
 
     fn new(_: Self::Config, _: Context) -> Result<Self> {
         Err(built_by_loader())
+    }
+    fn work(&self) -> Work {
+        self.0.work().into()
     }
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
         let set = TrainingSetAbi_TO::from_value(ExportedSet(set), sabi_trait::TD_Opaque);

@@ -5,7 +5,7 @@ use abi_stable::StableAbi;
 
 use crate::{
     ClassScore, Error, ErrorKind, Image, ImageData, LabelMap, LabelVector, LabelledRegion, Mask, Measure, Prediction, Probability, Proposal,
-    Refinement, Region, Result, Sample, Selection, TrainingRegion, TruthObject,
+    Refinement, Region, Result, Sample, Selection, TrainingRegion, TruthObject, Work,
 };
 
 #[repr(C)]
@@ -472,4 +472,23 @@ pub fn same_count(role: &str, what: &str, got: usize, expected: usize) -> Result
         return Ok(());
     }
     Err(Error::invalid(format!("the {role} gave {got} {what} for {expected}")))
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub struct WorkAbi {
+    flops: u64,
+    training_flops: u64,
+}
+
+impl From<Work> for WorkAbi {
+    fn from(work: Work) -> Self {
+        Self { flops: work.flops, training_flops: work.training_flops }
+    }
+}
+
+impl From<WorkAbi> for Work {
+    fn from(work: WorkAbi) -> Self {
+        Self { flops: work.flops, training_flops: work.training_flops }
+    }
 }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::{EpochRecord, PluginConfig};
+use super::{EpochRecord, PluginConfig, Work};
 use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Result};
 
 /// A region to train on.
@@ -95,6 +95,11 @@ pub trait Labeler: Send + Sync {
     fn new(config: Self::Config, context: Context) -> Result<Self>
     where
         Self: Sized;
+
+    /// What an image costs.
+    fn work(&self) -> Work {
+        Work::default()
+    }
 
     /// Trains on `set` and leaves checkpoints in `folder`, which outlives an interrupted run: a call that finds its own earlier checkpoints there continues.
     /// Called once, from one thread; may use the context's `threads`.
