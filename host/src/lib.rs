@@ -7,6 +7,7 @@ pub mod engine;
 mod evaluate;
 mod failure;
 mod logging;
+mod named_files;
 mod pipeline;
 mod plugins;
 mod recipe;

@@ -52,3 +52,10 @@ input_path! {
     /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples.
     InputFolder, "input-folder", "path of an existing folder, relative to the recipe"
 }
+
+input_path! {
+    /// A file or a folder that must exist. The host makes its path absolute (relative to the recipe), refuses the recipe when it is missing, and takes its
+    /// content, of a folder that of all files directly in it, into the keys of the stages that read it. A schema may give it names for published files:
+    /// an object under `x-named-files` with `file`, `from` (where to get it) and `sha256` (as much of it as is known) for each name.
+    InputPath, "input-path", "path of an existing file or folder, relative to the recipe"
+}

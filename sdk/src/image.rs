@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use fast_image_resize as fir;
-
+use crate::resample::{Filter, resize};
 use crate::{Error, Result};
 
 /// An 8-bit RGB image: `height` rows of `width` pixels of three bytes. Neither side is zero.
@@ -57,27 +56,20 @@ impl<'a> Image<'a> {
         Image { width: self.width, height: self.height, pixels: Cow::Owned(self.pixels.into_owned()) }
     }
 
-    /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept, at most two grey levels away from Pillow in what was compared.
+    /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept.
+    ///
+    /// # Errors
+    /// A zero side.
     pub fn resize_lanczos(&self, width: u32, height: u32) -> Result<Image<'static>> {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone().into_owned());
         }
-        let source = fir::images::ImageRef::new(self.width, self.height, &self.pixels, fir::PixelType::U8x3)?;
-        let pixels = resize(&source, width, height, fir::FilterType::Lanczos3)?;
-        Image::new(width, height, pixels)
+        if width == 0 || height == 0 {
+            return Err(Error::invalid(format!("an image cannot be resized to {width}x{height}")));
+        }
+        let size = |width: u32, height: u32| (width as usize, height as usize);
+        Image::new(width, height, resize::<3>(&self.pixels, size(self.width, self.height), size(width, height), Filter::Lanczos))
     }
-}
-
-/// Resamples 8-bit data with a Pillow filter: across first and then down, as Pillow does, since each pass rounds and clips to 8 bits
-/// (the other order differs by up to seven levels).
-pub(crate) fn resize(source: &fir::images::ImageRef<'_>, width: u32, height: u32, filter: fir::FilterType) -> Result<Vec<u8>> {
-    let options = fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(filter)).use_alpha(false);
-    let mut resizer = fir::Resizer::new();
-    let mut across = fir::images::Image::new(width, source.height(), source.pixel_type());
-    resizer.resize(source, &mut across, &options)?;
-    let mut target = fir::images::Image::new(width, height, source.pixel_type());
-    resizer.resize(&across, &mut target, &options)?;
-    Ok(target.into_vec())
 }
 
 /// An image that is decoded when it is first asked for, and kept until this value goes.

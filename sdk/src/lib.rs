@@ -14,9 +14,10 @@ mod label_map;
 pub mod label_sets;
 mod labels;
 mod mask;
+mod resample;
 pub mod roles;
 
-pub use config::{InputFile, InputFolder};
+pub use config::{InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use image::{Image, LazyImage};

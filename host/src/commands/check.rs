@@ -62,13 +62,13 @@ fn shown(rows: &[PlanRow], images: usize) -> Table {
             right(row.shards.to_string()),
             Cell::new(&row.state),
             optional(flops, quantities::operations),
-            optional(row.bytes.map(|bytes| bytes * images as f64), quantities::bytes),
+            optional(row.bytes, quantities::bytes),
             optional(row.seconds.map(|seconds| seconds * images as f64), quantities::duration),
         ]);
     }
     let sum = |of: &dyn Fn(&PlanRow) -> Option<f64>| {
         let values: Vec<f64> = rows.iter().filter_map(of).collect();
-        (!values.is_empty()).then(|| values.iter().sum::<f64>() * images as f64).filter(|sum| *sum > 0.0)
+        (!values.is_empty()).then(|| values.iter().sum::<f64>()).filter(|sum| *sum > 0.0)
     };
     let empty = || Cell::new("");
     table.add_row([
@@ -78,9 +78,9 @@ fn shown(rows: &[PlanRow], images: usize) -> Table {
         empty(),
         empty(),
         empty(),
-        optional(sum(&|row| Some(row.flops as f64)), quantities::operations),
+        optional(sum(&|row| Some(row.flops as f64 * images as f64)), quantities::operations),
         optional(sum(&|row| row.bytes), quantities::bytes),
-        optional(sum(&|row| row.seconds), quantities::duration),
+        optional(sum(&|row| Some(row.seconds? * images as f64)), quantities::duration),
     ]);
     table
 }

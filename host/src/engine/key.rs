@@ -49,7 +49,7 @@ impl KeyBuilder {
     /// A file that cannot be read.
     pub fn plugin(self, configured: &Configured) -> Result<Self, Failure> {
         let mut config = configured.config.clone();
-        for named in configured.paths.iter().filter(|named| named.file) {
+        for named in configured.paths.iter().filter(|named| named.content) {
             replace(&mut config, &named.path, &content_hash(&named.path)?);
         }
         let plugin = &configured.plugin;
@@ -66,14 +66,28 @@ impl KeyBuilder {
     }
 }
 
-/// The hash of a file's content.
+/// The hash of a file's content, or of the names and contents of the files directly in a folder.
 ///
 /// # Errors
 /// A file that cannot be read.
 pub fn content_hash(path: &Path) -> Result<String, Failure> {
-    let hash = || -> std::io::Result<blake3::Hash> {
+    let of_file = |path: &Path| -> std::io::Result<blake3::Hash> {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(std::fs::File::open(path)?)?;
+        Ok(hasher.finalize())
+    };
+    let hash = || -> std::io::Result<blake3::Hash> {
+        if !path.is_dir() {
+            return of_file(path);
+        }
+        let mut files = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        files.retain(|file| file.is_file());
+        files.sort();
+        let mut hasher = blake3::Hasher::new();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(of_file(&file)?.as_bytes());
+        }
         Ok(hasher.finalize())
     };
     hash().map(|hash| hash.to_hex().to_string()).map_err(|error| Failure::run(format!("cannot read {}: {error}", path.display())))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
 use super::tree::{Node, Place, Value};
+use crate::named_files::NamedFile;
 
 /// A file or folder that a config names.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +16,7 @@ pub struct NamedPath {
     /// Absolute.
     pub path: PathBuf,
     /// Whether its content counts, not its place.
-    pub file: bool,
+    pub content: bool,
 }
 
 /// What came out of a tree.
@@ -192,18 +193,34 @@ impl<'a> Resolver<'a> {
 
     fn text(&mut self, node: &Node, text: &str, schema: &Json, pointer: &str) -> Json {
         let format = schema.get("format").and_then(Json::as_str).unwrap_or_default();
-        let file = match format {
-            "input-file" => true,
-            "input-folder" => false,
+        let (kind, content) = match format {
+            "input-file" => ("file", true),
+            "input-folder" => ("folder", false),
+            "input-path" => ("file or folder", true),
             _ => return text.into(),
         };
-        let path = absolute(self.base, text);
-        if text.is_empty() || (file && !path.is_file()) || (!file && !path.is_dir()) {
-            let kind = if file { "file" } else { "folder" };
-            let why = if path.exists() { format!("is not a {kind}") } else { "does not exist".to_owned() };
-            self.problem(node.place, format!("{}: the {kind} `{}` {why}", self.here(pointer), path.display()));
+        let mut path = absolute(self.base, text);
+        let named = if path.exists() { None } else { NamedFile::of_property(schema).find(|named| named.name == text) };
+        if let Some(named) = &named {
+            path = named.path();
         }
-        self.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), file });
+        let fits = match kind {
+            "file" => path.is_file(),
+            "folder" => path.is_dir(),
+            _ => path.exists(),
+        };
+        if text.is_empty() || !fits {
+            let why = match named {
+                Some(named) => format!("`{text}` is not on this machine: {}", named.advice()),
+                None if path.exists() => format!("the {kind} `{}` is not a {kind}", path.display()),
+                None => {
+                    let names: Vec<String> = NamedFile::of_property(schema).map(|named| named.name).collect();
+                    format!("the {kind} `{}` does not exist{}", path.display(), suggestion(text, names.iter().map(String::as_str)))
+                }
+            };
+            self.problem(node.place, format!("{}: {why}", self.here(pointer)));
+        }
+        self.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
         path.to_string_lossy().into_owned().into()
     }
 

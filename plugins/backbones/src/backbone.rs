@@ -3,6 +3,7 @@
 use convert_sdk::{Context, Error, Image, Result};
 
 use crate::config::{BackboneConfig, Family, FeatureRequest};
+use crate::module::Module;
 use crate::patch_stats::PatchStats;
 use crate::vit::Vit;
 
@@ -26,6 +27,9 @@ impl Features {
     }
 }
 
+/// Images that a device other than the CPU gets at once.
+const DEVICE_BATCH: usize = 16;
+
 /// A loaded backbone. Calls from several threads run in parallel, each on one thread, and give the same bytes in any order and grouping.
 #[derive(Debug)]
 pub struct Backbone {
@@ -36,6 +40,7 @@ pub struct Backbone {
 enum Model {
     PatchStats(PatchStats),
     Vit(Box<Vit>),
+    Module(Box<Module>),
 }
 
 impl Backbone {
@@ -46,7 +51,8 @@ impl Backbone {
     pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
         let model = match config.family {
             Family::PatchStats => Model::PatchStats(PatchStats::new(config)?),
-            Family::Dinov1 => Model::Vit(Box::new(Vit::load(config, context)?)),
+            Family::Dinov1 | Family::Dinov2 | Family::Dinov3 => Model::Vit(Box::new(Vit::load(config, context)?)),
+            Family::Torchscript => Model::Module(Box::new(Module::load(config, context)?)),
         };
         Ok(Self { model })
     }
@@ -56,6 +62,7 @@ impl Backbone {
         match &self.model {
             Model::PatchStats(stats) => stats.patch_size(),
             Model::Vit(vit) => vit.patch_size(),
+            Model::Module(module) => module.patch_size(),
         }
     }
 
@@ -64,6 +71,7 @@ impl Backbone {
         match &self.model {
             Model::PatchStats(_) => PatchStats::dimension(request.kind),
             Model::Vit(vit) => vit.dimension(),
+            Model::Module(module) => module.dimension(request),
         }
     }
 
@@ -82,27 +90,49 @@ impl Backbone {
         match &self.model {
             Model::PatchStats(_) => PatchStats::check(request),
             Model::Vit(vit) => vit.check(request),
+            Model::Module(module) => module.check(request),
         }
     }
 
-    /// The features of each image, in their order. Images are resized to S×S by Pillow's LANCZOS (SPEC 1.1) and computed one at a time on a CPU.
+    /// How many images one call should get: more than one where the device works on several at once.
+    pub fn batch_size(&self) -> usize {
+        let batches = match &self.model {
+            Model::PatchStats(_) => false,
+            Model::Vit(vit) => vit.batches(),
+            Model::Module(module) => module.batches(),
+        };
+        if batches { DEVICE_BATCH } else { 1 }
+    }
+
+    /// Multiplications and additions for one image, for a request that [`Backbone::check`] accepts; 0 where they are not known.
+    pub fn flops(&self, request: &FeatureRequest) -> u64 {
+        match &self.model {
+            Model::PatchStats(_) | Model::Module(_) => 0,
+            Model::Vit(vit) => vit.operations(request),
+        }
+    }
+
+    /// The features of each image, in their order. Images are resized to S×S by Pillow's LANCZOS (SPEC 1.1). On a CPU they are computed one at a time,
+    /// so that how they are grouped never changes a byte; on another device together.
     ///
     /// # Errors
     /// As [`Backbone::check`], and features that are not finite.
     pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
         self.check(request)?;
-        images.iter().map(|image| self.one(image, request)).collect()
-    }
-
-    fn one(&self, image: &Image<'_>, request: &FeatureRequest) -> Result<Features> {
-        let image = image.resize_lanczos(request.input_size, request.input_size)?;
-        let features = match &self.model {
-            Model::PatchStats(stats) => stats.features(&image, request.kind),
-            Model::Vit(vit) => vit.features(&image, request)?,
-        };
-        if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::numeric(format!("the features of patch {} are not finite", at / features.dimension)));
+        let mut all = Vec::with_capacity(images.len());
+        for batch in images.chunks(self.batch_size()) {
+            let resized = batch.iter().map(|image| image.resize_lanczos(request.input_size, request.input_size)).collect::<Result<Vec<_>>>()?;
+            all.extend(match &self.model {
+                Model::PatchStats(stats) => resized.iter().map(|image| stats.features(image, request.kind)).collect(),
+                Model::Vit(vit) => vit.features(&resized, request)?,
+                Model::Module(module) => module.features(&resized, request)?,
+            });
         }
-        Ok(features)
+        for features in &all {
+            if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
+                return Err(Error::numeric(format!("the features of patch {} are not finite", at / features.dimension)));
+            }
+        }
+        Ok(all)
     }
 }

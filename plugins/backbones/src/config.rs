@@ -1,6 +1,8 @@
 //! What a recipe says of a backbone.
 
-use convert_sdk::{Deserialize, InputFile, JsonSchema, Serialize};
+use convert_sdk::{Deserialize, InputPath, JsonSchema, Serialize};
+
+use crate::published::published_weights;
 
 /// A model that gives one feature vector a patch.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -9,17 +11,21 @@ use convert_sdk::{Deserialize, InputFile, JsonSchema, Serialize};
 pub struct BackboneConfig {
     /// The family, which says how the weights are named and used.
     pub family: Family,
-    /// The weights, a safetensors file with the family's published tensor names; needed by every family but patch-stats, which has none.
-    pub weights: Option<InputFile>,
-    /// Attention heads; without it width / 64, as all published models of these families have it.
+    /// The weights as published: a `.pth` or `.safetensors` file, a folder of the Hugging Face hub, or a name of docs/backbones.md such as
+    /// dinov3-vitb16, whose file is looked for in the folder of weights (see `convert doctor`). For torchscript the module. Not used by patch-stats.
+    #[schemars(extend("x-named-files" = published_weights()))]
+    pub weights: Option<InputPath>,
+    /// Attention heads; without it what a config.json beside the weights says, or the published model's of the same width (width / 64; 32 for 4096).
     #[schemars(range(min = 1, max = 256))]
     pub heads: Option<u32>,
+    /// The numbers of matrix products: fp32, bf16 or fp16. The last two keep sums, layer norms and softmax in fp32, as PyTorch's autocast does. Default fp32.
+    pub precision: Precision,
     /// What is subtracted from the channels red, green and blue in [0, 1]; default ImageNet's 0.485, 0.456, 0.406 (SPEC 1.1). Not used by patch-stats.
     pub mean: Option<[f32; 3]>,
     /// What the channels are then divided by; default ImageNet's 0.229, 0.224, 0.225 (SPEC 1.1). Not used by patch-stats.
     pub std: Option<[f32; 3]>,
-    /// The patch's side in pixels, for patch-stats only (default 8); the other families' is in their weights.
-    #[schemars(range(min = 2, max = 64))]
+    /// The patch's side in pixels, for patch-stats (default 8) and torchscript (required); the other families' is in their weights.
+    #[schemars(range(min = 1, max = 256))]
     pub patch_size: Option<u32>,
 }
 
@@ -34,6 +40,26 @@ pub enum Family {
     PatchStats,
     /// A ViT with DINO's (v1) tensor names: DINO itself, DeiT, timm's plain ViTs.
     Dinov1,
+    /// DINOv2, with registers or without.
+    Dinov2,
+    /// DINOv3's ViTs.
+    Dinov3,
+    /// Any module that torch.jit exported and that maps images `[B, 3, S, S]` to `[B, n, d]` or `[B, d, h', w']`, without extra tokens. Gives the kind `patch`.
+    Torchscript,
+}
+
+/// The numbers of matrix products.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum Precision {
+    /// 32-bit floats.
+    #[default]
+    Fp32,
+    /// 16-bit floats with 8 bits of exponent.
+    Bf16,
+    /// 16-bit floats with 5 bits of exponent; for CUDA devices.
+    Fp16,
 }
 
 /// Which of a transformer's vectors stand for the patches (SPEC 1.2).
@@ -69,6 +95,9 @@ impl Family {
         match self {
             Self::PatchStats => "patch-stats",
             Self::Dinov1 => "dinov1",
+            Self::Dinov2 => "dinov2",
+            Self::Dinov3 => "dinov3",
+            Self::Torchscript => "torchscript",
         }
     }
 }

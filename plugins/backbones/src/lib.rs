@@ -4,13 +4,18 @@
 //! config leads to, and then asks for [`Features`] from any thread.
 
 mod backbone;
-mod checkpoint;
 mod config;
+mod huggingface;
+mod layout;
+mod module;
+mod normalisation;
 mod patch_stats;
+mod published;
 mod random;
 mod torch;
 mod vit;
+mod weights;
 
 pub use backbone::{Backbone, Features};
-pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest};
+pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 pub use torch::{device, torch};

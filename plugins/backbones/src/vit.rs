@@ -1,81 +1,83 @@
-//! Family `dinov1`: the plain vision transformer under DINO's tensor names (Caron et al. 2021, <https://arxiv.org/abs/2104.14294>).
+//! Vision transformers: DINO (Caron et al. 2021, <https://arxiv.org/abs/2104.14294>), DINOv2 (Oquab et al. 2023, <https://arxiv.org/abs/2304.07193>) with
+//! registers (Darcet et al. 2023, <https://arxiv.org/abs/2309.16588>), DINOv3 (Siméoni et al. 2025, <https://arxiv.org/abs/2508.10104>).
 //!
-//! Width, depth, patch size and position grid are read from the weights' shapes. Tensor names and the order of operations are those of
-//! `vision_transformer.py` in facebookresearch/dino.
+//! Width, depth, patch size, position grid, registers and kind of feed-forward are read from the weights' shapes. Tensor names and the order of operations
+//! are those of `vision_transformer.py` in facebookresearch/dino, dinov2 and dinov3.
 
 mod block;
+mod embedding;
+mod ffn;
 mod positions;
+mod rope;
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::{Context, Error, Image, Result};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::backbone::Features;
-use crate::checkpoint::Checkpoint;
-use crate::config::{BackboneConfig, FeatureKind, FeatureRequest};
+use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use crate::normalisation::Normalisation;
 use crate::torch::{device, torch};
-use block::{Block, Linear, Norm};
+use crate::weights::Weights;
+use block::{Block, BlockForm, Norm};
+use embedding::Embedding;
 
-const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-/// Channels of a head in every published model of the family.
+/// Channels of a head in the published models, but for the widest.
 const HEAD_WIDTH: i64 = 64;
+/// DINOv3 7B: its width and heads.
+const WIDEST: (i64, i64) = (4096, 32);
+/// Of DINO's and DINOv2's layer norms, and of DINOv3's.
+const NORM_EPSILON: f64 = 1e-6;
+const DINOV3_NORM_EPSILON: f64 = 1e-5;
 
 /// A loaded vision transformer.
 #[derive(Debug)]
 pub struct Vit {
-    patch_size: i64,
-    width: i64,
+    family: Family,
+    form: BlockForm,
     depth: usize,
-    heads: i64,
+    patch_size: i64,
     device: Device,
     normalisation: Normalisation,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
-    weights: Mutex<Weights>,
-    /// The position embeddings, by patches a side.
-    positions: Mutex<BTreeMap<i64, Tensor>>,
+    model: Mutex<Model>,
 }
 
 /// Handles to the weights.
 #[derive(Debug)]
-struct Weights {
-    patches: Linear,
-    cls: Tensor,
-    positions: Tensor,
+struct Model {
+    embedding: Embedding,
     blocks: Vec<Block>,
     norm: Norm,
 }
 
-/// What each byte of each channel becomes.
-#[derive(Debug)]
-struct Normalisation([[f32; 256]; 3]);
-
 impl Vit {
     /// Loads the weights that the config names.
     pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
+        let family = config.family.name();
         if config.patch_size.is_some() {
-            return Err(Error::config("family dinov1 takes its patch size from the weights: leave patch_size out"));
+            return Err(Error::config(format!("family {family} takes its patch size from the weights: leave patch_size out")));
         }
-        let path = config.weights.as_ref().ok_or_else(|| Error::config("family dinov1 needs weights: name a safetensors file"))?;
-        let normalisation = Normalisation::new(config.mean.unwrap_or(IMAGENET_MEAN), config.std.unwrap_or(IMAGENET_STD))?;
+        let path = config.weights.as_ref().ok_or_else(|| Error::config(format!("family {family} needs weights: name a file, or one of docs/backbones.md")))?;
+        let normalisation = Normalisation::new(config)?;
         let device = device(context)?;
-        let mut file = Checkpoint::open(path, device)?;
-        let [width, _, patch_size, _] = file.shape("patch_embed.proj.weight", "[width, 3, patch, patch]")?;
+        let weights = Weights::open(path, config.family, device)?;
+        let [width, _, patch_size, _] = weights.shape("patch_embed.proj.weight", "[width, 3, patch, patch]")?;
         if width < 1 || patch_size < 1 {
-            return Err(file.error(format!("its width {width} and patch size {patch_size} must be at least 1")));
+            return Err(weights.error(format!("its width {width} and patch size {patch_size} must be at least 1")));
         }
-        let heads = config.heads.map_or(width / HEAD_WIDTH, i64::from);
-        if heads < 1 || width % heads != 0 {
-            return Err(file.error(format!("its width {width} cannot be split into {heads} heads: set heads")));
-        }
-        let depth = file.count("blocks.", ".norm1.weight");
+        let form = form(config, &weights, width)?;
+        let depth = weights.count("blocks.", ".norm1.weight");
         if depth == 0 {
-            file.shape::<1>("blocks.0.norm1.weight", "[width]")?;
+            weights.shape::<1>("blocks.0.norm1.weight", "[width]")?;
         }
-        let weights = Weights::take(&mut file, width, patch_size, depth)?;
-        Ok(Self { patch_size, width, depth, heads, device, normalisation, weights: Mutex::new(weights), positions: Mutex::default() })
+        let model = Model {
+            embedding: Embedding::take(&weights, config.family, &form, patch_size, device)?,
+            blocks: (0..depth).map(|index| Block::take(&weights, &format!("blocks.{index}"), form)).collect::<Result<_>>()?,
+            norm: Norm::take(&weights, "norm", width, form.epsilon)?,
+        };
+        Ok(Self { family: config.family, form, depth, patch_size, device, normalisation, model: Mutex::new(model) })
     }
 
     /// The patch's side in pixels.
@@ -85,115 +87,101 @@ impl Vit {
 
     /// Numbers a patch.
     pub fn dimension(&self) -> usize {
-        self.width as usize
+        self.form.width as usize
+    }
+
+    /// Whether several images at once are cheaper than one after the other.
+    pub fn batches(&self) -> bool {
+        self.device != Device::Cpu
     }
 
     /// Whether the layer is there.
     pub fn check(&self, request: &FeatureRequest) -> Result<()> {
         match request.layer {
             Some(layer) if layer == 0 || layer as usize > self.depth => {
-                Err(Error::config(format!("layer {layer} is not one of the backbone's layers 1 to {}", self.depth)))
+                let (family, depth) = (self.family.name(), self.depth);
+                Err(Error::config(format!("layer {layer} is not one of this {family} backbone's layers 1 to {depth}")))
             }
             _ => Ok(()),
         }
     }
 
-    /// The features of an image of S×S pixels. Blocks after the needed one are not run.
-    pub fn features(&self, image: &Image<'_>, request: &FeatureRequest) -> Result<Features> {
-        let layer = request.layer.map_or(self.depth, |layer| layer as usize);
-        let side = i64::from(image.width()) / self.patch_size;
-        let weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner).handles(layer);
-        let pixels = self.normalisation.planes(image);
-        let values = torch(|| {
-            let positions = self.positions(&weights.positions, side)?;
-            let pixels =
-                Tensor::f_from_slice(&pixels)?.f_view([1, 3, i64::from(image.height()), i64::from(image.width())])?.f_to_device(self.device)?;
-            let tokens = self.forward(&weights, &pixels, &positions, layer, request.kind)?;
-            let patches = tokens.f_narrow(1, 1, side * side)?; // without cls
-            let patches = patches.f_contiguous()?.f_view([-1])?.f_to_device(Device::Cpu)?;
-            Vec::<f32>::try_from(&patches)
-        })?;
-        Ok(Features { rows: side as usize, columns: side as usize, dimension: self.dimension(), values })
+    /// Multiplications and additions for one image.
+    pub fn operations(&self, request: &FeatureRequest) -> u64 {
+        let model = self.handles(self.layer(request));
+        let side = u64::from(request.input_size) / self.patch_size as u64;
+        let (width, patch) = (self.form.width as u64, self.patch_size as u64);
+        let tokens = side * side + model.embedding.extra_tokens() as u64;
+        let whole = model.blocks.len() - usize::from(request.kind != FeatureKind::Patch);
+        let blocks: u64 = model.blocks[..whole].iter().map(|block| block.operations(tokens)).sum();
+        let projection = if request.kind == FeatureKind::Patch { 0 } else { 2 * tokens * width * width };
+        blocks + projection + 2 * side * side * width * 3 * patch * patch
     }
 
-    fn forward(&self, weights: &Weights, pixels: &Tensor, positions: &Tensor, layer: usize, kind: FeatureKind) -> Result<Tensor, TchError> {
-        let stride = [self.patch_size; 2];
-        let patches = pixels.f_conv2d(&weights.patches.weight, Some(&weights.patches.bias), stride, [0, 0], [1, 1], 1)?;
-        let patches = patches.f_flatten(2, 3)?.f_transpose(1, 2)?;
-        let mut tokens = Tensor::f_cat(&[&weights.cls, &patches], 1)?.f_add(positions)?;
-        let Some((last, before)) = weights.blocks[..layer].split_last() else { return Ok(tokens) };
+    /// The features of images of S×S pixels. Blocks after the needed one are not run, nor what the needed one does after what is asked for.
+    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+        let side = i64::from(request.input_size) / self.patch_size;
+        let model = self.handles(self.layer(request));
+        let values = torch(|| {
+            let pixels = self.normalisation.tensor(images, self.device)?;
+            let tokens = model.forward(&pixels, side, request.kind)?;
+            let patches = tokens.f_narrow(1, model.embedding.extra_tokens(), side * side)?;
+            let patches = patches.f_contiguous()?.f_view([-1])?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
+            Vec::<f32>::try_from(&patches)
+        })?;
+        let (side, dimension) = (side as usize, self.dimension());
+        let one = |values: &[f32]| Features { rows: side, columns: side, dimension, values: values.to_vec() };
+        Ok(values.chunks_exact(side * side * dimension).map(one).collect())
+    }
+
+    fn layer(&self, request: &FeatureRequest) -> usize {
+        request.layer.map_or(self.depth, |layer| layer as usize)
+    }
+
+    fn handles(&self, layers: usize) -> Model {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner).handles(layers)
+    }
+}
+
+/// Heads, epsilon and numbers of the blocks.
+fn form(config: &BackboneConfig, weights: &Weights, width: i64) -> Result<BlockForm> {
+    let published = if width == WIDEST.0 { WIDEST.1 } else { width / HEAD_WIDTH };
+    let heads = config.heads.map(i64::from).or(weights.hub().num_attention_heads).unwrap_or(published);
+    if heads < 1 || width % heads != 0 {
+        return Err(weights.error(format!("its width {width} cannot be split into {heads} heads: set heads")));
+    }
+    let epsilon = if config.family == Family::Dinov3 { DINOV3_NORM_EPSILON } else { NORM_EPSILON };
+    let kind = match config.precision {
+        Precision::Fp32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
+        Precision::Fp16 => Kind::Half,
+    };
+    Ok(BlockForm { width, heads, epsilon: weights.hub().layer_norm_eps.unwrap_or(epsilon), kind })
+}
+
+impl Model {
+    /// New handles to the same memory, of the first `layers` blocks.
+    fn handles(&self, layers: usize) -> Self {
+        Self {
+            embedding: self.embedding.handles(),
+            blocks: self.blocks[..layers].iter().map(Block::handles).collect(),
+            norm: self.norm.handles(),
+        }
+    }
+
+    /// The vectors of all tokens, `[images, tokens, width]`.
+    fn forward(&self, pixels: &Tensor, side: i64, kind: FeatureKind) -> Result<Tensor, TchError> {
+        let mut tokens = self.embedding.tokens(pixels, side)?;
+        let rotation = self.embedding.rotation(side)?;
+        let Some((last, before)) = self.blocks.split_last() else { return Ok(tokens) };
         for block in before {
-            tokens = block.forward(&tokens, self.heads)?;
+            tokens = block.forward(&tokens, rotation.as_ref())?;
         }
         match kind {
             FeatureKind::Q => last.projection(&tokens, 0),
             FeatureKind::K => last.projection(&tokens, 1),
             FeatureKind::V => last.projection(&tokens, 2),
-            FeatureKind::Patch => weights.norm.forward(&last.forward(&tokens, self.heads)?),
+            FeatureKind::Patch => self.norm.forward(&last.forward(&tokens, rotation.as_ref())?),
         }
-    }
-
-    /// The position embeddings for `side` patches a side, interpolated at the first call.
-    fn positions(&self, stored: &Tensor, side: i64) -> Result<Tensor, TchError> {
-        let mut known = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(positions) = known.get(&side) {
-            return Ok(positions.shallow_clone());
-        }
-        let positions = positions::interpolated(stored, side)?;
-        known.insert(side, positions.shallow_clone());
-        Ok(positions)
-    }
-}
-
-impl Weights {
-    fn take(file: &mut Checkpoint, width: i64, patch: i64, depth: usize) -> Result<Self> {
-        let [_, tokens, _] = file.shape("pos_embed", "[1, 1 + patches, width]")?;
-        let grid = (tokens - 1).max(0).isqrt();
-        if grid == 0 || grid * grid != tokens - 1 {
-            return Err(file.error(format!("tensor pos_embed has {tokens} positions, which is not 1 + a square")));
-        }
-        Ok(Self {
-            patches: Linear {
-                weight: file.take("patch_embed.proj.weight", &[width, 3, patch, patch])?,
-                bias: file.take("patch_embed.proj.bias", &[width])?,
-            },
-            cls: file.take("cls_token", &[1, 1, width])?,
-            positions: file.take("pos_embed", &[1, tokens, width])?,
-            blocks: (0..depth).map(|index| Block::take(file, &format!("blocks.{index}"), width)).collect::<Result<_>>()?,
-            norm: Norm::take(file, "norm", width)?,
-        })
-    }
-
-    /// New handles to the same memory, of the first `layers` blocks.
-    fn handles(&self, layers: usize) -> Self {
-        Self {
-            patches: self.patches.handles(),
-            cls: self.cls.shallow_clone(),
-            positions: self.positions.shallow_clone(),
-            blocks: self.blocks[..layers].iter().map(Block::handles).collect(),
-            norm: self.norm.handles(),
-        }
-    }
-}
-
-impl Normalisation {
-    fn new(mean: [f32; 3], std: [f32; 3]) -> Result<Self> {
-        if let Some(bad) = std.iter().find(|std| !(std.is_finite() && **std > 0.0)) {
-            return Err(Error::config(format!("std {bad} is not a positive number")));
-        }
-        if let Some(bad) = mean.iter().find(|mean| !mean.is_finite()) {
-            return Err(Error::config(format!("mean {bad} is not a number")));
-        }
-        Ok(Self(std::array::from_fn(|channel| std::array::from_fn(|byte| (byte as f32 / 255.0 - mean[channel]) / std[channel]))))
-    }
-
-    /// The three normalised planes of an image, one after the other.
-    fn planes(&self, image: &Image<'_>) -> Vec<f32> {
-        let pixels = image.pixels().as_chunks::<3>().0;
-        let mut planes = Vec::with_capacity(pixels.len() * 3);
-        for (channel, table) in self.0.iter().enumerate() {
-            planes.extend(pixels.iter().map(|pixel| table[pixel[channel] as usize]));
-        }
-        planes
     }
 }

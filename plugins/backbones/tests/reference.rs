@@ -1,11 +1,10 @@
-//! Features of a really trained ViT-Ti/16 against those that PyTorch gave (shared reference data, SPEC 1.1 and 1.2).
-
-mod pillow;
+//! Features against those that the original code gave in PyTorch (shared reference data, SPEC 1.1 and 1.2).
 
 use std::path::{Path, PathBuf};
 
-use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest};
-use convert_sdk::{Context, Image, InputFile};
+use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use convert_tensor_files::TensorFile;
+use convert_sdk::{Context, Image, InputPath};
 use tch::{Kind, Tensor};
 
 fn shared() -> Option<PathBuf> {
@@ -44,7 +43,7 @@ fn features_of_every_kind_are_those_of_pytorch() {
     let Some(shared) = shared() else { return };
     let config = BackboneConfig {
         family: Family::Dinov1,
-        weights: Some(InputFile::from(shared.join("weights/vit_tiny_patch16_224.safetensors"))),
+        weights: Some(InputPath::from(shared.join("weights/vit_tiny_patch16_224.safetensors"))),
         mean: Some([0.5; 3]),
         std: Some([0.5; 3]),
         ..Default::default()
@@ -56,16 +55,73 @@ fn features_of_every_kind_are_those_of_pytorch() {
         ("000000000326", FeatureKind::V, 10, 480),
         ("000000000397", FeatureKind::K, 8, 448),
         ("000000000562", FeatureKind::Q, 8, 768),
+        ("000000000623", FeatureKind::K, 8, 448),
     ];
     for (name, kind, layer, input_size) in cases {
         let expected = read_npy(&shared.join(format!("reference/maskcut/{name}.features.npy")));
         let photo = ["", "images/", "images/train2017/"].map(|folder| shared.join(format!("photos/coco128/{folder}{name}.jpg")));
         let photo = photo.iter().find(|path| path.exists()).expect("the photo is there");
         let request = FeatureRequest { kind, layer: Some(layer), input_size };
-        let ours = backbone.features(&[pillow::resize(&decode(photo), input_size as usize)], &request).unwrap().remove(0);
+        let ours = backbone.features(&[decode(photo)], &request).unwrap().remove(0);
         // the stored ones are rounded to float16: 2.1e-4
         let error = relative_error(&ours.values, &expected);
         eprintln!("{name}: relative error {error:.2e}");
         assert!(error <= 3e-4, "{name}: relative error {error:.2e}");
+    }
+}
+
+/// A fixture: the weights, their config, the side of the input and the expected features.
+struct Fixture {
+    name: String,
+    config: BackboneConfig,
+    input_size: u32,
+    features: TensorFile,
+}
+
+/// All fixtures: files of the original layout beside their shape, folders of the hub's.
+fn fixtures(folder: &Path) -> Vec<Fixture> {
+    let mut names: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let one = |path: &PathBuf| {
+        let (shape, features) = match path.is_dir() {
+            true => (path.join("fixture.json"), path.join("features.safetensors")),
+            false if path.extension().is_some_and(|end| end == "pth") => (path.with_extension("json"), path.with_extension("features.safetensors")),
+            false => return None,
+        };
+        let shape: serde_json::Value = serde_json::from_slice(&std::fs::read(shape).unwrap()).unwrap();
+        let config = BackboneConfig {
+            family: serde_json::from_value(shape["family"].clone()).unwrap(),
+            weights: Some(InputPath::from(path.clone())),
+            heads: shape["num_heads"].as_u64().map(|heads| heads as u32),
+            ..Default::default()
+        };
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        Some(Fixture { name, config, input_size: shape["input_size"].as_u64().unwrap() as u32, features: TensorFile::open(&features).unwrap() })
+    };
+    names.iter().filter_map(one).collect()
+}
+
+#[test]
+fn every_family_layout_and_kind_gives_the_original_codes_features() {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("reference/vit");
+    let image = decode(&folder.join("image.JPEG"));
+    let fixtures = fixtures(&folder);
+    assert_eq!(fixtures.len(), 11);
+    for (precision, limit) in [(Precision::Fp32, 1e-4), (Precision::Bf16, 2e-2)] {
+        for fixture in &fixtures {
+            let backbone = Backbone::load(&BackboneConfig { precision, ..fixture.config.clone() }, &Context::for_tests(&[])).unwrap();
+            for kind in [FeatureKind::Q, FeatureKind::K, FeatureKind::V, FeatureKind::Patch] {
+                if !fixture.features.entries().contains_key(kind.name()) {
+                    continue; // the hub's code gives patch tokens alone
+                }
+                let expected: Vec<f32> = fixture.features.read_f64(kind.name()).unwrap().iter().map(|value| *value as f32).collect();
+                let request = FeatureRequest { kind, layer: None, input_size: fixture.input_size };
+                let ours = backbone.features(std::slice::from_ref(&image), &request).unwrap().remove(0);
+                let error = relative_error(&ours.values, &expected);
+                eprintln!("{} {} {precision:?}: relative error {error:.2e}", fixture.name, kind.name());
+                assert!(error <= limit, "{} {}: relative error {error:.2e}", fixture.name, kind.name());
+            }
+        }
     }
 }

@@ -39,6 +39,11 @@ impl FeatureSource {
         self.backbone.dimension(&self.request)
     }
 
+    /// Floating-point operations of the backbone for an image.
+    pub fn flops(&self) -> u64 {
+        self.backbone.flops(&self.request)
+    }
+
     /// Patches along a side of the grid.
     fn side(&self) -> usize {
         (self.request.input_size / self.backbone.patch_size()) as usize

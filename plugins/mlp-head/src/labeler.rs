@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet};
+use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet, Work};
 
 use crate::config::MlpHeadConfig;
 use crate::features::FeatureSource;
@@ -27,6 +27,16 @@ impl Labeler for MlpHead {
         }
         let features = FeatureSource::open(&config, &context)?;
         Ok(Self { config, context, features: Arc::new(features) })
+    }
+
+    /// The backbone once an image, in training once more for mirrored views; forward and backward through the head in every epoch, as of one region an image.
+    fn work(&self) -> Work {
+        let (config, context) = (&self.config, &self.context);
+        let (hidden, layers) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)));
+        let head = 2 * hidden * (self.features.dimension() as u64 + (layers - 1) * hidden + context.classes().len() as u64);
+        let passes = if config.views > 1 { 2 } else { 1 };
+        let epochs = 3 * head * u64::from(config.views) * u64::from(config.epochs);
+        Work { flops: self.features.flops() + head, training_flops: passes * self.features.flops() + epochs }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {

@@ -1,9 +1,7 @@
 //! Boxes and sizes.
 
-use fast_image_resize as fir;
-
 use super::Mask;
-use crate::image::resize;
+use crate::resample::{Filter, resize};
 use crate::Result;
 
 /// The smallest box around a mask, in pixels: the first column and row, and how many of each.
@@ -71,8 +69,8 @@ impl Mask {
         }
         Mask::empty(width, height)?;
         let pixels: Vec<u8> = self.to_pixels().iter().map(|pixel| pixel * 255).collect();
-        let source = fir::images::ImageRef::new(self.width, self.height, &pixels, fir::PixelType::U8)?;
-        let resized = resize(&source, width, height, fir::FilterType::CatmullRom)?;
+        let size = |width: u32, height: u32| (width as usize, height as usize);
+        let resized = resize::<1>(&pixels, size(self.width, self.height), size(width, height), Filter::Bicubic);
         let half = f32::from(resized.iter().copied().max().unwrap_or(0)) / 2.0;
         let kept: Vec<u8> = resized.iter().map(|value| u8::from(f32::from(*value) > half)).collect();
         Mask::from_pixels(width, height, &kept)

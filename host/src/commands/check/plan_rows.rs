@@ -16,7 +16,7 @@ pub struct PlanRow {
     pub state: String,
     /// Floating-point operations; 0 where they are not known.
     pub flops: u64,
-    /// Bytes on disk, once measured.
+    /// Bytes on disk for all images, once measured.
     pub bytes: Option<f64>,
     /// Seconds, once measured; none when all is cached.
     pub seconds: Option<f64>,
@@ -83,7 +83,11 @@ impl Rows<'_> {
             version: version.to_owned(),
             shards: self.samples.shards(),
             flops,
-            bytes: rate.map(|rate| rate.bytes),
+            bytes: rate.zip(self.measured).map(|(rate, measured)| match part {
+                Part::Call => rate.bytes * self.samples.list.len() as f64,
+                // A checkpoint does not grow with the images.
+                Part::Training => rate.bytes * measured.images as f64,
+            }),
             seconds: rate.map(|rate| rate.seconds).or_else(by_flops).filter(|_| state != CACHED),
             state,
         });

@@ -1,0 +1,117 @@
+//! Family `torchscript`: a module that `torch.jit` exported.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use convert_sdk::{Context, Error, Image, Result, ResultExt};
+use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
+
+use crate::backbone::Features;
+use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
+use crate::normalisation::Normalisation;
+use crate::torch::{device, torch};
+
+/// A loaded module.
+#[derive(Debug)]
+pub struct Module {
+    module: CModule,
+    patch_size: u32,
+    device: Device,
+    normalisation: Normalisation,
+    /// d by input size, as the module's answer to a grey image showed it.
+    dimensions: Mutex<BTreeMap<u32, usize>>,
+}
+
+impl Module {
+    /// Loads the module that the config names.
+    pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
+        let path = config.weights.as_ref().ok_or_else(|| Error::config("family torchscript needs weights: name the module's file"))?;
+        let patch_size = config.patch_size.ok_or_else(|| Error::config("family torchscript needs patch_size: how many pixels a side each of the module's vectors stands for"))?;
+        if config.heads.is_some() || config.precision != Precision::Fp32 {
+            return Err(Error::config("family torchscript knows neither heads nor precision: they are the module's own, leave them out"));
+        }
+        let normalisation = Normalisation::new(config)?;
+        let device = device(context)?;
+        let named = || format!("cannot load the module {}", path.display());
+        let mut module = torch(|| {
+            // Without the optimiser a call computes the same the first and the tenth time.
+            tch::jit::f_set_graph_executor_optimize(false)?;
+            CModule::load_on_device(&**path, device)
+        })
+        .context(named)?;
+        torch(|| module.f_set_eval()).context(named)?;
+        for (name, parameter) in torch(|| module.named_parameters()).context(named)? {
+            if parameter.is_floating_point() && torch(|| parameter.f_isfinite()?.f_all()?.f_int64_value(&[]))? == 0 {
+                return Err(Error::invalid(format!("parameter {name} holds numbers that are not finite"))).context(named);
+            }
+        }
+        Ok(Self { module, patch_size, device, normalisation, dimensions: Mutex::default() })
+    }
+
+    /// The side in pixels that the config gives each vector.
+    pub fn patch_size(&self) -> u32 {
+        self.patch_size
+    }
+
+    /// Whether several images at once are cheaper than one after the other.
+    pub fn batches(&self) -> bool {
+        self.device != Device::Cpu
+    }
+
+    /// Numbers a patch.
+    pub fn dimension(&self, request: &FeatureRequest) -> usize {
+        self.dimensions.lock().unwrap_or_else(PoisonError::into_inner).get(&request.input_size).copied().unwrap_or(0)
+    }
+
+    /// Whether the module gives what is asked for: it is run once on a grey image.
+    pub fn check(&self, request: &FeatureRequest) -> Result<()> {
+        if request.kind != FeatureKind::Patch || request.layer.is_some() {
+            return Err(Error::config(format!("family torchscript gives the feature patch of no layer, not {}: set feature: patch", request.kind.name())));
+        }
+        if self.dimension(request) != 0 {
+            return Ok(());
+        }
+        let side = request.input_size;
+        let grey = Image::new(side, side, vec![128; side as usize * side as usize * 3])?;
+        let features = self.features(&[grey], request)?;
+        let dimension = features.first().map_or(0, |features| features.dimension);
+        self.dimensions.lock().unwrap_or_else(PoisonError::into_inner).insert(side, dimension);
+        Ok(())
+    }
+
+    /// The module's vectors for images of S×S pixels.
+    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+        let side = i64::from(request.input_size / self.patch_size);
+        let output = torch(|| {
+            let pixels = self.normalisation.tensor(images, self.device)?;
+            match self.module.forward_is(&[IValue::Tensor(pixels)])? {
+                IValue::Tensor(output) => Ok(output),
+                IValue::Tuple(_) | IValue::TensorList(_) | IValue::GenericList(_) => Err(TchError::Torch("the module gives several values: export one that gives the patches' tensor alone".into())),
+                _ => Err(TchError::Torch("the module gives no tensor".into())),
+            }
+        })
+        .context(|| "the torchscript module failed".into())?;
+        let rows = rows(&output, images.len() as i64, side)?;
+        let dimension = rows.size()[2] as usize;
+        let values = torch(|| Vec::<f32>::try_from(&rows.f_reshape([-1])?))?;
+        let one = |values: &[f32]| Features { rows: side as usize, columns: side as usize, dimension, values: values.to_vec() };
+        Ok(values.chunks_exact(side as usize * side as usize * dimension).map(one).collect())
+    }
+}
+
+/// The module's answer as `[images, patches, d]` on the CPU.
+fn rows(output: &Tensor, images: i64, side: i64) -> Result<Tensor> {
+    let rows = match output.size().as_slice() {
+        [count, patches, dimension] if (*count, *patches) == (images, side * side) && *dimension > 0 => output.shallow_clone(),
+        [count, dimension, height, width] if (*count, *height, *width) == (images, side, side) && *dimension > 0 => {
+            torch(|| output.f_flatten(2, 3)?.f_transpose(1, 2))?
+        }
+        shape => {
+            return Err(Error::config(format!(
+                "the torchscript module gives shape {shape:?} instead of [{images}, {}, d] or [{images}, d, {side}, {side}]: check patch_size and input_size, and leave extra tokens out of what it gives",
+                side * side
+            )));
+        }
+    };
+    torch(|| rows.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu))
+}
