@@ -80,7 +80,7 @@ pub struct RunArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub threads: Option<u64>,
 
-    /// Check the recipe and print the plan, but do nothing.
+    /// Check the recipe and print the plan, but do nothing; with --limit N, run the stages on N samples first, only to measure how long all would take.
     #[arg(long)]
     pub dry_run: bool,
 
@@ -122,6 +122,30 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<PluginsCommand>,
     },
+    /// Compare results with a truth.
+    Evaluate {
+        /// What is compared.
+        #[command(subcommand)]
+        command: EvaluateCommand,
+    },
+    /// List the pairs of classes that occur together most often (paper, Table 8), tab-separated.
+    Pairs {
+        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.
+        #[arg(long, value_name = "FILE")]
+        truth: PathBuf,
+        /// Class names by index, one a line; ImageNet's by default where the truth is ReaL's or ImageNetV2's.
+        #[arg(long, value_name = "FILE")]
+        classes: Option<PathBuf>,
+        /// Leave out pairs that occur together in fewer images.
+        #[arg(long, default_value_t = 3, value_name = "N")]
+        min_count: u64,
+        /// List at most so many pairs.
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        top: usize,
+        /// Write to a file instead of standard output.
+        #[arg(long, value_name = "FILE.tsv")]
+        output: Option<PathBuf>,
+    },
     /// Count the classes of the images of a labels file (paper, Table 5).
     Stats {
         /// A file in the form of the multilabel-tsv exporter.
@@ -140,6 +164,10 @@ pub enum Command {
         /// Every N-th shard, from the I-th on (I from 0).
         #[arg(long, value_name = "I/N", value_parser = part, default_value = "0/1")]
         shard: (usize, usize),
+        /// For `maps` (label maps by a head on whole images) and `label-maps` (by the trained labeler): also write each as `DIR/ID.pt`, in the form of
+        /// ReLabel's authors.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
         /// Changes to the recipe.
         #[command(flatten)]
         overrides: RecipeOverrides,
@@ -152,6 +180,29 @@ pub enum Command {
         /// Threads; all cores by default.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,
+    },
+}
+
+/// What to compare with a truth.
+#[derive(Debug, Subcommand)]
+pub enum EvaluateCommand {
+    /// Image-level labels: agreement in five groups, top-1, both kinds of mAP, precision and recall.
+    Labels {
+        /// A multilabel tsv, the authors' training JSON, or a COCO file.
+        #[arg(long, value_name = "FILE")]
+        predictions: PathBuf,
+        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.
+        #[arg(long, value_name = "FILE")]
+        truth: PathBuf,
+        /// Write every figure to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// A class counts when its probability is above this.
+        #[arg(long, default_value_t = 0.5, value_name = "P")]
+        threshold: f32,
+        /// How many classes there are, where the files do not know.
+        #[arg(long, value_name = "N")]
+        classes: Option<u32>,
     },
 }
 

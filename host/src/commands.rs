@@ -11,13 +11,16 @@ macro_rules! answer {
 }
 
 mod check;
+mod evaluate;
+mod measure;
+mod pairs;
 mod plugins;
 mod run;
 mod stage;
 mod stats;
 mod summary;
 
-use crate::cli::{Arguments, Command, PluginsCommand};
+use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand};
 use crate::failure::Failure;
 use crate::logging;
 use crate::plugins::Catalog;
@@ -32,10 +35,16 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let catalog = || Catalog::load(&global.plugin_dir);
     match command {
         None => run::run(&run, &catalog()?, progress),
-        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, None, &catalog()?),
+        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, &catalog()?),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
+        Some(Command::Evaluate { command: EvaluateCommand::Labels { predictions, truth, json, threshold, classes } }) => {
+            evaluate::labels(&predictions, &truth, json.as_deref(), threshold, classes)
+        }
+        Some(Command::Pairs { truth, classes, min_count, top, output }) => {
+            pairs::pairs(&truth, classes.as_deref(), &pairs::Choice { min_count, top }, output.as_deref())
+        }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }

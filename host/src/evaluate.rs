@@ -1,5 +1,6 @@
 //! Scores of labels: Table 5, and the comparison with a truth (SPEC 7).
 
+pub mod labels;
 mod precision;
 mod tally;
 

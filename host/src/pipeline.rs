@@ -2,10 +2,15 @@
 
 mod exports;
 mod labels;
+mod learning;
+mod maps;
 mod masks;
 mod plan;
 mod rows;
+mod select;
 mod session;
 mod train;
+mod training_sets;
 
+pub use plan::Plan;
 pub use session::{Options, Session, check_plugins, prepare};

@@ -295,7 +295,7 @@ impl Reader<'_> {
         let mut seen = HashSet::new();
         for (configured, file) in export {
             let inside = file.strip_prefix(work_dir).ok().and_then(|path| path.components().next());
-            let reserved = ["stages", "errors.jsonl", ".lock", ".exports.json"];
+            let reserved = ["stages", "cache", "errors.jsonl", "evaluation.json", ".lock", ".exports.json"];
             if inside.is_some_and(|first| reserved.iter().any(|name| first.as_os_str() == *name)) {
                 self.problems
                     .push(Diagnostic::new(configured.place, format!("{} is a name that the run itself uses: choose another file", file.display())));

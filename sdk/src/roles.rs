@@ -10,6 +10,7 @@ mod postprocessor;
 mod proposer;
 mod refiner;
 mod selector;
+mod work;
 
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
 pub use exporter::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo, Statistics};
@@ -17,7 +18,8 @@ pub use labeler::{LabelModel, Labeler, Prediction, PredictionInput, TrainingRegi
 pub use postprocessor::Postprocessor;
 pub use proposer::{Measure, Proposal, Proposer, SampleImage};
 pub use refiner::{Refinement, Refiner};
-pub use selector::{Region, Selection, Selector, Subject};
+pub use selector::{Region, Selection, Selector, SelectorNeeds, Subject};
+pub use work::Work;
 
 /// What every plugin's config is: read from the recipe, and described by a JSON schema. Derive `Deserialize` and `JsonSchema`
 /// with `#[serde(deny_unknown_fields, default)]`; doc comments become the documentation, `Default` the defaults.

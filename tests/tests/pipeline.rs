@@ -185,13 +185,40 @@ fn parts_of_stages_add_up_to_the_run() {
 #[test]
 fn a_limited_run_sees_all_classes_and_a_dry_run_does_nothing() {
     let place = Place::new(SCENES);
-    let output = place.run(&["--dry-run", "--limit", "7"]);
+    let output = place.run(&["--dry-run"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let plan = stdout(&output);
-    assert!(plan.contains("7 samples, 16 classes") && plan.contains("proposals-maskcut") && plan.contains("to do"), "{plan}");
+    assert!(plan.contains("24 samples, 16 classes") && plan.contains("proposals-maskcut") && plan.contains("to do"), "{plan}");
     assert!(!place.path("work").exists());
     succeed(&place, &["--limit", "16"]);
     assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 16);
+}
+
+#[test]
+fn a_dry_run_with_a_limit_measures_what_all_would_take() {
+    let place = Place::new(SCENES);
+    let plan = |arguments: &[&str]| {
+        let output = place.run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let column = |plan: &str, stage: &str, at: usize| {
+        let row = plan.lines().find(|line| line.contains(stage)).unwrap_or_else(|| panic!("no {stage} in {plan}")).to_owned();
+        row.split_whitespace().nth(at).unwrap_or_default().to_owned()
+    };
+    assert!(plan(&["--dry-run"]).contains("rates      not measured"));
+    let measured = plan(&["--dry-run", "--limit", "4"]);
+    assert!(measured.contains("rates      measured with 4 images on cpu"), "{measured}");
+    // Stage, plugin, version, images, shards, "to do", then the disk of all 24 images.
+    assert_eq!(column(&measured, "proposals-maskcut", 4), "24", "{measured}");
+    for stage in ["proposals-maskcut", "regions", "train-mlp-head", "predict-mlp-head", "labels", "all"] {
+        let row = measured.lines().find(|line| line.contains(stage)).unwrap();
+        assert!(row.contains("KiB") || row.contains(" B ") || row.contains("MiB"), "{row}");
+        assert!(row.trim_end_matches([' ', '│']).ends_with('s'), "{row}");
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path("work")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["measured.json"]);
+    assert!(plan(&["--dry-run", "--set", "proposals.0.config.tau=0.4"]).contains("rates      measured with 4 images"));
 }
 
 #[test]

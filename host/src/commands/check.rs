@@ -1,24 +1,29 @@
-//! `convert check FILE`: what a recipe would do.
+//! `convert check FILE`: what a recipe would do, and what that takes.
+
+mod plan_rows;
+mod quantities;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use comfy_table::{Cell, CellAlignment};
+use comfy_table::{Cell, CellAlignment, Table};
 
+use super::measure::Measured;
 use super::summary::table;
 use crate::cli::RecipeOverrides;
-use crate::engine::{Samples, Stage};
 use crate::failure::Failure;
 use crate::pipeline::{check_plugins, prepare};
 use crate::plugins::Catalog;
-use crate::recipe::{Configured, Overrides, Recipe};
+use crate::recipe::{Overrides, Recipe};
+use plan_rows::{PlanRow, plan_rows};
 
 /// Checks a recipe and prints its plan.
-pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, catalog: &Catalog) -> Result<(), Failure> {
+pub fn check(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog) -> Result<(), Failure> {
     let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
-    let prepared = prepare(&recipe, limit, &Arc::default())?;
+    let prepared = prepare(&recipe, None, &Arc::default())?;
     let (samples, plan) = (&prepared.samples, &prepared.plan);
-    check_plugins(&recipe, samples)?;
+    let works = check_plugins(&recipe, samples)?;
+    let measured = Measured::read(&recipe.work_dir);
 
     answer!("recipe     {} ({})", recipe.name, file.display());
     answer!("profile    {}, seed {}", recipe.sections.profile.name(), recipe.sections.seed);
@@ -30,38 +35,52 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, limit: Option<usize>, cat
         samples.classes.len()
     );
     answer!("work dir   {}", recipe.work_dir.display());
-
-    let mut rows = table(&["stage", "plugin", "version", "shards", "state"]);
-    let mut add = |stage: &Stage, plugin: Option<&Configured>, state: String| {
-        let (name, version) = plugin.map_or(("convert", env!("CARGO_PKG_VERSION")), |plugin| (&plugin.plugin.name, &plugin.plugin.version));
-        let shards = Cell::new(samples.shards()).set_alignment(CellAlignment::Right);
-        rows.add_row([Cell::new(&stage.name), Cell::new(name), Cell::new(version), shards, Cell::new(state)]);
-    };
-    for (source, (_, proposer)) in plan.sources.iter().zip(&recipe.proposals) {
-        add(&source.propose, Some(proposer), state(&source.propose, samples));
-        for refine in &source.refine {
-            add(&refine.stage, Some(&recipe.refine[refine.refiner].0), state(&refine.stage, samples));
-        }
+    let rows = plan_rows(&recipe, plan, samples, &works, measured.as_ref());
+    answer!("{}", shown(&rows, samples.list.len()));
+    match &measured {
+        Some(measured) => answer!("rates      measured with {} images on {}, {} threads", measured.images, measured.device, measured.threads),
+        None => answer!("rates      not measured: `convert --recipe {} --dry-run --limit 8` does", file.display()),
     }
-    add(&plan.regions, None, state(&plan.regions, samples));
-    if let Some(train) = &plan.train {
-        add(&plan.select, Some(&recipe.select), state(&plan.select, samples));
-        let trained = if train.folder.join("trained.json").is_file() { "cached" } else { "to do" };
-        add(train, Some(&recipe.label), trained.to_owned());
-    }
-    add(&plan.predict, Some(&recipe.label), state(&plan.predict, samples));
-    add(&plan.labels, None, state(&plan.labels, samples));
-    answer!("{rows}");
     for (configured, file) in &recipe.export {
         answer!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
     }
     Ok(())
 }
 
-fn state(stage: &Stage, samples: &Samples) -> String {
-    match (stage.finished(samples.shards()), samples.shards()) {
-        (0, _) => "to do".to_owned(),
-        (done, all) if done == all => "cached".to_owned(),
-        (done, all) => format!("{done} of {all} shards cached"),
+/// The plan as a table, with sums where there is something to add up.
+fn shown(rows: &[PlanRow], images: usize) -> Table {
+    let mut table = table(&["stage", "plugin", "version", "images", "shards", "state", "FLOPs", "disk", "time"]);
+    let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+    let optional = |value: Option<f64>, shown: fn(f64) -> String| right(value.map_or_else(String::new, shown));
+    for row in rows {
+        let flops = Some(row.flops as f64 * images as f64).filter(|flops| *flops > 0.0);
+        table.add_row([
+            Cell::new(&row.stage),
+            Cell::new(&row.plugin),
+            Cell::new(&row.version),
+            right(images.to_string()),
+            right(row.shards.to_string()),
+            Cell::new(&row.state),
+            optional(flops, quantities::operations),
+            optional(row.bytes, quantities::bytes),
+            optional(row.seconds.map(|seconds| seconds * images as f64), quantities::duration),
+        ]);
     }
+    let sum = |of: &dyn Fn(&PlanRow) -> Option<f64>| {
+        let values: Vec<f64> = rows.iter().filter_map(of).collect();
+        (!values.is_empty()).then(|| values.iter().sum::<f64>()).filter(|sum| *sum > 0.0)
+    };
+    let empty = || Cell::new("");
+    table.add_row([
+        Cell::new("all"),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        optional(sum(&|row| Some(row.flops as f64 * images as f64)), quantities::operations),
+        optional(sum(&|row| row.bytes), quantities::bytes),
+        optional(sum(&|row| Some(row.seconds? * images as f64)), quantities::duration),
+    ]);
+    table
 }

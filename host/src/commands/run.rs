@@ -2,9 +2,7 @@
 
 use std::fs;
 
-use convert_sdk::LabelModel;
-
-use super::{cancel_on_ctrl_c, check, summary};
+use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::failure::Failure;
@@ -16,8 +14,10 @@ use crate::recipe::{Overrides, Recipe};
 pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let file = arguments.recipe.as_deref().ok_or_else(|| Failure::usage("no recipe given: convert --recipe FILE (see convert --help)"))?;
     let limit = arguments.limit.map(|limit| limit as usize);
-    if arguments.dry_run {
-        return check::check(file, &arguments.overrides, limit, catalog);
+    match limit {
+        Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
+        None if arguments.dry_run => return check::check(file, &arguments.overrides, catalog),
+        _ => {}
     }
     let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() }, catalog)?;
     let options = Options {
@@ -37,10 +37,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
 
     session.check_plugins()?;
     session.run_masks()?;
-    if session.plan.train.is_some() {
-        session.run_select()?;
-    }
-    let curve = train_and_predict(&session)?;
+    let curve = session.run_learning()?;
     session.run_labels()?;
 
     let (statistics, evaluation) = session.summarise()?;
@@ -54,27 +51,12 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     }
 }
 
-/// Trains and predicts where an earlier run has not; the learning curve.
-fn train_and_predict(session: &Session) -> Result<Vec<convert_sdk::EpochRecord>, Failure> {
-    let (configured, predict) = (&session.recipe.label, &session.plan.predict);
-    if session.is_finished(predict) && (session.trained()?.is_some() || session.plan.train.is_none()) {
-        let curve = session.trained_before()?;
-        session.run_predict(None)?;
-        return Ok(curve);
-    }
-    let labeler = session.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
-    let trained = session.run_train(labeler.as_ref())?;
-    let model: Box<dyn LabelModel> = session.build(configured, |_, _| labeler.load(&trained.checkpoint))?;
-    session.run_predict(Some(model.as_ref()))?;
-    Ok(trained.curve)
-}
-
 /// Removes what earlier runs stored under this run's keys.
 fn forget(session: &Session) -> Result<(), Failure> {
-    for stage in session.plan.stages().chain(&session.plan.train) {
-        match fs::remove_dir_all(&stage.folder) {
+    for folder in session.plan.folders() {
+        match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::run(format!("cannot remove {}: {error}", stage.folder.display())));
+                return Err(Failure::run(format!("cannot remove {}: {error}", folder.display())));
             }
             _ => {}
         }

@@ -32,11 +32,24 @@ pub fn table5(statistics: &Statistics) -> Table {
 
 fn evaluation_table(evaluation: &Evaluation) -> Table {
     let (images, threshold) = (evaluation.images, evaluation.threshold);
-    let mut rows = table(&[&format!("{images} images, τ = {threshold}"), "precision", "recall", "F1", "per-image AP", "AP, ≥ 2 objects"]);
+    let mut rows = table(&[
+        &format!("{images} images, τ = {threshold}"),
+        "precision",
+        "recall",
+        "F1",
+        "added: precision",
+        "recall",
+        "per-image AP",
+        "AP, ≥ 2 objects",
+    ]);
     for row in &evaluation.rows {
-        let multi = row.per_image_ap_multi.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
-        let figures = [row.precision, row.recall, row.f1, row.per_image_ap].map(|value| number(format!("{value:.3}")));
-        rows.add_row(std::iter::once(Cell::new(&row.name)).chain(figures).chain([number(multi)]));
+        let figure = |value: Option<f64>| number(value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}")));
+        let whole = [row.precision, row.recall, row.f1].map(|value| figure(Some(value)));
+        let others = [row.added_precision, row.added_recall, Some(row.per_image_ap), row.per_image_ap_multi].map(figure);
+        rows.add_row(std::iter::once(Cell::new(&row.name)).chain(whole).chain(others));
+    }
+    if let Some(recall) = evaluation.region_recall {
+        rows.add_row([Cell::new("objects with a region, IoU ≥ 0.5"), Cell::new(""), number(format!("{recall:.3}"))]);
     }
     rows
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use convert_sdk::{Evaluation, LabelVector, Probability, ScoreRow};
+use convert_sdk::{Error, Evaluation, LabelVector, Mask, Probability, ScoreRow};
 
 /// Average precision of a ranking as scikit-learn's `average_precision_score` computes it: the sum over distinct scores, highest first, of the
 /// gain in recall times the precision there; equal scores count together. `None` without a positive.
@@ -10,26 +10,43 @@ use convert_sdk::{Evaluation, LabelVector, Probability, ScoreRow};
 /// `scores` and `positive` are by class; both have the same length.
 pub fn average_precision(scores: &[f32], positive: &[bool]) -> Option<f64> {
     let positives = positive.iter().filter(|positive| **positive).count();
+    let mut listed: Vec<(f32, bool)> = scores.iter().copied().zip(positive.iter().copied()).collect();
+    average_precision_of_listed(&mut listed, scores.len(), positives)
+}
+
+/// The same of a ranking of `all` things, `positives` of them true, whose unlisted ones rank together behind all `listed` (score, true) ones.
+pub fn average_precision_of_listed(listed: &mut [(f32, bool)], all: usize, positives: usize) -> Option<f64> {
     if positives == 0 {
         return None;
     }
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    listed.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     let (mut hits, mut seen, mut sum) = (0usize, 0usize, 0.0);
-    for group in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
-        let gained = group.iter().filter(|index| positive[**index]).count();
+    let mut add = |gained: usize, size: usize| {
         hits += gained;
-        seen += group.len();
-        sum += gained as f64 / positives as f64 * (hits as f64 / seen as f64);
+        seen += size;
+        if gained > 0 {
+            sum += gained as f64 / positives as f64 * (hits as f64 / seen as f64);
+        }
+        hits
+    };
+    let mut found = 0;
+    for group in listed.chunk_by(|a, b| a.0 == b.0) {
+        found = add(group.iter().filter(|(_, positive)| *positive).count(), group.len());
     }
+    add(positives - found, all - listed.len());
     Some(sum)
 }
+
+/// An object is found when a region covers it with at least this intersection over union (SPEC 7).
+const FOUND_IOU: f64 = 0.5;
 
 /// Compares labels with a truth, image by image.
 pub struct Scorer {
     classes: usize,
     threshold: f32,
     images: u64,
+    objects: u64,
+    objects_found: u64,
     single: Sums,
     ours: Sums,
 }
@@ -39,6 +56,8 @@ struct Sums {
     true_positives: u64,
     predicted: u64,
     actual: u64,
+    /// The same without the original label.
+    added: [u64; 3],
     precision: Vec<f64>,
     precision_multi: Vec<f64>,
 }
@@ -46,7 +65,7 @@ struct Sums {
 impl Scorer {
     /// A scorer for labels of so many classes; precision and recall are taken above `threshold`.
     pub fn new(classes: usize, threshold: f32) -> Self {
-        Self { classes, threshold, images: 0, single: Sums::default(), ours: Sums::default() }
+        Self { classes, threshold, images: 0, objects: 0, objects_found: 0, single: Sums::default(), ours: Sums::default() }
     }
 
     /// Adds an image: its single label, its labels, and the classes that it really shows.
@@ -55,20 +74,41 @@ impl Scorer {
         let mut single = LabelVector::default();
         single.raise(label, Probability::ONE);
         self.images += 1;
-        self.single.add(self.classes, self.threshold, &single, &truth);
-        self.ours.add(self.classes, self.threshold, labels, &truth);
+        self.single.add(self.classes, self.threshold, label, &single, &truth);
+        self.ours.add(self.classes, self.threshold, label, labels, &truth);
+    }
+
+    /// Adds an image's true masks and its regions.
+    ///
+    /// # Errors
+    /// Masks of different sizes.
+    pub fn add_masks(&mut self, truth: &[Mask], regions: &[Mask]) -> Result<(), Error> {
+        for object in truth {
+            let mut found = false;
+            for region in regions {
+                found |= object.iou(region)? >= FOUND_IOU;
+            }
+            self.objects += 1;
+            self.objects_found += u64::from(found);
+        }
+        Ok(())
     }
 
     /// The comparison; `None` when no image had a truth.
     pub fn evaluation(&self) -> Option<Evaluation> {
         let rows = vec![self.single.row("single label"), self.ours.row("convert")];
-        (self.images > 0).then_some(Evaluation { images: self.images, threshold: self.threshold, rows })
+        let region_recall = (self.objects > 0).then(|| self.objects_found as f64 / self.objects as f64);
+        (self.images > 0).then_some(Evaluation { images: self.images, threshold: self.threshold, rows, region_recall })
     }
 }
 
 impl Sums {
-    fn add(&mut self, classes: usize, threshold: f32, labels: &LabelVector, truth: &BTreeSet<u32>) {
+    fn add(&mut self, classes: usize, threshold: f32, label: u32, labels: &LabelVector, truth: &BTreeSet<u32>) {
         let predicted: BTreeSet<u32> = labels.above(threshold).collect();
+        let others = |set: &mut dyn Iterator<Item = &u32>| set.filter(|class| **class != label).count() as u64;
+        self.added[0] += others(&mut predicted.intersection(truth));
+        self.added[1] += others(&mut predicted.iter());
+        self.added[2] += others(&mut truth.iter());
         self.true_positives += predicted.intersection(truth).count() as u64;
         self.predicted += predicted.len() as u64;
         self.actual += truth.len() as u64;
@@ -97,6 +137,8 @@ impl Sums {
             recall,
             f1: if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 },
             per_image_ap: mean(&self.precision),
+            added_precision: (self.added[1] > 0).then(|| ratio(self.added[0], self.added[1])),
+            added_recall: (self.added[2] > 0).then(|| ratio(self.added[0], self.added[2])),
             per_image_ap_multi: (!self.precision_multi.is_empty()).then(|| mean(&self.precision_multi)),
         }
     }
@@ -131,5 +173,17 @@ mod tests {
         let [single, ours] = evaluation.rows.as_slice() else { panic!("two rows") };
         assert_eq!((single.precision, single.recall, single.per_image_ap), (1.0, 0.5, 0.75));
         assert_eq!((ours.precision, ours.recall, ours.per_image_ap), (1.0, 1.0, 1.0));
+        assert_eq!((single.added_precision, single.added_recall), (None, Some(0.0)));
+        assert_eq!((ours.added_precision, ours.added_recall), (Some(1.0), Some(1.0)));
+        assert_eq!(evaluation.region_recall, None);
+    }
+
+    #[test]
+    fn an_object_is_found_when_half_of_the_union_is_common() {
+        let columns = |x, width| Mask::from_box(8, 2, convert_sdk::BoundingBox { x, y: 0, width, height: 2 }).unwrap();
+        let mut scorer = Scorer::new(2, 0.5);
+        scorer.add(0, &LabelVector::default(), [0].into_iter());
+        scorer.add_masks(&[columns(0, 4), columns(5, 3)], &[columns(0, 2), columns(6, 1)]).unwrap();
+        assert_eq!(scorer.evaluation().unwrap().region_recall, Some(0.5));
     }
 }

@@ -8,7 +8,7 @@ use convert_sdk::abi::ForeignExporter;
 use convert_sdk::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
 use serde::{Deserialize, Serialize};
 
-use super::rows::ImageLabels;
+use super::rows::{ImageLabels, ImageRegions};
 use super::session::Session;
 use crate::engine::Key;
 use crate::evaluate::{Scorer, Tally};
@@ -25,6 +25,8 @@ struct ExportedFile {
 }
 
 const RECORD: &str = ".exports.json";
+/// The comparison with the truth, for programs.
+const EVALUATION: &str = "evaluation.json";
 
 impl Session {
     /// Forgets which files earlier runs wrote, so that all are written again.
@@ -39,22 +41,39 @@ impl Session {
         }
     }
 
-    /// Table 5 of the labels, and their comparison with the truth where the dataset knows it.
+    /// Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
     ///
     /// # Errors
-    /// Stored labels that cannot be read.
+    /// Stored labels that cannot be read; a file that cannot be written.
     pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), Failure> {
         let (mut tally, mut scorer) = (Tally::new(0.5), Scorer::new(self.samples.classes.len(), 0.5));
         for shard in 0..self.samples.shards() {
+            let mut with_masks = BTreeMap::new();
             for (index, row) in self.plan.labels.read_indexed::<ImageLabels>(&self.samples, shard)? {
                 let sample = &self.samples.list[index];
                 tally.add(&row.labels);
                 if let Some(truth) = self.dataset.truth(&sample.id)? {
                     scorer.add(sample.label, &row.labels, truth.iter().map(|object| object.class));
+                    with_masks.insert(index, truth.into_iter().filter_map(|object| object.mask).collect::<Vec<_>>());
+                }
+            }
+            with_masks.retain(|_, masks| !masks.is_empty());
+            if with_masks.is_empty() {
+                continue;
+            }
+            for (index, row) in self.plan.regions.read_indexed::<ImageRegions>(&self.samples, shard)? {
+                if let Some(truth) = with_masks.get(&index) {
+                    let fitted = truth.iter().map(|mask| mask.fit_to(row.width, row.height)).collect::<Result<Vec<_>, _>>()?;
+                    scorer.add_masks(&fitted, &row.masks()?)?;
                 }
             }
         }
-        Ok((tally.statistics(self.runner.ledger.count()), scorer.evaluation()))
+        let (statistics, evaluation) = (tally.statistics(self.runner.ledger.count()), scorer.evaluation());
+        if let Some(evaluation) = &evaluation {
+            let file = self.recipe.work_dir.join(EVALUATION);
+            crate::engine::replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, evaluation)?))?;
+        }
+        Ok((statistics, evaluation))
     }
 
     /// Writes the files whose exporter, config or labels changed since they were written.

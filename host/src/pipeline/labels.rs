@@ -5,7 +5,7 @@ use convert_sdk::{ClassScore, Error, LabelModel, LabelVector, LabelledRegion, Po
 use super::masks::probability;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
-use crate::engine::images;
+use crate::engine::{Stage, images};
 use crate::failure::Failure;
 use crate::recipe::{AggregateMode, AggregateSection, GlobalSignal};
 
@@ -19,11 +19,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`crate::engine::Runner::run`].
-    pub fn run_predict(&self, model: Option<&dyn LabelModel>) -> Result<(), Failure> {
+    pub(super) fn run_predict(&self, stage: &Stage, model: Option<&dyn LabelModel>) -> Result<(), Failure> {
         let batch_size = model.map_or(1, |model| model.batch_size());
         let inputs = |shard| self.plan.regions.read_indexed::<ImageRegions>(&self.samples, shard);
         let classes = self.samples.classes.len();
-        self.runner.run(&self.plan.predict, &self.samples, batch_size, inputs, |batch: &[(usize, ImageRegions)]| {
+        self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ImageRegions)]| {
             let model = model.ok_or_else(|| Error::invalid("a finished stage has no work"))?;
             let masks = batch.iter().map(|(_, row)| row.masks()).collect::<Result<Vec<_>, Error>>()?;
             let inputs = batch

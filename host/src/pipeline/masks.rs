@@ -1,11 +1,11 @@
-//! The stages from images to selected regions: propose, refine, regions, select.
+//! The stages from images to regions: propose, refine, regions.
 
 use std::collections::HashMap;
 
-use convert_sdk::{Error, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage, Subject};
+use convert_sdk::{Error, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage};
 
 use super::plan::{RefineStage, Source};
-use super::rows::{DroppedRow, ImageProposals, ImageRegions, ImageSelections, ProposalRow, RegionRow, SelectionRow};
+use super::rows::{DroppedRow, ImageProposals, ImageRegions, ProposalRow, RegionRow};
 use super::session::Session;
 use crate::engine::{Stage, images};
 use crate::failure::Failure;
@@ -130,44 +130,6 @@ impl Session {
                         }
                     }
                     Ok(ImageRegions { width, height, regions })
-                })
-                .collect()
-        })
-    }
-
-    /// Chooses the regions to train on.
-    ///
-    /// # Errors
-    /// As [`crate::engine::Runner::run`].
-    pub fn run_select(&self) -> Result<(), Failure> {
-        let (stage, configured) = (&self.plan.select, &self.recipe.select);
-        let selector = match self.is_finished(stage) {
-            true => None,
-            false => Some(self.build(configured, |config, context| configured.plugin.builder.selector(config, context))?),
-        };
-        let inputs = |shard| self.plan.regions.read_indexed::<ImageRegions>(&self.samples, shard);
-        self.runner.run(stage, &self.samples, 1, inputs, |batch: &[(usize, ImageRegions)]| {
-            let selector = selector.as_ref().ok_or_else(|| Error::invalid("a finished stage has no work"))?;
-            batch
-                .iter()
-                .map(|(index, row)| {
-                    let sample = &self.samples.list[*index];
-                    let regions = row.clone().into_regions()?;
-                    if regions.is_empty() {
-                        return Ok(ImageSelections { selections: Vec::new() });
-                    }
-                    let image = self.lazy_image(*index);
-                    let answers = selector.select(&Subject { id: &sample.id, label: sample.label, image: &image, regions: &regions })?;
-                    if let Some(answer) = answers.iter().find(|answer| answer.label as usize >= self.samples.classes.len()) {
-                        let count = self.samples.classes.len();
-                        return Err(Error::invalid(format!(
-                            "selector {} gave the label {}, but there are {count} classes",
-                            configured.plugin.name, answer.label
-                        )));
-                    }
-                    let row =
-                        |answer: convert_sdk::Selection| SelectionRow { confidence: answer.confidence.get(), keep: answer.keep, label: answer.label };
-                    Ok(ImageSelections { selections: answers.into_iter().map(row).collect() })
                 })
                 .collect()
         })

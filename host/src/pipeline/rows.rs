@@ -1,6 +1,6 @@
 //! What the stages store of an image.
 
-use convert_sdk::{ClassScore, Error, LabelVector, Mask, Measure, Proposal, Region};
+use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Measure, Proposal, Region};
 use serde::{Deserialize, Serialize};
 
 /// A named number of a mask.
@@ -75,6 +75,16 @@ pub struct ImagePrediction {
     pub masks: Vec<Vec<ClassScore>>,
 }
 
+/// A label map, `[depth, rows, columns]`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageMap {
+    pub depth: u32,
+    pub rows: u32,
+    pub columns: u32,
+    pub logits: Vec<f32>,
+    pub classes: Vec<u32>,
+}
+
 /// The labels of an image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImageLabels {
@@ -141,5 +151,24 @@ impl ImageRegions {
     /// As [`ImageRegions::into_regions`].
     pub fn masks(&self) -> Result<Vec<Mask>, Error> {
         self.regions.iter().map(|row| Mask::from_counts(self.width, self.height, &row.counts)).collect()
+    }
+}
+
+impl From<&LabelMap> for ImageMap {
+    fn from(map: &LabelMap) -> Self {
+        Self {
+            depth: map.depth() as u32,
+            rows: map.rows() as u32,
+            columns: map.columns() as u32,
+            logits: map.logits().to_vec(),
+            classes: map.classes().to_vec(),
+        }
+    }
+}
+
+impl TryFrom<ImageMap> for LabelMap {
+    type Error = Error;
+    fn try_from(row: ImageMap) -> Result<Self, Error> {
+        LabelMap::new(row.depth as usize, row.rows as usize, row.columns as usize, row.logits, row.classes)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, Settings};
+use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, SelectorNeeds, Settings, Work};
 
 use super::plan::Plan;
 use crate::engine::{Ledger, Progress, Runner, Samples, StageProgress};
@@ -103,19 +103,30 @@ pub fn prepare(recipe: &Recipe, limit: Option<usize>, cancel: &Arc<AtomicBool>) 
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
     let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, limit)?;
-    let plan = Plan::new(recipe, &samples)?;
+    let plan = Plan::new(recipe, &samples, selector_needs(recipe, &samples, cancel)?)?;
     Ok(Prepared { dataset, samples, plan })
 }
 
-/// Builds every plugin of a recipe and lets it go again.
+/// What the recipe's selector wants, which decides what stages there are.
+fn selector_needs(recipe: &Recipe, samples: &Samples, cancel: &Arc<AtomicBool>) -> Result<SelectorNeeds, Failure> {
+    let selector = &recipe.select;
+    let host = Arc::new(HostSide { cancel: Arc::clone(cancel), current: Arc::default() });
+    let context = context(recipe, selector, host, samples.classes.clone(), "cpu", 1);
+    let built = selector.plugin.builder.selector(&selector.config.to_string(), &context);
+    let built = built.map_err(|error| recipe.refuse(selector, format!("selector {}: {error}", selector.plugin.name)))?;
+    Ok(built.needs())
+}
+
+/// Builds every plugin of a recipe and lets it go again; what an image costs each, in the order of [`Recipe::plugins`].
 ///
 /// # Errors
 /// What a plugin says, at its place in the recipe.
-pub fn check_plugins(recipe: &Recipe, samples: &Samples) -> Result<(), Failure> {
+pub fn check_plugins(recipe: &Recipe, samples: &Samples) -> Result<Vec<Work>, Failure> {
     let host = Arc::new(HostSide { cancel: Arc::default(), current: Arc::default() });
     recipe
         .plugins()
-        .try_for_each(|configured| try_build(recipe, configured, &context(recipe, configured, Arc::clone(&host), samples.classes.clone(), "cpu", 1)))
+        .map(|configured| try_build(recipe, configured, &context(recipe, configured, Arc::clone(&host), samples.classes.clone(), "cpu", 1)))
+        .collect()
 }
 
 fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, classes: Vec<String>, device: &str, threads: usize) -> Context {
@@ -186,36 +197,50 @@ impl Session {
             let mut stages = plan.sources.iter().flat_map(|source| &source.refine).filter(|refine| refine.refiner == index);
             busy.extend(stages.any(|refine| !self.is_finished(&refine.stage)).then_some(refiner));
         }
-        busy.extend((plan.train.is_some() && !self.is_finished(&plan.select)).then_some(&recipe.select));
-        busy.extend((!self.is_finished(&plan.predict)).then_some(&recipe.label));
+        let rounds = plan.rounds();
+        busy.extend(rounds.iter().any(|round| !self.is_finished(&round.select)).then_some(&recipe.select));
+        let predictions = rounds.iter().map(|round| &round.predict).chain([&plan.predict]);
+        busy.extend(plan.map_stages().skip(1).chain(predictions).any(|stage| !self.is_finished(stage)).then_some(&recipe.label));
         busy.extend(recipe.postprocess.iter().filter(|_| !self.is_finished(&plan.labels)));
         busy.extend(recipe.export.iter().map(|(exporter, _)| exporter));
-        busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured)))
+        busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured)).map(drop))
     }
 
     /// Whether every shard that this run is to work on is finished in a stage.
     pub fn is_finished(&self, stage: &crate::engine::Stage) -> bool {
-        (0..self.samples.shards()).filter(|shard| self.runner.part.is_none_or(|(index, count)| shard % count == index)).all(|shard| stage.has(shard))
+        (0..self.samples.shards()).filter(|shard| self.works_on(*shard)).all(|shard| stage.has(shard))
+    }
+
+    /// Whether a shard belongs to this run's part.
+    pub(super) fn works_on(&self, shard: usize) -> bool {
+        self.runner.part.is_none_or(|(index, count)| shard % count == index)
+    }
+
+    /// Whether this run works on all shards.
+    pub(super) fn is_whole(&self) -> bool {
+        self.runner.part.is_none_or(|(_, count)| count == 1)
     }
 }
 
-/// Builds a plugin and lets it go again.
-fn try_build(recipe: &Recipe, configured: &Configured, context: &Context) -> Result<(), Failure> {
+/// Builds a plugin and lets it go again; what an image costs it.
+fn try_build(recipe: &Recipe, configured: &Configured, context: &Context) -> Result<Work, Failure> {
     let (plugin, config) = (&configured.plugin, configured.config.to_string());
     let builder = &plugin.builder;
+    let mut work = Work::default();
     let built = match plugin.role {
         Role::Dataset => Ok(()),
-        Role::Proposer => builder.proposer(&config, context).map(drop),
+        Role::Proposer => builder.proposer(&config, context).map(|proposer| work = proposer.work()),
         Role::Refiner => builder.refiner(&config, context).map(drop),
         Role::Selector => builder.selector(&config, context).map(drop),
-        Role::Labeler => builder.labeler(&config, context).and_then(|labeler| match &recipe.checkpoint {
-            Some(checkpoint) => labeler.load(checkpoint).map(drop),
-            None => Ok(()),
+        Role::Labeler => builder.labeler(&config, context).and_then(|labeler| {
+            work = labeler.work();
+            recipe.checkpoint.as_ref().map_or(Ok(()), |checkpoint| labeler.load(checkpoint).map(drop))
         }),
         Role::Postprocessor => builder.postprocessor(&config, context).map(drop),
         Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(&config, context)),
     };
-    built.map_err(|error| recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))
+    built.map_err(|error| recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))?;
+    Ok(work)
 }
 
 /// One run a work directory; the processes of `convert stage` share it.

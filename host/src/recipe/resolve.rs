@@ -108,8 +108,14 @@ impl<'a> Resolver<'a> {
                 listed.chain(choice.get("const").and_then(Json::as_str))
             })
             .collect();
-        if !names.is_empty() && matches!(node.value, Value::String(_) | Value::Text(_)) {
-            return self.name(node, names, pointer);
+        let mut choices = choices;
+        if let (Value::String(text) | Value::Text(text), false) = (&node.value, names.is_empty()) {
+            let other_texts =
+                choices.iter().any(|choice| choice["type"] == "string" && choice.get("enum").is_none() && choice.get("const").is_none());
+            if names.contains(&text.as_str()) || !other_texts {
+                return self.name(node, names, pointer);
+            }
+            choices.retain(|choice| choice["type"] == "string" && choice.get("enum").is_none());
         }
         // The alternative with the fewest problems speaks.
         let mut best: Option<(Json, Vec<NamedPath>, Vec<Diagnostic>)> = None;
@@ -326,6 +332,24 @@ mod tests {
         mean: Option<[f32; 3]>,
         #[serde(default)]
         inner: Inner,
+        #[serde(default)]
+        classes: Option<NameOrFile>,
+    }
+
+    /// A name that is built in, or a file.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum NameOrFile {
+        Name(BuiltIn),
+        File(InputFile),
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    #[allow(dead_code)]
+    enum BuiltIn {
+        Known,
     }
 
     #[derive(Deserialize, JsonSchema)]
@@ -361,6 +385,13 @@ mod tests {
         let json = check("{ tau: 0.4, masks: 3, kind: key-vectors, weights: Cargo.toml, mean: [0.5, 0.5, 0.5], inner: { on: true } }", &[]);
         assert!(Path::new(json["weights"].as_str().unwrap()).is_absolute());
         assert!(serde_json::from_value::<Example>(json).is_ok());
+    }
+
+    #[test]
+    fn a_text_may_be_a_known_name_or_a_file() {
+        assert_eq!(check("{ weights: Cargo.toml, classes: known }", &[])["classes"], "known");
+        assert!(Path::new(check("{ weights: Cargo.toml, classes: Cargo.toml }", &[])["classes"].as_str().unwrap()).is_absolute());
+        check("{ weights: Cargo.toml, classes: nowhere }", &["`classes` of config: the file `"]);
     }
 
     #[test]

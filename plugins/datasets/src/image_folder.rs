@@ -1,30 +1,52 @@
 //! `image-folder`: one folder a class.
 
+mod flat;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample};
+use convert_sdk::{
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+};
 use walkdir::{DirEntry, WalkDir};
 
-use crate::classes::ClassList;
+use flat::FlatLabels;
+
+use crate::classes::{ClassList, ClassSource};
 use crate::files::{self, UNREADABLE};
+use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
 ///
 /// A sample's id is its path below `root`, such as `n01440764/n01440764_10026.JPEG`; folders within a class folder are fine, hidden files and
-/// folders are left out, symbolic links are followed.
+/// folders are left out, symbolic links are followed. With `ground_truth`, or with `classes: imagenet-1k` where there are no class folders, the images lie in
+/// `root` itself, as ImageNet's validation set is distributed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct ImageFolderConfig {
     /// The folder that holds the class folders.
     pub root: InputFolder,
-    /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Default: the folders' names, sorted.
+    /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Or `imagenet-1k`: the folders are WordNet ids, the labels
+    /// ImageNet's indices. Default: the folders' names, sorted.
     #[serde(default)]
-    pub classes: Option<InputFile>,
+    pub classes: Option<ClassSource>,
+    /// The labels of images that lie in `root` itself, for `classes: imagenet-1k`. Lines of an image's name and its class as index or WordNet id, with or without
+    /// a header (Caffe's val.txt, Kaggle's LOC_val_solution.csv); or a WordNet id a line, or with `synsets` the development kit's number, in the order of the
+    /// numbers in the images' names. Not needed where the names end in `_<WordNet id>`.
+    #[serde(default)]
+    pub ground_truth: Option<InputFile>,
+    /// The WordNet ids in the order of the development kit's numbers, one a line, where `ground_truth` is its ILSVRC2012_validation_ground_truth.txt: these
+    /// numbers are not ImageNet's indices.
+    #[serde(default)]
+    pub synsets: Option<InputFile>,
+    /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
+    /// name; masks in run lengths. The run then scores its labels and masks.
+    #[serde(default)]
+    pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
     #[serde(default = "default_extensions")]
     pub extensions: Vec<String>,
@@ -40,6 +62,9 @@ pub struct ImageFolder {
     root: PathBuf,
     extensions: Vec<String>,
     classes: ClassList,
+    /// The labels of images in the root itself; `None` where class folders give them.
+    flat: Option<FlatLabels>,
+    truth: Truth,
     /// What `new` listed, until it is first asked for: 1.3 million samples are not worth keeping twice.
     listed: Mutex<Option<Vec<Sample>>>,
     context: Context,
@@ -56,11 +81,13 @@ impl Dataset for ImageFolder {
         let root = config.root.to_path_buf();
         let contents = RootContents::read(&root, &extensions)?;
         let classes = match &config.classes {
-            Some(file) => ClassList::read(file)?,
+            Some(source) => ClassList::of(source)?,
             None => ClassList::new(contents.class_folders.iter().cloned().collect())
                 .map_err(|_| Error::config(format!("{} has two folders of one name", root.display())))?,
         };
-        let dataset = Self { root, extensions, classes, listed: Mutex::default(), context };
+        let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
+        let flat = FlatLabels::of_config(&config, &contents)?;
+        let dataset = Self { root, extensions, classes, flat, truth, listed: Mutex::default(), context };
         let samples = dataset.list(&contents)?;
         dataset.check(&contents, &samples, config.classes.is_some())?;
         *dataset.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(samples);
@@ -81,11 +108,18 @@ impl Dataset for ImageFolder {
     fn image(&self, id: &str) -> Result<ImageData> {
         files::read_image(&self.root.join(id))
     }
+
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        Ok(self.truth.of_sample(id))
+    }
 }
 
 impl ImageFolder {
     /// All images of all class folders.
     fn list(&self, contents: &RootContents) -> Result<Vec<Sample>> {
+        if let Some(labels) = &self.flat {
+            return labels.list(&self.root, &self.extensions);
+        }
         let mut samples = Vec::new();
         let mut unnamed = Vec::new();
         for folder in &contents.class_folders {
@@ -134,6 +168,9 @@ impl ImageFolder {
     fn check(&self, contents: &RootContents, samples: &[Sample], classes_given: bool) -> Result<()> {
         let root = self.root.display();
         let looked_for = self.extensions.join(", ");
+        if self.flat.is_some() {
+            return if samples.is_empty() { Err(Error::config(format!("no images in {root}: looked for {looked_for}"))) } else { Ok(()) };
+        }
         if contents.class_folders.is_empty() && contents.stray_images > 0 {
             return Err(Error::config(format!(
                 "{root} holds {} images and no class folders: one folder a class is expected, such as {root}/dog/1.jpg; \

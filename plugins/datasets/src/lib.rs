@@ -4,6 +4,7 @@ mod classes;
 mod files;
 mod image_folder;
 mod manifest;
+mod truth;
 
 pub use image_folder::{ImageFolder, ImageFolderConfig};
 pub use manifest::{Manifest, ManifestConfig};

@@ -45,7 +45,7 @@ impl CocoConfig {
 }
 
 /// Writes a value as one line, after a comma unless it is the first.
-fn write_item(file: &mut BufWriter<File>, count: &mut u64, item: &impl serde::Serialize) -> Result<()> {
+pub(crate) fn write_item(file: &mut BufWriter<File>, count: &mut u64, item: &impl serde::Serialize) -> Result<()> {
     file.write_all(if *count == 0 { b"\n" } else { b",\n" })?;
     serde_json::to_writer(file, item)?;
     *count += 1;

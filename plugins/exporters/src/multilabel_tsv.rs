@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::label_sets::LabelledImage;
+use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 
 /// Labels as tab-separated text, a line an image, in the format of the paper's authors.
 ///
@@ -31,21 +32,7 @@ impl Exporter for MultilabelTsv {
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        if sample.id.contains(['\t', '\n', '\r']) {
-            return Err(Error::invalid(format!(
-                "the id {:?} contains a tab or a line break, which a tab-separated file cannot hold: rename the image or export another format",
-                sample.id
-            )));
-        }
-        let (mut classes, mut probabilities) = (Vec::new(), Vec::new());
-        for entry in sample.labels.entries() {
-            let probability = format!("{:.4}", entry.probability.get());
-            if probability != "0.0000" {
-                classes.push(entry.class.to_string());
-                probabilities.push(probability);
-            }
-        }
-        writeln!(self.file, "{}\t{}\t{}\t{}", sample.id, sample.label, classes.join(","), probabilities.join(","))?;
+        writeln!(self.file, "{}", LabelledImage::new(&sample.id, sample.label, &sample.labels)?)?;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features};
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, tracing};
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
 
 use crate::bipartition::Grid;
 use crate::maskcut::{Cut, Parameters, maskcut};
@@ -99,6 +99,14 @@ impl Proposer for MaskCut {
             split_components: config.split_components,
         };
         Ok(Self { backbone, request, parameters })
+    }
+
+    /// The backbone, and the affinities of as many cuts as there may be masks; how long the eigensolver takes depends on the image.
+    fn work(&self) -> Work {
+        let side = u64::from(self.request.input_size / self.backbone.patch_size());
+        let patches = side * side;
+        let affinity = 2 * patches * patches * self.backbone.dimension(&self.request) as u64;
+        Work { flops: self.backbone.flops(&self.request) + self.parameters.masks as u64 * affinity, training_flops: 0 }
     }
 
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {

@@ -26,6 +26,9 @@ pub struct MlpHeadConfig {
     /// dropout. Mirrored ones run the backbone a second time.
     #[schemars(range(min = 1, max = 64))]
     pub views: u32,
+    /// Whether each image's features are kept on disk (in `cache` of the work directory), so that later stages, rounds and runs need no backbone for
+    /// them; default false. The run says how much disk they take before it starts: patches × dimension × 4 bytes an image, twice that with mirrored views.
+    pub cache: bool,
     /// Share of a region's active patches that each view after the first drops at random, in [0, 1); default 0.25 (SPEC 4).
     #[schemars(range(min = 0.0, max = 0.99))]
     pub patch_dropout: f64,
@@ -85,6 +88,7 @@ impl Default for MlpHeadConfig {
             input_size: 512,
             mode: Mode::default(),
             views: 1,
+            cache: false,
             patch_dropout: 0.25,
             coverage: None,
             standardize: true,

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use convert_backbones::Backbone;
 use convert_sdk::{Context, Error, ErrorKind, Image, Result, TrainingSet};
 
 use crate::config::MlpHeadConfig;
+use crate::features::FeatureSource;
 use crate::pooling;
 use crate::randomness::{Purpose, stream};
 
@@ -33,12 +33,13 @@ type Vectors = Vec<(i64, Vec<f32>)>;
 pub struct Extraction<'a> {
     pub config: &'a MlpHeadConfig,
     pub context: &'a Context,
-    pub backbone: &'a Backbone,
+    pub features: &'a FeatureSource,
 }
 
 impl Extraction<'_> {
     /// The vectors of all samples in their order, whatever the number of threads. An image that cannot be used is left out with a warning.
     pub fn run(&self, set: &dyn TrainingSet) -> Result<Examples> {
+        self.features.announce(set.len() * if self.config.views > 1 { 2 } else { 1 });
         let results: Vec<Mutex<Option<Result<Vectors>>>> = (0..set.len()).map(|_| Mutex::new(None)).collect();
         let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let work = || {
@@ -69,7 +70,7 @@ impl Extraction<'_> {
     }
 
     fn collect(&self, results: impl Iterator<Item = Option<Result<Vectors>>>) -> Result<Examples> {
-        let dimension = self.backbone.dimension(&self.config.request());
+        let dimension = self.features.dimension();
         let mut examples = Examples { dimension, values: Vec::new(), labels: Vec::new(), warnings: Vec::new() };
         let mut skipped = Vec::new();
         for (index, result) in results.enumerate() {
@@ -122,20 +123,18 @@ impl Extraction<'_> {
             return Err(Error::config(message));
         }
         let image = sample.image.get().map_err(named)?;
-        let request = self.config.request();
-        let plain = self.backbone.features(std::slice::from_ref(image), &request).map_err(named)?;
+        let plain = &self.features.of(image).map_err(named)?;
         let flipped = match self.config.views {
-            1 => Vec::new(),
-            _ => self.backbone.features(&[mirror(image).map_err(named)?], &request).map_err(named)?,
+            1 => None,
+            _ => Some(self.features.of(&mirror(image).map_err(named)?).map_err(named)?),
         };
-        let Some(plain) = plain.first() else { return Ok(Vec::new()) };
         let threshold = self.config.training_coverage(self.context);
-        let patches: Vec<_> = sample.regions.iter().map(|region| pooling::active_patches(&region.mask, plain, threshold)).collect();
+        let patches: Vec<_> = sample.regions.iter().map(|region| pooling::active_patches(region.mask.as_ref(), plain, threshold)).collect();
         let mut random = stream(self.context.settings().seed, Purpose::Patches, index as u64);
         let mut vectors = Vec::with_capacity(patches.len() * self.config.views as usize);
         for view in 0..self.config.views {
             for (region, patches) in sample.regions.iter().zip(&patches) {
-                let vector = match flipped.first() {
+                let vector = match &flipped {
                     _ if view == 0 => pooling::mean(plain, patches.iter().copied()),
                     Some(flipped) if view % 2 == 1 => {
                         let patches = pooling::with_dropout(&pooling::mirrored(patches, plain.columns), self.config.patch_dropout, &mut random);

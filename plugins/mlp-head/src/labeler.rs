@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use convert_backbones::Backbone;
-use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet};
+use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet, Work};
 
 use crate::config::MlpHeadConfig;
+use crate::features::FeatureSource;
 use crate::model::MlpHeadModel;
 use crate::training::Training;
 
@@ -14,7 +14,7 @@ use crate::training::Training;
 pub struct MlpHead {
     config: MlpHeadConfig,
     context: Context,
-    backbone: Arc<Backbone>,
+    features: Arc<FeatureSource>,
 }
 
 impl Labeler for MlpHead {
@@ -25,16 +25,25 @@ impl Labeler for MlpHead {
         if context.classes().is_empty() {
             return Err(Error::config("the dataset has no classes, so there is nothing to learn"));
         }
-        let backbone = Backbone::load(&config.backbone, &context)?;
-        backbone.check(&config.request())?;
-        Ok(Self { config, context, backbone: Arc::new(backbone) })
+        let features = FeatureSource::open(&config, &context)?;
+        Ok(Self { config, context, features: Arc::new(features) })
+    }
+
+    /// The backbone once an image, in training once more for mirrored views; forward and backward through the head in every epoch, as of one region an image.
+    fn work(&self) -> Work {
+        let (config, context) = (&self.config, &self.context);
+        let (hidden, layers) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)));
+        let head = 2 * hidden * (self.features.dimension() as u64 + (layers - 1) * hidden + context.classes().len() as u64);
+        let passes = if config.views > 1 { 2 } else { 1 };
+        let epochs = 3 * head * u64::from(config.views) * u64::from(config.epochs);
+        Work { flops: self.features.flops() + head, training_flops: passes * self.features.flops() + epochs }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
-        Training { config: &self.config, context: &self.context, backbone: &self.backbone, set, folder }.run()
+        Training { config: &self.config, context: &self.context, features: &self.features, set, folder }.run()
     }
 
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {
-        Ok(Box::new(MlpHeadModel::load(checkpoint, &self.config, &self.context, self.backbone.clone())?))
+        Ok(Box::new(MlpHeadModel::load(checkpoint, &self.config, &self.context, self.features.clone())?))
     }
 }

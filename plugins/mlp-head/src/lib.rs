@@ -3,7 +3,9 @@
 mod checkpoint;
 mod config;
 mod extraction;
+mod features;
 mod head;
+mod label_maps;
 mod labeler;
 mod model;
 mod pooling;

@@ -3,19 +3,18 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_backbones::{Backbone, FeatureRequest};
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Error, LabelModel, Prediction, PredictionInput, Result, ResultExt};
+use convert_sdk::{Context, Error, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
 
 use crate::checkpoint::{self, Description};
 use crate::config::MlpHeadConfig;
+use crate::features::FeatureSource;
 use crate::head::Head;
-use crate::pooling;
+use crate::{label_maps, pooling};
 
 /// A trained head and its backbone.
 pub struct MlpHeadModel {
-    backbone: Arc<Backbone>,
-    request: FeatureRequest,
+    features: Arc<FeatureSource>,
     coverage: f32,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
     head: Mutex<Head>,
@@ -26,18 +25,17 @@ impl MlpHeadModel {
     ///
     /// # Errors
     /// A head for another number of classes, another width of features, or other features than the config's.
-    pub fn load(path: &Path, config: &MlpHeadConfig, context: &Context, backbone: Arc<Backbone>) -> Result<Self> {
+    pub fn load(path: &Path, config: &MlpHeadConfig, context: &Context, features: Arc<FeatureSource>) -> Result<Self> {
         let named = || format!("cannot use the checkpoint {}", path.display());
         let file = checkpoint::read(path)?;
         let head = checkpoint::head_among(&file.tensors, "").context(named)?;
-        let request = config.request();
-        check_shape(&head, context.classes().len(), backbone.dimension(&request)).context(named)?;
+        check_shape(&head, context.classes().len(), features.dimension()).context(named)?;
         if let Some(text) = file.metadata {
             let description: Description =
                 serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
             check_description(&description, config, context).context(named)?;
         }
-        Ok(Self { backbone, request, coverage: config.prediction_coverage(), head: Mutex::new(head) })
+        Ok(Self { features, coverage: config.prediction_coverage(), head: Mutex::new(head) })
     }
 }
 
@@ -79,12 +77,17 @@ impl LabelModel for MlpHeadModel {
         batch
             .iter()
             .map(|input| {
-                let features = self.backbone.features(std::slice::from_ref(&input.image), &self.request)?;
-                let features = features.first().ok_or_else(|| Error::numeric("the backbone gave no features"))?;
+                let features = &self.features.of(&input.image)?;
                 let global = head.probabilities(&pooling::mean(features, 0..features.rows * features.columns))?;
-                let of_mask = |mask| head.probabilities(&pooling::mean(features, pooling::active_patches(mask, features, self.coverage).into_iter()));
+                let of_mask =
+                    |mask| head.probabilities(&pooling::mean(features, pooling::active_patches(Some(mask), features, self.coverage).into_iter()));
                 Ok(Prediction { global, masks: input.masks.iter().map(of_mask).collect::<Result<_>>()? })
             })
             .collect()
+    }
+
+    fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
+        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).handles();
+        images.iter().map(|image| label_maps::of(&self.features.of(image)?, &head)).collect()
     }
 }

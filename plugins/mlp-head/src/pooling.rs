@@ -5,8 +5,9 @@ use convert_sdk::Mask;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// The patches of a region: those covered by more than `threshold`, the best-covered ones where there is none. Never empty.
-pub fn active_patches(mask: &Mask, features: &Features, threshold: f32) -> Vec<usize> {
+/// The patches of a region: those covered by more than `threshold`, the best-covered ones where there is none; all without a mask. Never empty.
+pub fn active_patches(mask: Option<&Mask>, features: &Features, threshold: f32) -> Vec<usize> {
+    let Some(mask) = mask else { return (0..features.rows * features.columns).collect() };
     let coverage = mask.coverage(features.columns as u32, features.rows as u32);
     let above: Vec<usize> = (0..coverage.len()).filter(|patch| coverage[*patch] > threshold).collect();
     if !above.is_empty() {
@@ -51,10 +52,11 @@ mod tests {
     #[test]
     fn patches_above_the_threshold_are_active_and_the_best_ones_where_there_is_none() {
         let region = |x, y, width, height| Mask::from_box(12, 8, BoundingBox { x, y, width, height }).unwrap();
-        assert_eq!(active_patches(&region(0, 0, 7, 4), &features(), 0.5), [0, 1]);
-        assert_eq!(active_patches(&region(0, 0, 5, 4), &features(), 0.0), [0, 1]);
-        assert_eq!(active_patches(&region(5, 5, 1, 1), &features(), 0.5), [4]);
-        assert_eq!(active_patches(&region(3, 0, 2, 2), &features(), 0.5), [0, 1]);
+        assert_eq!(active_patches(Some(&region(0, 0, 7, 4)), &features(), 0.5), [0, 1]);
+        assert_eq!(active_patches(Some(&region(0, 0, 5, 4)), &features(), 0.0), [0, 1]);
+        assert_eq!(active_patches(Some(&region(5, 5, 1, 1)), &features(), 0.5), [4]);
+        assert_eq!(active_patches(Some(&region(3, 0, 2, 2)), &features(), 0.5), [0, 1]);
+        assert_eq!(active_patches(None, &features(), 0.5), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_backbones::{Backbone, torch};
+use convert_backbones::torch;
 use convert_sdk::tracing::{info, warn};
 use convert_sdk::{Context, EpochRecord, Error, ErrorKind, Result, ResultExt, TrainingReport, TrainingSet};
 use rand::Rng;
@@ -13,6 +13,7 @@ use tch::{Kind, Reduction, TchError, Tensor};
 use crate::checkpoint::{self, Contents, Description, State};
 use crate::config::MlpHeadConfig;
 use crate::extraction::{Examples, Extraction};
+use crate::features::FeatureSource;
 use crate::head::{Head, Standardisation};
 use crate::randomness::{Purpose, stream};
 
@@ -20,7 +21,7 @@ use crate::randomness::{Purpose, stream};
 pub struct Training<'a> {
     pub config: &'a MlpHeadConfig,
     pub context: &'a Context,
-    pub backbone: &'a Backbone,
+    pub features: &'a FeatureSource,
     pub set: &'a dyn TrainingSet,
     pub folder: &'a Path,
 }
@@ -48,7 +49,7 @@ impl Training<'_> {
         if let Some(progress) = resumed.as_ref().filter(|progress| progress.epoch >= self.config.epochs) {
             return self.finish(progress);
         }
-        let extraction = Extraction { config: self.config, context: self.context, backbone: self.backbone };
+        let extraction = Extraction { config: self.config, context: self.context, features: self.features };
         let examples = extraction.run(self.set)?;
         let mut progress = match resumed {
             Some(progress) => progress,
@@ -244,8 +245,9 @@ impl Training<'_> {
             let Ok(sample) = self.set.get(index) else { continue }; // the extraction names it
             hash.update(&(sample.id.len() as u64).to_le_bytes()).update(sample.id.as_bytes());
             for region in &sample.regions {
-                let size = [region.label, region.mask.width(), region.mask.height(), region.mask.runs().len() as u32];
-                for number in size.iter().chain(region.mask.runs()) {
+                let (width, height, runs) = region.mask.as_ref().map_or((0, 0, &[][..]), |mask| (mask.width(), mask.height(), mask.runs()));
+                let size = [region.label, width, height, runs.len() as u32];
+                for number in size.iter().chain(runs) {
                     hash.update(&number.to_le_bytes());
                 }
             }

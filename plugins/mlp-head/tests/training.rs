@@ -47,7 +47,7 @@ impl TrainingSet for Colours {
             Some(broken) if broken == index => LazyImage::new(|| Err(Error::invalid("the file is truncated"))),
             _ => LazyImage::from(image(label, index as u32)),
         };
-        Ok(TrainingSample { id: format!("image-{index}"), label, image, regions: vec![TrainingRegion { mask: block(), label }] })
+        Ok(TrainingSample { id: format!("image-{index}"), label, image, regions: vec![TrainingRegion { mask: Some(block()), label }] })
     }
 }
 

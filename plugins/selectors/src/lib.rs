@@ -1,9 +1,12 @@
 //! Selectors: which regions of an image the labeler trains on.
 
 mod keep_largest;
+mod relabel;
 
 pub use keep_largest::{KeepLargest, KeepLargestConfig};
+pub use relabel::{Keep, Maps, RelabelFilter, RelabelFilterConfig};
 
 convert_sdk::export_plugins! {
     selector "keep-largest" => KeepLargest,
+    selector "relabel-filter" => RelabelFilter,
 }

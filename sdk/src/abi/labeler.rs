@@ -9,7 +9,8 @@ use super::module::{enter, read_config};
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
-    Context, EpochRecord, Image, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample, TrainingSet,
+    Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample,
+    TrainingSet, Work,
 };
 
 #[repr(C)]
@@ -109,6 +110,7 @@ pub struct PredictionInputAbi<'a> {
 #[sabi_trait]
 pub trait LabelModelAbi: Send + Sync {
     fn batch_size(&self) -> u32;
+    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>>;
     #[sabi(last_prefix_field)]
     fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
 }
@@ -123,6 +125,15 @@ struct ExportedModel {
 impl LabelModelAbi for ExportedModel {
     fn batch_size(&self) -> u32 {
         self.batch_size
+    }
+    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>> {
+        guard(
+            || {
+                let images = images.iter().map(|image| <Result<Image<'_>>>::from_abi(*image)).collect::<Result<Vec<_>>>()?;
+                self.model.maps(&images)
+            },
+            all,
+        )
     }
     fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
         guard(
@@ -142,6 +153,7 @@ impl LabelModelAbi for ExportedModel {
 
 #[sabi_trait]
 pub trait LabelerAbi: Send + Sync {
+    fn work(&self) -> WorkAbi;
     fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi>;
     #[sabi(last_prefix_field)]
     fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject>;
@@ -149,16 +161,22 @@ pub trait LabelerAbi: Send + Sync {
 
 pub type Object = LabelerAbi_TO<'static, RBox<()>>;
 
-struct Exported<T>(T);
+struct Exported<T> {
+    plugin: T,
+    work: WorkAbi,
+}
 
 impl<T: Labeler> LabelerAbi for Exported<T> {
+    fn work(&self) -> WorkAbi {
+        self.work
+    }
     fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi> {
-        guard(|| self.0.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
+        guard(|| self.plugin.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
     }
     fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject> {
         guard(
             || {
-                let model = self.0.load(Path::new(checkpoint.as_str()))?;
+                let model = self.plugin.load(Path::new(checkpoint.as_str()))?;
                 Ok(ExportedModel { batch_size: model.batch_size().max(1) as u32, model })
             },
             |exported| LabelModelAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
@@ -167,7 +185,13 @@ impl<T: Labeler> LabelerAbi for Exported<T> {
 }
 
 pub extern "C" fn build<T: Labeler + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| LabelerAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+    guard(
+        || {
+            let plugin = T::new(read_config(config)?, enter(context))?;
+            Ok(Exported { work: plugin.work().into(), plugin })
+        },
+        |exported| LabelerAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
+    )
 }
 
 /// A labeler of a loaded library.
@@ -180,6 +204,9 @@ impl Labeler for ForeignLabeler {
 
     fn new(_: Self::Config, _: Context) -> Result<Self> {
         Err(built_by_loader())
+    }
+    fn work(&self) -> Work {
+        self.0.work().into()
     }
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
         let set = TrainingSetAbi_TO::from_value(ExportedSet(set), sabi_trait::TD_Opaque);
@@ -203,5 +230,11 @@ impl LabelModel for ForeignModel {
             same_count("labeler", "mask predictions", prediction.mask_count(), input.masks.len())?;
         }
         Ok(predictions.into_iter().map(Prediction::from).collect())
+    }
+    fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
+        let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
+        let maps = received(self.0.maps(crossing.as_slice().into()))?;
+        same_count("labeler", "label maps", maps.len(), images.len())?;
+        checked(maps)
     }
 }

@@ -138,8 +138,6 @@ build! {
     proposer Proposer Proposer proposer::ForeignProposer;
     /// Builds a refiner.
     refiner Refiner Refiner refiner::ForeignRefiner;
-    /// Builds a selector.
-    selector Selector Selector selector::ForeignSelector;
     /// Builds a labeler.
     labeler Labeler Labeler labeler::ForeignLabeler;
     /// Builds a postprocessor.
@@ -149,6 +147,17 @@ build! {
 }
 
 impl Builder {
+    /// Builds a selector.
+    ///
+    /// # Errors
+    /// What the plugin says of its config, and a builder of another role.
+    pub fn selector(&self, config: &str, context: &Context) -> Result<Box<dyn crate::Selector>> {
+        match self {
+            Self::Selector(build) => Ok(Box::new(selector::ForeignSelector::new(received(build(config.into(), context.into()))?)?)),
+            other => Err(crate::Error::config(format!("{} is no selector", other.role().with_article()))),
+        }
+    }
+
     /// The functions of an exporter.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use super::guard::guard;
 use super::host::ContextAbi;
 use super::module::{enter, read_config};
 use super::values::*;
-use crate::{Context, Image, Proposal, Proposer, Result, SampleImage};
+use crate::{Context, Image, Proposal, Proposer, Result, SampleImage, Work};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -23,6 +23,7 @@ impl<'a> From<&'a SampleImage<'_>> for SampleImageAbi<'a> {
 #[sabi_trait]
 pub trait ProposerAbi: Send + Sync {
     fn batch_size(&self) -> u32;
+    fn work(&self) -> WorkAbi;
     #[sabi(last_prefix_field)]
     fn propose(&self, images: RSlice<'_, SampleImageAbi<'_>>) -> AbiResult<RVec<RVec<ProposalAbi>>>;
 }
@@ -32,11 +33,15 @@ pub type Object = ProposerAbi_TO<'static, RBox<()>>;
 struct Exported<T> {
     plugin: T,
     batch_size: u32,
+    work: WorkAbi,
 }
 
 impl<T: Proposer> ProposerAbi for Exported<T> {
     fn batch_size(&self) -> u32 {
         self.batch_size
+    }
+    fn work(&self) -> WorkAbi {
+        self.work
     }
     fn propose(&self, images: RSlice<'_, SampleImageAbi<'_>>) -> AbiResult<RVec<RVec<ProposalAbi>>> {
         guard(
@@ -56,7 +61,7 @@ pub extern "C" fn build<T: Proposer + 'static>(config: RStr<'_>, context: Contex
     guard(
         || {
             let plugin = T::new(read_config(config)?, enter(context))?;
-            Ok(Exported { batch_size: plugin.batch_size().max(1) as u32, plugin })
+            Ok(Exported { batch_size: plugin.batch_size().max(1) as u32, work: plugin.work().into(), plugin })
         },
         |exported| ProposerAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
     )
@@ -73,6 +78,9 @@ impl Proposer for ForeignProposer {
     }
     fn batch_size(&self) -> usize {
         self.0.batch_size() as usize
+    }
+    fn work(&self) -> Work {
+        self.0.work().into()
     }
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
         let crossing: Vec<SampleImageAbi<'_>> = images.iter().map(SampleImageAbi::from).collect();

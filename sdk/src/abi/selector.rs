@@ -1,17 +1,36 @@
-use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, RStr, RVec};
+use abi_stable::std_types::{RBox, ROption, RStr, RVec};
+use abi_stable::{sabi_trait, StableAbi};
 
 use super::guard::guard;
 use super::host::ContextAbi;
 use super::module::{enter, read_config};
 use super::refiner::{export_image, import_image, LoadImageObject};
 use super::values::*;
-use crate::{Context, Result, Selection, Selector, Subject};
+use crate::{ClassScore, Context, LabelMap, Result, Selection, Selector, SelectorNeeds, Subject};
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct SelectorNeedsAbi {
+    maps: bool,
+    rounds: u32,
+    unite: bool,
+}
+
+/// What of a subject is no image.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct SubjectAbi {
+    label: u32,
+    regions: RVec<RegionAbi>,
+    map: ROption<LabelMapAbi>,
+    opinions: ROption<RVec<RVec<ClassScoreAbi>>>,
+}
 
 #[sabi_trait]
 pub trait SelectorAbi: Send + Sync {
+    fn needs(&self) -> AbiResult<SelectorNeedsAbi>;
     #[sabi(last_prefix_field)]
-    fn select(&self, id: RStr<'_>, label: u32, image: LoadImageObject<'_>, regions: RVec<RegionAbi>) -> AbiResult<RVec<SelectionAbi>>;
+    fn select(&self, id: RStr<'_>, image: LoadImageObject<'_>, subject: SubjectAbi) -> AbiResult<RVec<SelectionAbi>>;
 }
 
 pub type Object = SelectorAbi_TO<'static, RBox<()>>;
@@ -19,11 +38,24 @@ pub type Object = SelectorAbi_TO<'static, RBox<()>>;
 struct Exported<T>(T);
 
 impl<T: Selector> SelectorAbi for Exported<T> {
-    fn select(&self, id: RStr<'_>, label: u32, image: LoadImageObject<'_>, regions: RVec<RegionAbi>) -> AbiResult<RVec<SelectionAbi>> {
+    fn needs(&self) -> AbiResult<SelectorNeedsAbi> {
+        guard(|| Ok(self.0.needs()), |needs| SelectorNeedsAbi { maps: needs.maps, rounds: needs.rounds, unite: needs.unite })
+    }
+    fn select(&self, id: RStr<'_>, image: LoadImageObject<'_>, subject: SubjectAbi) -> AbiResult<RVec<SelectionAbi>> {
         guard(
             || {
-                let (image, regions) = (import_image(image), checked(regions)?);
-                self.0.select(&Subject { id: id.as_str(), label, image: &image, regions: &regions })
+                let (image, regions) = (import_image(image), checked(subject.regions)?);
+                let map = subject.map.into_option().map(<Result<LabelMap>>::from_abi).transpose()?;
+                let opinions = subject.opinions.into_option().map(|lists| lists.into_iter().map(checked).collect::<Result<Vec<Vec<ClassScore>>>>());
+                let opinions = opinions.transpose()?;
+                self.0.select(&Subject {
+                    id: id.as_str(),
+                    label: subject.label,
+                    image: &image,
+                    regions: &regions,
+                    map: map.as_ref(),
+                    opinions: opinions.as_deref(),
+                })
             },
             all,
         )
@@ -34,8 +66,22 @@ pub extern "C" fn build<T: Selector + 'static>(config: RStr<'_>, context: Contex
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| SelectorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
-/// A selector of a loaded library.
-pub struct ForeignSelector(pub Object);
+/// A selector of a loaded library, with what it wants: asked once, when it is built.
+pub struct ForeignSelector {
+    object: Object,
+    needs: SelectorNeeds,
+}
+
+impl ForeignSelector {
+    /// The selector behind an object.
+    ///
+    /// # Errors
+    /// A plugin that cannot say what it wants.
+    pub fn new(object: Object) -> Result<Self> {
+        let needs = received(object.needs())?;
+        Ok(Self { object, needs: SelectorNeeds { maps: needs.maps, rounds: needs.rounds.max(1), unite: needs.unite } })
+    }
+}
 
 impl Selector for ForeignSelector {
     type Config = serde_json::Value;
@@ -43,8 +89,18 @@ impl Selector for ForeignSelector {
     fn new(_: Self::Config, _: Context) -> Result<Self> {
         Err(built_by_loader())
     }
+    fn needs(&self) -> SelectorNeeds {
+        self.needs
+    }
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
-        let selections = received(self.0.select(subject.id.into(), subject.label, export_image(subject.image), all(subject.regions)))?;
+        let opinions = subject.opinions.map(|lists| lists.iter().map(|list| all(list)).collect());
+        let crossing = SubjectAbi {
+            label: subject.label,
+            regions: all(subject.regions),
+            map: subject.map.map(LabelMapAbi::from).into(),
+            opinions: opinions.into(),
+        };
+        let selections = received(self.object.select(subject.id.into(), export_image(subject.image), crossing))?;
         same_count("selector", "answers", selections.len(), subject.regions.len())?;
         checked(selections)
     }

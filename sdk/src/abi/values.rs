@@ -4,8 +4,8 @@ use abi_stable::std_types::{ROption, RResult, RSlice, RString, RVec};
 use abi_stable::StableAbi;
 
 use crate::{
-    ClassScore, Error, ErrorKind, Image, ImageData, LabelVector, LabelledRegion, Mask, Measure, Prediction, Probability, Proposal, Refinement,
-    Region, Result, Sample, Selection, TrainingRegion, TruthObject,
+    ClassScore, Error, ErrorKind, Image, ImageData, LabelMap, LabelVector, LabelledRegion, Mask, Measure, Prediction, Probability, Proposal,
+    Refinement, Region, Result, Sample, Selection, TrainingRegion, TruthObject, Work,
 };
 
 #[repr(C)]
@@ -328,19 +328,54 @@ impl FromAbi<SelectionAbi> for Result<Selection> {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct TrainingRegionAbi {
-    mask: MaskAbi,
+    mask: ROption<MaskAbi>,
     label: u32,
 }
 
 impl From<&TrainingRegion> for TrainingRegionAbi {
     fn from(region: &TrainingRegion) -> Self {
-        Self { mask: (&region.mask).into(), label: region.label }
+        Self { mask: region.mask.as_ref().map(MaskAbi::from).into(), label: region.label }
     }
 }
 
 impl FromAbi<TrainingRegionAbi> for Result<TrainingRegion> {
     fn from_abi(region: TrainingRegionAbi) -> Self {
-        Ok(TrainingRegion { mask: <Result<Mask>>::from_abi(region.mask)?, label: region.label })
+        let mask = region.mask.into_option().map(<Result<Mask>>::from_abi).transpose()?;
+        Ok(TrainingRegion { mask, label: region.label })
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct LabelMapAbi {
+    depth: u32,
+    rows: u32,
+    columns: u32,
+    logits: RVec<f32>,
+    classes: RVec<u32>,
+}
+
+impl From<&LabelMap> for LabelMapAbi {
+    fn from(map: &LabelMap) -> Self {
+        Self {
+            depth: map.depth() as u32,
+            rows: map.rows() as u32,
+            columns: map.columns() as u32,
+            logits: map.logits().to_vec().into(),
+            classes: map.classes().to_vec().into(),
+        }
+    }
+}
+
+impl From<LabelMap> for LabelMapAbi {
+    fn from(map: LabelMap) -> Self {
+        Self::from(&map)
+    }
+}
+
+impl FromAbi<LabelMapAbi> for Result<LabelMap> {
+    fn from_abi(map: LabelMapAbi) -> Self {
+        LabelMap::new(map.depth as usize, map.rows as usize, map.columns as usize, map.logits.into_vec(), map.classes.into_vec())
     }
 }
 
@@ -437,4 +472,23 @@ pub fn same_count(role: &str, what: &str, got: usize, expected: usize) -> Result
         return Ok(());
     }
     Err(Error::invalid(format!("the {role} gave {got} {what} for {expected}")))
+}
+
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy)]
+pub struct WorkAbi {
+    flops: u64,
+    training_flops: u64,
+}
+
+impl From<Work> for WorkAbi {
+    fn from(work: Work) -> Self {
+        Self { flops: work.flops, training_flops: work.training_flops }
+    }
+}
+
+impl From<WorkAbi> for Work {
+    fn from(work: WorkAbi) -> Self {
+        Self { flops: work.flops, training_flops: work.training_flops }
+    }
 }

@@ -106,6 +106,12 @@ pub struct ScoreRow {
     pub per_image_ap: f64,
     /// The same over the images with at least two true classes; `None` when there is none.
     pub per_image_ap_multi: Option<f64>,
+    /// Micro-averaged precision of the labels besides the original one, at the threshold; `None` when there is none.
+    #[serde(default)]
+    pub added_precision: Option<f64>,
+    /// Micro-averaged recall of the true classes besides the original label, at the threshold; `None` when there is none.
+    #[serde(default)]
+    pub added_recall: Option<f64>,
 }
 
 /// The labels of a run compared with the truth, where the dataset knows it.
@@ -117,6 +123,9 @@ pub struct Evaluation {
     pub threshold: f32,
     /// The rows, the single labels first.
     pub rows: Vec<ScoreRow>,
+    /// Share of the true objects with a mask that some region covers with an IoU of at least 0.5; `None` when there is none.
+    #[serde(default)]
+    pub region_recall: Option<f64>,
 }
 
 /// What an exporter may say of the run besides its samples.

@@ -1,13 +1,13 @@
 use std::path::{Path, PathBuf};
 
-use super::{EpochRecord, PluginConfig};
-use crate::{Context, Image, LazyImage, Mask, Result};
+use super::{EpochRecord, PluginConfig, Work};
+use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Result};
 
 /// A region to train on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingRegion {
-    /// At the image's size, not empty.
-    pub mask: Mask,
+    /// At the image's size, not empty; `None` for the whole image.
+    pub mask: Option<Mask>,
     /// The class it shows.
     pub label: u32,
 }
@@ -77,6 +77,11 @@ pub trait LabelModel: Send + Sync {
 
     /// The prediction for each image, in their order. Called from several threads at once.
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>>;
+
+    /// A label map of each image: the classifier applied to every place by itself (paper F.3). Called from several threads at once.
+    fn maps(&self, _images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
+        Err(Error::new(ErrorKind::Unsupported, "this labeler makes no label maps: take another one, or a selection without `maps: own`"))
+    }
 }
 
 /// Role `labeler`: learns classes from the kept regions, then gives class probabilities for every region.
@@ -90,6 +95,11 @@ pub trait Labeler: Send + Sync {
     fn new(config: Self::Config, context: Context) -> Result<Self>
     where
         Self: Sized;
+
+    /// What an image costs.
+    fn work(&self) -> Work {
+        Work::default()
+    }
 
     /// Trains on `set` and leaves checkpoints in `folder`, which outlives an interrupted run: a call that finds its own earlier checkpoints there continues.
     /// Called once, from one thread; may use the context's `threads`.

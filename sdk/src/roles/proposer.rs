@@ -1,4 +1,4 @@
-use super::PluginConfig;
+use super::{PluginConfig, Work};
 use crate::{Context, Error, Image, Mask, Result};
 
 /// A decoded image and the sample it belongs to.
@@ -61,6 +61,11 @@ pub trait Proposer: Send + Sync {
     /// How many images one call should get: 1 unless the work on several images at once is cheaper (a GPU).
     fn batch_size(&self) -> usize {
         1
+    }
+
+    /// What an image costs.
+    fn work(&self) -> Work {
+        Work::default()
     }
 
     /// The proposals of each image, in the order of the images. After an error the host asks again image by image, so that only the bad one is skipped.

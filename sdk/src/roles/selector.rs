@@ -1,5 +1,5 @@
 use super::{Measure, PluginConfig};
-use crate::{Context, LazyImage, Mask, Probability, Result};
+use crate::{ClassScore, Context, LabelMap, LazyImage, Mask, Probability, Result};
 
 /// A proposal after refinement, fitted to its image.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,27 @@ pub struct Subject<'a> {
     pub image: &'a LazyImage<'a>,
     /// The regions, never empty.
     pub regions: &'a [Region],
+    /// The image's own label map, in the first round of a selector that [wants](SelectorNeeds) one.
+    pub map: Option<&'a LabelMap>,
+    /// From the second round on, what the labeler of the round before says of each region: its classes, best first.
+    pub opinions: Option<&'a [Vec<ClassScore>]>,
+}
+
+/// What a selector wants of the host besides images and regions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectorNeeds {
+    /// Label maps made from the dataset's own labels: the labeler is trained on whole images first, and its opinion of every place becomes [`Subject::map`].
+    pub maps: bool,
+    /// How often regions are chosen and the labeler is trained, at least 1; from the second round on the labeler of the round before gives [`Subject::opinions`].
+    pub rounds: u32,
+    /// Whether an image's kept regions with one label are united to one training region.
+    pub unite: bool,
+}
+
+impl Default for SelectorNeeds {
+    fn default() -> Self {
+        Self { maps: false, rounds: 1, unite: false }
+    }
 }
 
 /// What a selector says of a region.
@@ -49,6 +70,11 @@ pub trait Selector: Send + Sync {
     fn new(config: Self::Config, context: Context) -> Result<Self>
     where
         Self: Sized;
+
+    /// What this selector wants of the host.
+    fn needs(&self) -> SelectorNeeds {
+        SelectorNeeds::default()
+    }
 
     /// One answer for each region, in their order.
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>>;

@@ -17,9 +17,9 @@ fn dataset(paths: &[&str], classes: Option<&str>) -> (tempfile::TempDir, Result<
     let classes = classes.map(|names| {
         let file = folder.path().join("classes.txt");
         std::fs::write(&file, names).unwrap();
-        InputFile::from(file)
+        ClassSource::File(InputFile::from(file))
     });
-    let config = ImageFolderConfig { root: root.into(), classes, extensions: default_extensions() };
+    let config = ImageFolderConfig { root: root.into(), classes, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
     let dataset = ImageFolder::new(config, Context::for_tests(&[]));
     (folder, dataset)
 }
@@ -89,7 +89,8 @@ mod links_and_names {
         symlink(folder.path().join("elsewhere"), root.join("c")).unwrap();
         symlink(root.join("gone"), root.join("a/4.jpg")).unwrap();
         symlink(root.join("gone"), root.join("a/gone.txt")).unwrap();
-        let config = ImageFolderConfig { root: root.into(), classes: None, extensions: default_extensions() };
+        let config =
+            ImageFolderConfig { root: root.into(), classes: None, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
         let dataset = ImageFolder::new(config, Context::for_tests(&[])).unwrap();
         let ids: Vec<String> = listed(&dataset).into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a/1.jpg", "a/4.jpg", "b/2.jpg", "c/3.jpg"]);
@@ -101,7 +102,8 @@ mod links_and_names {
         let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
         let root = first.unwrap().root;
         symlink(&root, root.join("a/loop")).unwrap();
-        let config = ImageFolderConfig { root: root.into(), classes: None, extensions: default_extensions() };
+        let config =
+            ImageFolderConfig { root: root.into(), classes: None, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
         let error = ImageFolder::new(config, Context::for_tests(&[])).unwrap_err();
         assert!(error.to_string().contains("cannot list the class folder"), "{error}");
     }
@@ -111,7 +113,14 @@ mod links_and_names {
         let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
         let root = first.unwrap().root;
         std::fs::write(root.join("a").join(OsStr::from_bytes(b"caf\xe9.jpg")), "").unwrap();
-        let config = ImageFolderConfig { root: root.clone().into(), classes: None, extensions: default_extensions() };
+        let config = ImageFolderConfig {
+            root: root.clone().into(),
+            classes: None,
+            ground_truth: None,
+            truth: None,
+            synsets: None,
+            extensions: default_extensions(),
+        };
         assert_eq!(listed(&ImageFolder::new(config.clone(), Context::for_tests(&[])).unwrap()).len(), 2);
         std::fs::create_dir(root.join(OsStr::from_bytes(b"caf\xe9"))).unwrap();
         let error = ImageFolder::new(config, Context::for_tests(&[])).unwrap_err();

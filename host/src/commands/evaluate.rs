@@ -1,0 +1,5 @@
+//! `convert evaluate`: results against a truth.
+
+mod labels;
+
+pub use labels::labels;

@@ -1,0 +1,77 @@
+//! Label maps: made by a trained labeler, and written as ReLabel's authors publish theirs.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use convert_sdk::{Error, LabelMap, LabelModel};
+
+use super::rows::ImageMap;
+use super::session::Session;
+use crate::engine::{Stage, images};
+use crate::failure::Failure;
+
+impl Session {
+    /// A label map of every image.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Runner::run`].
+    pub(super) fn run_maps(&self, stage: &Stage, model: Option<&dyn LabelModel>) -> Result<(), Failure> {
+        let batch_size = model.map_or(1, |model| model.batch_size());
+        let inputs = |shard| Ok(self.samples.shard(shard).map(|index| (index, ())).collect());
+        let classes = self.samples.classes.len();
+        self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ())]| {
+            let model = model.ok_or_else(|| Error::invalid("a finished stage has no work"))?;
+            let load = |(index, ()): &(usize, ())| images::load(self.dataset.as_ref(), &self.samples.list[*index].id);
+            let images = batch.iter().map(load).collect::<Result<Vec<_>, Error>>()?;
+            let maps = model.maps(&images)?;
+            if let Some(class) = maps.iter().flat_map(LabelMap::classes).find(|class| **class as usize >= classes) {
+                return Err(Error::invalid(format!("the labeler's map holds the class {class}, but there are {classes}")));
+            }
+            Ok(maps.iter().map(ImageMap::from).collect())
+        })
+    }
+
+    /// Writes the maps of a finished stage as `FOLDER/ID.pt`, the sample's id without its extension; how many.
+    ///
+    /// # Errors
+    /// An id that is no path below the folder, two ids with one file, a file that cannot be written.
+    pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, Failure> {
+        let mut written: HashMap<PathBuf, String> = HashMap::new();
+        for shard in (0..self.samples.shards()).filter(|shard| self.works_on(*shard)) {
+            for (index, row) in stage.read_indexed::<ImageMap>(&self.samples, shard)? {
+                let id = &self.samples.list[index].id;
+                let file =
+                    map_file(folder, id).ok_or_else(|| Failure::run(format!("the id `{id}` is no path below a folder: its map has no place")))?;
+                if let Some(other) = written.insert(file.clone(), id.clone()) {
+                    return Err(Failure::run(format!("{id} and {other} would both be written to {}", file.display())));
+                }
+                let parent = file.parent().unwrap_or(folder);
+                fs::create_dir_all(parent).map_err(|error| Failure::run(format!("cannot make {}: {error}", parent.display())))?;
+                let bytes = LabelMap::try_from(row)?.to_torch();
+                fs::write(&file, bytes).map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+            }
+        }
+        Ok(written.len())
+    }
+}
+
+/// `wnid/stem.pt` of `wnid/stem.JPEG`.
+fn map_file(folder: &Path, id: &str) -> Option<PathBuf> {
+    let path = Path::new(id);
+    let below = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (below && !id.is_empty()).then(|| folder.join(path.with_extension("pt")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_lies_where_its_image_would_and_nowhere_else() {
+        let file = |id: &str| map_file(Path::new("/maps"), id);
+        assert_eq!(file("n01/a.b.JPEG"), Some("/maps/n01/a.b.pt".into()));
+        assert_eq!(file("scene-7"), Some("/maps/scene-7.pt".into()));
+        assert_eq!((file("../a.jpg"), file("/etc/a.jpg"), file("")), (None, None, None));
+    }
+}

@@ -1,0 +1,169 @@
+//! The features of images: from the backbone, or from the cache that an earlier call filled.
+
+use std::fs;
+use std::path::PathBuf;
+
+use convert_backbones::{Backbone, FeatureRequest, Features};
+use convert_sdk::tracing::{info, warn};
+use convert_sdk::{Context, Image, Result, ResultExt};
+
+use crate::config::MlpHeadConfig;
+
+/// The backbone and what is asked of it, behind the cache if the config wants one.
+///
+/// A cached entry is found by the image's pixels, so that the same image under another name, in another stage or another round is found too.
+#[derive(Debug)]
+pub struct FeatureSource {
+    backbone: Backbone,
+    request: FeatureRequest,
+    cache: Option<PathBuf>,
+}
+
+impl FeatureSource {
+    /// Loads and checks the backbone.
+    ///
+    /// # Errors
+    /// As [`Backbone::load`] and [`Backbone::check`]; weights that cannot be read for the cache's key.
+    pub fn open(config: &MlpHeadConfig, context: &Context) -> Result<Self> {
+        let (backbone, request) = (Backbone::load(&config.backbone, context)?, config.request());
+        backbone.check(&request)?;
+        let cache = match config.cache {
+            true => Some(context.settings().cache_folder.join(format!("features-{}", key(config, context)?))),
+            false => None,
+        };
+        Ok(Self { backbone, request, cache })
+    }
+
+    /// Numbers a patch, d.
+    pub fn dimension(&self) -> usize {
+        self.backbone.dimension(&self.request)
+    }
+
+    /// Floating-point operations of the backbone for an image.
+    pub fn flops(&self) -> u64 {
+        self.backbone.flops(&self.request)
+    }
+
+    /// Patches along a side of the grid.
+    fn side(&self) -> usize {
+        (self.request.input_size / self.backbone.patch_size()) as usize
+    }
+
+    /// Says how much disk the features of so many images take, before any is computed.
+    pub fn announce(&self, images: usize) {
+        if let Some(folder) = &self.cache {
+            let bytes = images as f64 * (self.side() * self.side() * self.dimension() * size_of::<f32>()) as f64;
+            info!("the features of {images} images will take {} in {}, less what is there already", in_words(bytes), folder.display());
+        }
+    }
+
+    /// The features of an image.
+    ///
+    /// # Errors
+    /// As [`Backbone::features`].
+    pub fn of(&self, image: &Image<'_>) -> Result<Features> {
+        let Some(folder) = &self.cache else { return self.compute(image) };
+        let mut hash = blake3::Hasher::new();
+        hash.update(&image.width().to_le_bytes()).update(&image.height().to_le_bytes()).update(image.pixels());
+        let name = hash.finalize().to_hex();
+        // Two digits as folder: a million files in one are slow to list.
+        let file = folder.join(&name[..2]).join(format!("{}.f32", &name[2..]));
+        if let Some(features) = self.read(&file) {
+            return Ok(features);
+        }
+        let features = self.compute(image)?;
+        let (rows, columns) = (features.rows, features.columns);
+        if (rows, columns, features.dimension) != (self.side(), self.side(), self.dimension()) {
+            return Ok(features); // of another form than a file without a header can say
+        }
+        if let Err(error) = write(&file, &features.values) {
+            warn!("cannot keep features in {}: {error}", file.display());
+        }
+        Ok(features)
+    }
+
+    fn compute(&self, image: &Image<'_>) -> Result<Features> {
+        let mut features = self.backbone.features(std::slice::from_ref(image), &self.request)?;
+        features.pop().ok_or_else(|| convert_sdk::Error::numeric("the backbone gave no features"))
+    }
+
+    /// The features of a file; `None` where it is not there or not whole.
+    fn read(&self, file: &std::path::Path) -> Option<Features> {
+        let bytes = fs::read(file).ok()?;
+        let (side, dimension) = (self.side(), self.dimension());
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        let whole = rest.is_empty() && numbers.len() == side * side * dimension;
+        whole.then(|| Features { rows: side, columns: side, dimension, values: numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect() })
+    }
+}
+
+/// Writes under a name of this thread's own and renames, so that no reader sees half a file.
+fn write(file: &std::path::Path, values: &[f32]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    fs::create_dir_all(folder)?;
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let temporary = file.with_extension(format!("{}-{:?}.partial", std::process::id(), std::thread::current().id()));
+    fs::write(&temporary, bytes)?;
+    fs::rename(temporary, file)
+}
+
+/// A hash of all that features depend on besides the image.
+fn key(config: &MlpHeadConfig, context: &Context) -> Result<String> {
+    let backbone = &config.backbone;
+    let mut hash = blake3::Hasher::new();
+    if let Some(weights) = &backbone.weights {
+        let named = || format!("cannot read {}", weights.display());
+        hash.update_reader(fs::File::open(&**weights).context(named)?).context(named)?;
+    }
+    let settings = format!(
+        "{} {:?} {:?} {}",
+        env!("CARGO_PKG_VERSION"),
+        config.request(),
+        (backbone.family, backbone.heads, backbone.mean, backbone.std, backbone.patch_size),
+        context.settings().device
+    );
+    Ok(hash.update(settings.as_bytes()).finalize().to_hex()[..16].to_owned())
+}
+
+/// Bytes as people say them.
+fn in_words(bytes: f64) -> String {
+    const UNITS: [(f64, &str); 3] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
+    match UNITS.iter().find(|(size, _)| bytes >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", bytes / size),
+        None => format!("{:.0} kB", bytes / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use convert_sdk::Settings;
+
+    #[test]
+    fn cached_features_are_the_computed_ones_and_a_broken_file_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { cache_folder: folder.path().to_owned(), ..Context::for_tests(&["a", "b"]).settings().clone() };
+        let context = Context::new(settings, Context::for_tests(&[]).host().clone());
+        let config = |cache| MlpHeadConfig { input_size: 32, cache, ..Default::default() };
+        let image = Image::new(40, 30, (0..3600).map(|at| (at * 7 % 251) as u8).collect::<Vec<u8>>()).unwrap();
+        let plain = FeatureSource::open(&config(false), &context).unwrap().of(&image).unwrap();
+        let cached = FeatureSource::open(&config(true), &context).unwrap();
+        assert_eq!(cached.of(&image).unwrap(), plain);
+        let files = || {
+            let inner = |path: PathBuf| fs::read_dir(path).unwrap().flatten().map(|entry| entry.path());
+            inner(folder.path().to_owned()).flat_map(inner).flat_map(inner).collect::<Vec<_>>()
+        };
+        let [file] = files().try_into().unwrap();
+        let whole = fs::read(&file).unwrap();
+        assert_eq!(whole.len(), plain.values.len() * 4);
+        assert_eq!(cached.of(&image).unwrap(), plain);
+        fs::write(&file, &whole[..whole.len() - 4]).unwrap();
+        assert_eq!(cached.of(&image).unwrap(), plain);
+        assert_eq!(fs::read(&file).unwrap(), whole);
+    }
+
+    #[test]
+    fn sizes_are_said_in_words() {
+        assert_eq!([in_words(6.2e5), in_words(9.03e8), in_words(5.4e12)], ["620 kB", "903.0 MB", "5.4 TB"]);
+    }
+}

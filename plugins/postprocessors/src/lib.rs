@@ -1,0 +1,15 @@
+//! Postprocessors for classes that go together (paper E).
+
+mod asymmetric_threshold;
+mod cooccurrence_prior;
+mod pairs;
+mod upgrade;
+
+pub use asymmetric_threshold::{AsymmetricThreshold, AsymmetricThresholdConfig};
+pub use cooccurrence_prior::{CooccurrencePrior, CooccurrencePriorConfig, Normalisation};
+pub use pairs::PairsConfig;
+
+convert_sdk::export_plugins! {
+    postprocessor "cooccurrence-prior" => CooccurrencePrior,
+    postprocessor "asymmetric-threshold" => AsymmetricThreshold,
+}

@@ -1,0 +1,41 @@
+//! ReLabel's files: `FOLDER/wnid/stem.pt`, a float tensor `[2, 5, 15, 15]` of logits and class ids.
+
+use std::path::{Path, PathBuf};
+
+use convert_sdk::{Error, LabelMap, Result, ResultExt};
+use convert_tensor_files::TensorFile;
+
+/// The file of a sample's map.
+pub fn map_file(folder: &Path, id: &str) -> PathBuf {
+    folder.join(id).with_extension("pt")
+}
+
+/// Reads a map of a dataset with so many classes.
+///
+/// # Errors
+/// A file that is not there, holds something else than one tensor of that shape, or classes that the dataset does not have.
+pub fn read(path: &Path, classes: usize) -> Result<LabelMap> {
+    read_unnamed(path, classes).context(|| format!("label map {}", path.display()))
+}
+
+fn read_unnamed(path: &Path, classes: usize) -> Result<LabelMap> {
+    let file = TensorFile::open(path)?;
+    let mut entries = file.entries().iter();
+    let (Some((name, entry)), None) = (entries.next(), entries.next()) else {
+        return Err(Error::invalid(format!("it holds {} tensors instead of one", file.entries().len())));
+    };
+    let [2, depth, rows, columns] = entry.shape[..] else {
+        return Err(Error::invalid(format!("its tensor has the shape {:?} instead of [2, 5, 15, 15]", entry.shape)));
+    };
+    let values = file.read_f64(name)?;
+    let (logits, ids) = values.split_at(values.len() / 2);
+    let class = |id: &f64| {
+        let whole = id.fract() == 0.0 && (0.0..f64::from(u32::MAX)).contains(id);
+        match whole.then_some(*id as u32) {
+            Some(class) if (class as usize) < classes => Ok(class),
+            _ => Err(Error::invalid(format!("it holds the class {id}, but the dataset has {classes}: are these maps of another dataset?"))),
+        }
+    };
+    let ids = ids.iter().map(class).collect::<Result<_>>()?;
+    LabelMap::new(depth, rows, columns, logits.iter().map(|logit| *logit as f32).collect(), ids)
+}

@@ -1,0 +1,108 @@
+//! Label maps: for each cell of a grid over an image, its best classes with their logits (ReLabel's form; SPEC 3, paper 3.2 and F.3).
+
+mod torch_file;
+
+use crate::{Error, Result};
+
+/// The best classes of each cell of a grid that lies over the whole image, with their logits; all other classes of a cell count 0.
+///
+/// Valid by construction: no side is zero, the logits are finite, and no class stands twice in one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelMap {
+    depth: usize,
+    rows: usize,
+    columns: usize,
+    logits: Vec<f32>,
+    classes: Vec<u32>,
+}
+
+impl LabelMap {
+    /// Classes a cell in ReLabel's maps.
+    pub const DEPTH: usize = 5;
+    /// Cells along each side of ReLabel's maps.
+    pub const SIDE: usize = 15;
+
+    /// A map from its logits and their classes, both `[depth, rows, columns]` in row order.
+    ///
+    /// # Errors
+    /// A zero side, a wrong number of values, a logit that is not finite, a class that stands twice in one cell.
+    pub fn new(depth: usize, rows: usize, columns: usize, logits: Vec<f32>, classes: Vec<u32>) -> Result<Self> {
+        let (size, cells) = (depth * rows * columns, rows * columns);
+        if size == 0 || logits.len() != size || classes.len() != size {
+            return Err(Error::invalid(format!(
+                "a label map of {depth} classes a cell and {rows}x{columns} cells needs {size} logits and classes, got {} and {}",
+                logits.len(),
+                classes.len()
+            )));
+        }
+        if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
+            return Err(Error::numeric(format!("a label map holds the logit {logit}")));
+        }
+        for cell in 0..cells {
+            let mut seen: Vec<u32> = (0..depth).map(|rank| classes[rank * cells + cell]).collect();
+            seen.sort_unstable();
+            if let Some(pair) = seen.windows(2).find(|pair| pair[0] == pair[1]) {
+                return Err(Error::invalid(format!("cell {cell} of a label map holds the class {} twice", pair[0])));
+            }
+        }
+        Ok(Self { depth, rows, columns, logits, classes })
+    }
+
+    /// Classes a cell.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Cells down the image.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Cells across the image.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The logits, `[depth, rows, columns]`.
+    pub fn logits(&self) -> &[f32] {
+        &self.logits
+    }
+
+    /// The classes, `[depth, rows, columns]`.
+    pub fn classes(&self) -> &[u32] {
+        &self.classes
+    }
+
+    /// The classes and logits of a cell, counted row by row.
+    pub fn cell(&self, cell: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
+        let cells = self.rows * self.columns;
+        (0..self.depth).map(move |rank| (self.classes[rank * cells + cell], self.logits[rank * cells + cell]))
+    }
+
+    /// The bytes of a `.pt` file as the ReLabel authors publish them: a float tensor `[2, depth, rows, columns]`, logits and then classes,
+    /// which `torch.load(…, weights_only=True)` reads. Equal maps give equal bytes.
+    pub fn to_torch(&self) -> Vec<u8> {
+        let values: Vec<f32> = self.logits.iter().copied().chain(self.classes.iter().map(|class| *class as f32)).collect();
+        torch_file::float_tensor(&[2, self.depth, self.rows, self.columns], &values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_read_cell_by_cell() {
+        let map = LabelMap::new(2, 1, 3, vec![3.0, 2.0, 1.0, 0.5, 0.25, 0.125], vec![7, 8, 9, 1, 2, 3]).unwrap();
+        assert_eq!(map.cell(1).collect::<Vec<_>>(), [(8, 2.0), (2, 0.25)]);
+    }
+
+    #[test]
+    fn wrong_sizes_numbers_and_classes_are_refused_in_words() {
+        let refused = |depth, logits: &[f32], classes: &[u32]| LabelMap::new(depth, 1, 1, logits.to_vec(), classes.to_vec()).unwrap_err().to_string();
+        assert_eq!(refused(2, &[1.0], &[1]), "a label map of 2 classes a cell and 1x1 cells needs 2 logits and classes, got 1 and 1");
+        assert_eq!(refused(1, &[f32::NAN], &[1]), "a label map holds the logit NaN");
+        assert_eq!(refused(2, &[1.0, 2.0], &[4, 4]), "cell 0 of a label map holds the class 4 twice");
+        assert!(LabelMap::new(0, 1, 1, vec![], vec![]).is_err());
+    }
+}

@@ -1,0 +1,8 @@
+/// What the work on an image costs, for the estimates of `convert check`; 0 where it is not known or too little to count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations for an image in `propose` or `predict`; a multiply-add is two.
+    pub flops: u64,
+    /// Those for each image of a labeler's `train`, all epochs together.
+    pub training_flops: u64,
+}

@@ -1,0 +1,154 @@
+//! Randomly initialised ViTs in the tensor names of the original code, as safetensors: what a pipeline needs to run whole where no weights may be fetched.
+//! Written as a stream, so that a model of a billion parameters takes no memory.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+/// The family, which says what the tensors are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// DINO: learned positions, no layer scale.
+    Dinov1,
+    /// DINOv2 with four registers.
+    Dinov2,
+    /// DINOv3: rotary positions, four storage tokens.
+    Dinov3,
+}
+
+/// A ViT's shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Its family.
+    pub family: Family,
+    /// Numbers a token; the published models have heads of 64.
+    pub width: usize,
+    /// Blocks.
+    pub depth: usize,
+    /// Side of a patch in pixels.
+    pub patch: usize,
+    /// Side of the grid of learned positions.
+    pub grid: usize,
+    /// Whether the MLPs are gated (SwiGLU), as in DINOv2's largest.
+    pub gated: bool,
+}
+
+impl Shape {
+    /// The five models of recipes/imagenet.yaml by the name of the variable that gives their file.
+    pub const PUBLISHED: [(&str, Self); 5] = [
+        ("DINOV3_B", Self { family: Family::Dinov3, width: 768, depth: 12, patch: 16, grid: 0, gated: false }),
+        ("DINOV2_G", Self { family: Family::Dinov2, width: 1536, depth: 40, patch: 14, grid: 37, gated: true }),
+        ("DINOV2_L", Self { family: Family::Dinov2, width: 1024, depth: 24, patch: 14, grid: 37, gated: false }),
+        ("DINO_B", Self { family: Family::Dinov1, width: 768, depth: 12, patch: 8, grid: 28, gated: false }),
+        ("DINOV3_L", Self { family: Family::Dinov3, width: 1024, depth: 24, patch: 16, grid: 0, gated: false }),
+    ];
+
+    /// The same kind of model with two blocks of two heads.
+    pub fn tiny(self) -> Self {
+        Self { width: 128, depth: 2, grid: self.grid.min(8), ..self }
+    }
+
+    /// The tensors in the file's order: name, shape, what they are filled with.
+    fn tensors(&self) -> Vec<(String, Vec<usize>, Fill)> {
+        let (d, patch) = (self.width, self.patch);
+        let mut list: Vec<(String, Vec<usize>, Fill)> = vec![("cls_token".into(), vec![1, 1, d], Fill::Random)];
+        match self.family {
+            Family::Dinov1 | Family::Dinov2 => list.push(("pos_embed".into(), vec![1, 1 + self.grid * self.grid, d], Fill::Random)),
+            Family::Dinov3 => list.push(("rope_embed.periods".into(), vec![HEAD / 4], Fill::Periods)),
+        }
+        match self.family {
+            Family::Dinov1 => {}
+            Family::Dinov2 => list.push(("register_tokens".into(), vec![1, 4, d], Fill::Random)),
+            Family::Dinov3 => list.push(("storage_tokens".into(), vec![1, 4, d], Fill::Random)),
+        }
+        linear(&mut list, "patch_embed.proj", vec![d, 3, patch, patch]);
+        for block in 0..self.depth {
+            let name = |part: &str| format!("blocks.{block}.{part}");
+            norm(&mut list, &name("norm1"), d);
+            linear(&mut list, &name("attn.qkv"), vec![3 * d, d]);
+            linear(&mut list, &name("attn.proj"), vec![d, d]);
+            norm(&mut list, &name("norm2"), d);
+            if self.gated {
+                // The hidden width of DINOv2's fused SwiGLU: two thirds of four times the width, rounded up to a multiple of eight.
+                let hidden = (4 * d * 2 / 3).div_ceil(8) * 8;
+                linear(&mut list, &name("mlp.w12"), vec![2 * hidden, d]);
+                linear(&mut list, &name("mlp.w3"), vec![d, hidden]);
+            } else {
+                linear(&mut list, &name("mlp.fc1"), vec![4 * d, d]);
+                linear(&mut list, &name("mlp.fc2"), vec![d, 4 * d]);
+            }
+            if self.family != Family::Dinov1 {
+                list.push((name("ls1.gamma"), vec![d], Fill::Ones));
+                list.push((name("ls2.gamma"), vec![d], Fill::Ones));
+            }
+        }
+        norm(&mut list, "norm", d);
+        list
+    }
+
+    /// Writes the model; another seed gives other weights.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self, file: &Path, seed: u64) -> std::io::Result<()> {
+        let tensors = self.tensors();
+        let mut header = serde_json::Map::new();
+        let mut offset = 0;
+        for (name, shape, _) in &tensors {
+            let bytes = shape.iter().product::<usize>() * size_of::<f32>();
+            header.insert(name.clone(), serde_json::json!({ "dtype": "F32", "shape": shape, "data_offsets": [offset, offset + bytes] }));
+            offset += bytes;
+        }
+        let mut header = serde_json::Value::Object(header).to_string();
+        header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
+        let mut output = BufWriter::with_capacity(1 << 20, File::create(file)?);
+        output.write_all(&(header.len() as u64).to_le_bytes())?;
+        output.write_all(header.as_bytes())?;
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        for (_, shape, fill) in &tensors {
+            for at in 0..shape.iter().product() {
+                output.write_all(&fill.value(at, &mut state).to_le_bytes())?;
+            }
+        }
+        output.flush()
+    }
+}
+
+/// The width of a head in all published models.
+const HEAD: usize = 64;
+
+#[derive(Clone, Copy)]
+enum Fill {
+    Random,
+    Ones,
+    Zeros,
+    Periods,
+}
+
+impl Fill {
+    fn value(self, at: usize, state: &mut u64) -> f32 {
+        match self {
+            Self::Random => {
+                // xorshift64 (Marsaglia 2003); a standard deviation of 0.04, twice the usual, so that patches differ.
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                ((*state >> 40) as f32 / (1 << 24) as f32 - 0.5) * 0.14
+            }
+            Self::Ones => 1.0,
+            Self::Zeros => 0.0,
+            Self::Periods => 100f32.powf(at as f32 / (HEAD / 4) as f32),
+        }
+    }
+}
+
+fn linear(list: &mut Vec<(String, Vec<usize>, Fill)>, name: &str, shape: Vec<usize>) {
+    let outputs = shape[0];
+    list.push((format!("{name}.weight"), shape, Fill::Random));
+    list.push((format!("{name}.bias"), vec![outputs], Fill::Zeros));
+}
+
+fn norm(list: &mut Vec<(String, Vec<usize>, Fill)>, name: &str, width: usize) {
+    list.push((format!("{name}.weight"), vec![width], Fill::Ones));
+    list.push((format!("{name}.bias"), vec![width], Fill::Zeros));
+}
