@@ -9,8 +9,13 @@ const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// What each byte of each channel becomes: (byte / 255 − mean) / std.
-#[derive(Debug)]
 pub struct Normalisation([[f32; 256]; 3]);
+
+impl std::fmt::Debug for Normalisation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Normalisation").finish_non_exhaustive()
+    }
+}
 
 impl Normalisation {
     /// The config's mean and std, or ImageNet's.

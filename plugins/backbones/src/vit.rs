@@ -159,7 +159,7 @@ fn form(config: &BackboneConfig, weights: &Weights, width: i64) -> Result<BlockF
         Precision::Bf16 => Kind::BFloat16,
         Precision::Fp16 => Kind::Half,
     };
-    Ok(BlockForm { width, heads, epsilon: weights.hub().layer_norm_eps.unwrap_or(epsilon), kind })
+    Ok(BlockForm { width, heads, epsilon: weights.hub().layer_norm_eps.unwrap_or(epsilon), kind, may_lack_bias: config.family == Family::Dinov3 })
 }
 
 impl Model {

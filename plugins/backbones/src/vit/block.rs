@@ -15,6 +15,8 @@ pub struct BlockForm {
     pub epsilon: f64,
     /// The numbers of matrix products.
     pub kind: Kind,
+    /// Whether queries, keys and values may go without a bias: some of DINOv3's do.
+    pub may_lack_bias: bool,
 }
 
 /// Weight and bias of a linear map, `[out, in]` and `[out]`, or of a convolution.
@@ -54,8 +56,17 @@ pub struct Block {
 
 impl Linear {
     pub fn take(weights: &Weights, name: &str, from: i64, to: i64, kind: Kind) -> Result<Self> {
-        let bias = weights.take_if_there(&format!("{name}.bias"), &[to], kind)?;
+        let bias = Some(weights.take(&format!("{name}.bias"), &[to], kind)?);
         Ok(Self { weight: weights.take(&format!("{name}.weight"), &[to, from], kind)?, bias })
+    }
+
+    /// A map of one of the attention's projections.
+    fn take_projection(weights: &Weights, name: &str, to: i64, form: &BlockForm) -> Result<Self> {
+        let BlockForm { width, kind, .. } = *form;
+        if form.may_lack_bias && !weights.has(&format!("{name}.bias")) {
+            return Ok(Self { weight: weights.take(&format!("{name}.weight"), &[to, width], kind)?, bias: None });
+        }
+        Self::take(weights, name, width, to, kind)
     }
 
     pub fn handles(&self) -> Self {
@@ -93,10 +104,10 @@ impl Projections {
         let BlockForm { width, kind, .. } = *form;
         let name = format!("{prefix}.attn.qkv");
         if weights.has(&format!("{prefix}.attn.q.weight")) {
-            let one = |part: &str| Linear::take(weights, &format!("{prefix}.attn.{part}"), width, width, kind);
+            let one = |part: &str| Linear::take_projection(weights, &format!("{prefix}.attn.{part}"), width, form);
             return Ok(Self::Separate([one("q")?, one("k")?, one("v")?]));
         }
-        let mut joint = Linear::take(weights, &name, width, 3 * width, kind)?;
+        let mut joint = Linear::take_projection(weights, &name, 3 * width, form)?;
         // DINOv3 keeps a bias for the keys and a mask that takes it out.
         if let (Some(bias), Some(mask)) = (&joint.bias, weights.take_if_there(&format!("{name}.bias_mask"), &[3 * width], kind)?) {
             joint.bias = Some(crate::torch::torch(|| bias.f_mul(&mask))?);
