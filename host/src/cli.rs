@@ -122,6 +122,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<PluginsCommand>,
     },
+    /// Compare results with a truth.
+    Evaluate {
+        /// What is compared.
+        #[command(subcommand)]
+        command: EvaluateCommand,
+    },
     /// Count the classes of the images of a labels file (paper, Table 5).
     Stats {
         /// A file in the form of the multilabel-tsv exporter.
@@ -152,6 +158,23 @@ pub enum Command {
         /// Threads; all cores by default.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,
+    },
+}
+
+/// What to compare with a truth.
+#[derive(Debug, Subcommand)]
+pub enum EvaluateCommand {
+    /// Masks or boxes: recall, CorLoc, mean best IoU.
+    Proposals {
+        /// A COCO file with masks or boxes, or a list of results in COCO's form.
+        #[arg(long, value_name = "COCO.json")]
+        predictions: PathBuf,
+        /// A COCO file with the true objects.
+        #[arg(long, value_name = "COCO.json")]
+        truth: PathBuf,
+        /// Write every figure to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
 }
 

@@ -11,13 +11,14 @@ macro_rules! answer {
 }
 
 mod check;
+mod evaluate;
 mod plugins;
 mod run;
 mod stage;
 mod stats;
 mod summary;
 
-use crate::cli::{Arguments, Command, PluginsCommand};
+use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand};
 use crate::failure::Failure;
 use crate::logging;
 use crate::plugins::Catalog;
@@ -36,6 +37,9 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
+        Some(Command::Evaluate { command: EvaluateCommand::Proposals { predictions, truth, json } }) => {
+            evaluate::proposals(&predictions, &truth, json.as_deref())
+        }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }

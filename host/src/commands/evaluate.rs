@@ -1,0 +1,5 @@
+//! `convert evaluate`: results against a truth.
+
+mod proposals;
+
+pub use proposals::proposals;
