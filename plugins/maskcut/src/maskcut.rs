@@ -1,4 +1,7 @@
 //! MaskCut: repeated normalised cuts (SPEC 1.3 to 1.8; Wang et al., CutLER, CVPR 2023).
+//!
+//! Memory for an image of n patches of d numbers: 8·n·d bytes for features, n²/8 for the affinity, 1,280·n while it is computed, and 8·n a Lanczos step: for
+//! n = 3600 and d = 768 some 30 MB. A crowded spectrum that the dense solver gets takes about 32·n² bytes, there 415 MB.
 
 use convert_sdk::{Error, Result};
 
