@@ -1,7 +1,7 @@
 # make demo   everything from nothing: set-up, build, and a run on drawn scenes
 # make test   everything from nothing: set-up, build, all tests
 # make build  the executable and its plugins in target/release
-# make bench  speed and memory, as ratios of one run
+# make bench  speed and memory, as ratios of one run (tests/benches/proposals.py, which needs Python packages of its own, is run by hand)
 # make docs   docs/recipe.md anew, from the plugins' own words
 target := $(or $(CARGO_TARGET_DIR),target)
 convert := $(target)/release/convert

@@ -224,6 +224,18 @@ pub enum EvaluateCommand {
         #[arg(long, value_name = "N")]
         classes: Option<u32>,
     },
+    /// Masks or boxes: recall, CorLoc, mean best IoU.
+    Proposals {
+        /// A COCO file with masks or boxes, or a list of results in COCO's form.
+        #[arg(long, value_name = "COCO.json")]
+        predictions: PathBuf,
+        /// A COCO file with the true objects.
+        #[arg(long, value_name = "COCO.json")]
+        truth: PathBuf,
+        /// Write every figure to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
 }
 
 /// What to do with plugins.

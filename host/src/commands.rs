@@ -47,6 +47,9 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Pairs { truth, classes, min_count, top, output }) => {
             pairs::pairs(&truth, classes.as_deref(), &pairs::Choice { min_count, top }, output.as_deref())
         }
+        Some(Command::Evaluate { command: EvaluateCommand::Proposals { predictions, truth, json } }) => {
+            evaluate::proposals(&predictions, &truth, json.as_deref())
+        }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads }) => {
             let options = features::Options { device, threads: threads.map(|threads| threads as usize) };

@@ -155,6 +155,25 @@ fn bad_files_are_skipped_named_and_counted() {
 }
 
 #[test]
+fn images_that_cannot_be_cut_keep_their_label_and_the_run_goes_on() {
+    let refined = SCENES.replace("plugin: fill-holes", "plugin: dense-crf").replace("masks: 3", "masks: 1000");
+    let place = Place::new(&refined.replace("plugin: scenes, count: 24, size: 128", "plugin: image-folder, root: data"));
+    place.write_images(&["apple", "pear"], 3);
+    let save = |name: &str, image: image::RgbImage| image.save(place.path(name)).expect("an image");
+    save("data/apple/flat.png", image::RgbImage::from_pixel(200, 150, image::Rgb([9, 9, 9])));
+    save("data/apple/dot.png", image::RgbImage::from_pixel(1, 1, image::Rgb([200, 0, 0])));
+    save("data/pear/wide.png", image::RgbImage::from_fn(20000, 20, |x, y| image::Rgb([(x / 80) as u8, (y * 12) as u8, 0])));
+    let text = succeed(&place, &["--strict"]);
+    assert!(text.contains("9 images, none skipped"), "{text}");
+    let labels = String::from_utf8(place.result("labels.tsv")).unwrap();
+    for (id, class) in [("apple/flat.png", "0"), ("apple/dot.png", "0"), ("pear/wide.png", "1")] {
+        let line = labels.lines().find(|line| line.starts_with(id)).unwrap_or_else(|| panic!("{id} has no line:\n{labels}"));
+        let fields: Vec<&str> = line.split('\t').collect();
+        assert!(fields[1] == class && fields[2].split(',').any(|own| own == class), "{line}");
+    }
+}
+
+#[test]
 fn two_runs_in_one_work_directory_do_not_meet() {
     let place = Place::new(SCENES);
     std::fs::create_dir_all(place.path("work")).unwrap();

@@ -62,11 +62,12 @@ impl Session {
                 })
                 .collect::<Result<Vec<_>, Error>>()?;
             let proposals = proposer.propose(&images)?;
+            let none = || DroppedRow { index: 0, reason: format!("{} proposed no mask", configured.plugin.name) };
             let row = |(image, proposals): (&SampleImage<'_>, &Vec<Proposal>)| ImageProposals {
                 width: image.image.width(),
                 height: image.image.height(),
                 proposals: proposals.iter().map(ProposalRow::from).collect(),
-                dropped: Vec::new(),
+                dropped: proposals.is_empty().then(none).into_iter().collect(),
             };
             Ok(images.iter().zip(&proposals).map(row).collect())
         })

@@ -20,7 +20,7 @@ pub struct ProposalRow {
     pub measures: Vec<MeasureRow>,
 }
 
-/// A proposal that a refiner dropped.
+/// A proposal that a refiner dropped; in a proposer's row, that there is none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DroppedRow {
     /// Its index in the stage before.

@@ -1,9 +1,11 @@
 //! The binary affinity of patches (SPEC 1.3) and fast products with its normalised form.
 
+use convert_backbones::torch;
 use convert_sdk::{Error, Result};
+use tch::{TchError, Tensor};
 
-/// Rows of features that are multiplied together: their vectors stay in the nearest cache.
-const BLOCK: usize = 8;
+/// Rows of cosines that are computed together; a multiple of 8.
+const BLOCK: usize = 256;
 
 /// A = ε·11ᵀ + (1 − ε)·B with B_ij = 1 where the cosine of patches i and j is above τ, packed into bits.
 ///
@@ -22,27 +24,62 @@ impl Affinity {
     /// The affinity of `patches` vectors, stored one after the other. A vector of zeros is like no patch, not even itself.
     ///
     /// # Errors
-    /// Values that are not a whole number of vectors.
+    /// Values that are not a whole number of vectors; what libtorch says.
     pub fn new(values: &[f32], patches: usize, tau: f32, epsilon: f64) -> Result<Self> {
         if patches == 0 || !values.len().is_multiple_of(patches) {
             return Err(Error::invalid(format!("{} feature values are no whole vectors for {patches} patches", values.len())));
         }
         let dimension = values.len() / patches;
         let (unit, active) = normalise(values, patches, dimension);
-        let mut planes = vec![0u8; patches * patches.div_ceil(8)];
+        let mut affinity = Self { patches, epsilon, planes: vec![0u8; patches * patches.div_ceil(8)], active: vec![true; patches] };
+        torch(|| affinity.compare(&unit, dimension, tau))?;
+        let zero: Vec<bool> = active.iter().map(|active| !active).collect();
+        if zero.contains(&true) {
+            affinity.remove(&zero);
+        }
+        Ok(affinity)
+    }
+
+    /// Sets B from unit vectors: blocks of rows of cosines, of which those right of the diagonal are computed and mirrored.
+    fn compare(&mut self, unit: &[f32], dimension: usize, tau: f32) -> Result<(), TchError> {
+        let patches = self.patches;
+        let features = Tensor::f_from_slice(unit)?.f_view([patches as i64, dimension as i64])?;
+        let mut above = vec![0u8; BLOCK.min(patches) * patches];
         for start in (0..patches).step_by(BLOCK) {
-            let rows = start..(start + BLOCK).min(patches);
-            for column in start..patches {
-                let other = &unit[column * dimension..(column + 1) * dimension];
-                for row in rows.clone() {
-                    if column >= row && dot(&unit[row * dimension..(row + 1) * dimension], other) > tau && active[row] && active[column] {
-                        planes[column / 8 * patches + row] |= 1 << (column % 8);
-                        planes[row / 8 * patches + column] |= 1 << (row % 8);
-                    }
-                }
+            let (rows, columns) = (BLOCK.min(patches - start), patches - start);
+            let part = |count: usize| features.f_narrow(0, start as i64, count as i64);
+            let cosines = part(rows)?.f_mm(&part(columns)?.f_tr()?)?;
+            cosines.f_gt(f64::from(tau))?.f_copy_data_u8(&mut above, rows * columns)?;
+            for (index, rows) in above[..rows * columns].chunks(8 * columns).enumerate() {
+                self.set_rows(start + 8 * index, rows, columns);
             }
         }
-        Ok(Self { patches, epsilon, planes, active })
+        Ok(())
+    }
+
+    /// Sets up to eight rows of B from `first` on, and the columns that mirror them. Each of the rows ends with the last column and has `columns` of 0 or 1.
+    fn set_rows(&mut self, first: usize, rows: &[u8], columns: usize) {
+        let patches = self.patches;
+        let skipped = columns - (patches - first);
+        let plane = &mut self.planes[first / 8 * patches..][first..patches];
+        for (bit, row) in rows.chunks_exact(columns).enumerate() {
+            plane.iter_mut().zip(&row[skipped..]).for_each(|(byte, above)| *byte |= above << bit);
+        }
+        for column in (first..patches).step_by(8) {
+            let width = 8.min(patches - column);
+            let place = first / 8 * patches + column;
+            let mut bytes = [0u8; 8];
+            bytes[..width].copy_from_slice(&self.planes[place..place + width]);
+            let block = u64::from_le_bytes(bytes);
+            if column == first {
+                // The diagonal's block is made symmetric, whatever rounding did to one half of it.
+                const LOWER: u64 = 0xff7f_3f1f_0f07_0301;
+                let lower = block & LOWER;
+                self.planes[place..place + width].copy_from_slice(&(lower | transpose(lower)).to_le_bytes()[..width]);
+            } else {
+                self.planes[column / 8 * patches + first..][..8].copy_from_slice(&transpose(block).to_le_bytes());
+            }
+        }
     }
 
     /// n, the number of patches.
@@ -136,17 +173,13 @@ fn normalise(values: &[f32], patches: usize, dimension: usize) -> (Vec<f32>, Vec
     (unit, active)
 }
 
-/// A dot product in eight lanes.
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            lanes[lane] += a[lane] * b[lane];
-        }
+/// Transposes 8x8 bits, one row a byte (Hacker's Delight, 7-3).
+fn transpose(mut bits: u64) -> u64 {
+    for (shift, mask) in [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)] {
+        let swapped = (bits ^ (bits >> shift)) & mask;
+        bits ^= swapped ^ (swapped << shift);
     }
-    lanes.iter().sum::<f32>() + rest
+    bits
 }
 
 #[cfg(test)]
@@ -176,6 +209,20 @@ mod tests {
         for ((row, value), degree) in dense(&values, 0.3).iter().zip(&product).zip(affinity.degrees()) {
             assert!((row.iter().zip(&vector).map(|(a, v)| a * v).sum::<f64>() - value).abs() < 1e-12);
             assert!((row.iter().sum::<f64>() - degree).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn several_blocks_and_any_remainder_give_the_dense_matrix() {
+        for patches in [1, 7, 8, 255, 300, 517] {
+            let values = features(patches);
+            let affinity = Affinity::new(&values, patches, 0.3, 1e-5).unwrap();
+            let bit = |row: usize, column: usize| affinity.planes[column / 8 * patches + row] >> (column % 8) & 1 == 1;
+            for (row, expected) in dense(&values, 0.3).iter().enumerate() {
+                for (column, expected) in expected.iter().enumerate() {
+                    assert_eq!(bit(row, column), *expected == 1.0, "{patches} patches, row {row}, column {column}");
+                }
+            }
         }
     }
 

@@ -1,7 +1,9 @@
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
 
 use crate::change::keep_if_alike;
-use crate::crf::{CrfModel, CrfParameters};
+use crate::crf::{CrfModel, CrfParameters, PositionLattice};
 use crate::holes::fill_holes;
 
 /// The most pixels that a mask may have; the lattices of one of this size take about 4 GB.
@@ -70,17 +72,47 @@ impl DenseCrfConfig {
     }
 }
 
+/// Sizes whose position lattice is kept: proposers give masks of few sizes.
+const KEPT_SIZES: usize = 4;
+/// The most pixels of such a size; its lattice takes about 45 bytes a pixel.
+const MAX_KEPT_PIXELS: u64 = 1 << 21;
+
 /// The refiner `dense-crf`.
-#[derive(Clone, Debug)]
 pub struct DenseCrf {
     config: DenseCrfConfig,
+    /// The position lattices of the sizes used last, the latest at the end.
+    positions: Mutex<Vec<Arc<PositionLattice>>>,
+}
+
+impl DenseCrf {
+    /// The CRF of an image.
+    fn model(&self, image: &Image<'_>) -> CrfModel {
+        let parameters = self.config.parameters();
+        let (width, height) = (image.width(), image.height());
+        if u64::from(width) * u64::from(height) > MAX_KEPT_PIXELS {
+            return CrfModel::new(image, parameters);
+        }
+        let kept = || self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = kept().iter().find(|position| position.fits(width, height, &parameters)).cloned();
+        let position = known.unwrap_or_else(|| {
+            // Built without the lock: another thread may build the same meanwhile, which does no harm.
+            let built = Arc::new(PositionLattice::new(width, height, parameters.gaussian_sigma));
+            let mut kept = kept();
+            if kept.len() == KEPT_SIZES {
+                kept.remove(0);
+            }
+            kept.push(Arc::clone(&built));
+            built
+        });
+        CrfModel::with_position(image, parameters, position)
+    }
 }
 
 impl Refiner for DenseCrf {
     type Config = DenseCrfConfig;
 
     fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
-        Ok(Self { config })
+        Ok(Self { config, positions: Mutex::default() })
     }
 
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
@@ -91,7 +123,7 @@ impl Refiner for DenseCrf {
             let group: Vec<usize> = (first..proposals.len())
                 .filter(|index| refined[*index].is_none() && (proposals[*index].mask.width(), proposals[*index].mask.height()) == (width, height))
                 .collect();
-            let crf = CrfModel::new(&image.get()?.resize_lanczos(width, height)?, self.config.parameters());
+            let crf = self.model(&image.get()?.resize_lanczos(width, height)?);
             let masks: Vec<&Mask> = group.iter().map(|index| &proposals[*index].mask).collect();
             for (index, mask) in group.iter().zip(crf.refine(&masks)?) {
                 refined[*index] = Some(keep_if_alike(&proposals[*index], fill_holes(&mask)?, self.config.min_iou, "the crf")?);
@@ -114,7 +146,7 @@ fn drop_unfit(mask: &Mask) -> Option<Refinement> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use convert_sdk::{BoundingBox, Image};
+    use convert_sdk::BoundingBox;
 
     /// A bright square on a dark, faintly textured ground.
     fn image(size: u32) -> Image<'static> {

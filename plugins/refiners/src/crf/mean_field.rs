@@ -1,8 +1,10 @@
 //! Mean-field inference.
 
+use std::sync::Arc;
+
 use convert_sdk::{Error, Image, Mask, Result};
 
-use super::lattice::{Lattice, Values};
+use super::lattice::{Lattice, add_scaled};
 
 /// The energies and how long to minimise them. SPEC 2 has the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,30 +25,60 @@ pub struct CrfParameters {
     pub iterations: u32,
 }
 
+/// What depends on an image's size alone: the lattice of the Gaussian term, and the order in which pixels are worked on.
+pub struct PositionLattice {
+    width: u32,
+    height: u32,
+    sigma: f32,
+    order: Vec<u32>,
+    lattice: Lattice<3>,
+}
+
+impl PositionLattice {
+    /// The lattice for images of a size and a standard deviation in pixels.
+    pub fn new(width: u32, height: u32, sigma: f32) -> Self {
+        let order = visiting_order(width as usize, height as usize);
+        let lattice = Lattice::new(order.len(), f64::from(width + height) / f64::from(sigma), |point| place(order[point], width, sigma));
+        Self { width, height, sigma, order, lattice }
+    }
+
+    /// Whether it serves images of this size under these parameters.
+    pub fn fits(&self, width: u32, height: u32, parameters: &CrfParameters) -> bool {
+        (self.width, self.height, self.sigma) == (width, height, parameters.gaussian_sigma)
+    }
+}
+
 /// The CRF of an image: its two lattices, shared by all masks of the image's size.
 pub struct CrfModel {
     width: u32,
     height: u32,
     parameters: CrfParameters,
-    position: Lattice<3>,
+    position: Arc<PositionLattice>,
     bilateral: Lattice<6>,
 }
 
 impl CrfModel {
     /// Builds the lattices.
     pub fn new(image: &Image<'_>, parameters: CrfParameters) -> Self {
-        let width = image.width() as usize;
-        let points = width * image.height() as usize;
-        let pixels = image.pixels();
-        let at = |point: usize, sigma: f32| [(point % width) as f32 / sigma, (point / width) as f32 / sigma];
-        let CrfParameters { gaussian_sigma, bilateral_sigma, colour_sigma, .. } = parameters;
-        let position = Lattice::new(points, |point| at(point, gaussian_sigma));
-        let bilateral = Lattice::new(points, |point| {
-            let [x, y] = at(point, bilateral_sigma);
-            let colour = &pixels[point * 3..point * 3 + 3];
+        let position = PositionLattice::new(image.width(), image.height(), parameters.gaussian_sigma);
+        Self::with_position(image, parameters, Arc::new(position))
+    }
+
+    /// Builds the lattice of the image's colours, and that of its positions unless the given one [fits](PositionLattice::fits).
+    pub fn with_position(image: &Image<'_>, parameters: CrfParameters, position: Arc<PositionLattice>) -> Self {
+        let (width, height) = (image.width(), image.height());
+        if !position.fits(width, height, &parameters) {
+            return Self::new(image, parameters);
+        }
+        let CrfParameters { bilateral_sigma, colour_sigma, .. } = parameters;
+        let reach = f64::from(width + height) / f64::from(bilateral_sigma) + 3.0 * 255.0 / f64::from(colour_sigma);
+        let (pixels, order) = (image.pixels(), &position.order);
+        let bilateral = Lattice::new(order.len(), reach, |point| {
+            let [x, y] = place(order[point], width, bilateral_sigma);
+            let colour = &pixels[order[point] as usize * 3..][..3];
             [x, y, f32::from(colour[0]) / colour_sigma, f32::from(colour[1]) / colour_sigma, f32::from(colour[2]) / colour_sigma]
         });
-        Self { width: image.width(), height: image.height(), parameters, position, bilateral }
+        Self { width, height, parameters, position, bilateral }
     }
 
     /// The foreground's probability Q at every pixel, in row order, for each mask.
@@ -93,56 +125,118 @@ impl CrfModel {
     /// At most `C` masks at once.
     fn mean_field<const C: usize>(&self, masks: &[&Mask]) -> Vec<Vec<f32>> {
         let points = self.width as usize * self.height as usize;
-        let pixels: Vec<Vec<u8>> = masks.iter().map(|mask| mask.to_pixels()).collect();
         let energy = unary_difference(self.parameters.unary_probability);
-        let mut unary = vec![[0.0; C]; points];
-        for (channel, pixels) in pixels.iter().enumerate() {
-            for (unary, pixel) in unary.iter_mut().zip(pixels) {
-                unary[channel] = if *pixel != 0 { energy } else { -energy };
+        let mut unary = vec![[-energy; C]; points];
+        for (channel, mask) in masks.iter().enumerate() {
+            let pixels = mask.to_pixels();
+            for (unary, at) in unary.iter_mut().zip(&self.position.order) {
+                unary[channel] = if pixels[*at as usize] != 0 { energy } else { -energy };
             }
         }
-        let mut position = self.position.values::<C>();
-        let mut bilateral = self.bilateral.values::<C>();
-        for (point, unary) in unary.iter().enumerate() {
-            self.splat(&mut position, &mut bilateral, point, unary);
+        let mut next = Messages::<C>::new(self);
+        for (start, unary) in unary.chunks(CHUNK).enumerate() {
+            let mut logits = [[0.0; C]; CHUNK];
+            logits[..unary.len()].copy_from_slice(unary);
+            next.send(self, start * CHUNK, &mut logits[..unary.len()]);
         }
+        let mut last = Messages::<C>::new(self);
         // A pass over the pixels reads the messages of one iteration and spreads the beliefs of the next.
         for _ in 1..self.parameters.iterations {
-            self.pass_messages(&mut position, &mut bilateral);
-            for (point, unary) in unary.iter().enumerate() {
-                let logits = self.collect(&position, &bilateral, point, unary);
-                self.splat(&mut position, &mut bilateral, point, &logits);
+            std::mem::swap(&mut last, &mut next);
+            last.blur(self, &mut next);
+            next.clear();
+            for (start, unary) in unary.chunks(CHUNK).enumerate() {
+                let mut logits = [[0.0; C]; CHUNK];
+                last.receive(self, start * CHUNK, unary, &mut logits[..unary.len()]);
+                next.send(self, start * CHUNK, &mut logits[..unary.len()]);
             }
         }
         if self.parameters.iterations > 0 {
-            self.pass_messages(&mut position, &mut bilateral);
-            for (point, unary) in unary.iter_mut().enumerate() {
-                *unary = self.collect(&position, &bilateral, point, unary);
+            next.blur(self, &mut last);
+            for (start, unary) in unary.chunks_mut(CHUNK).enumerate() {
+                let mut logits = [[0.0; C]; CHUNK];
+                next.receive(self, start * CHUNK, unary, &mut logits[..unary.len()]);
+                unary.copy_from_slice(&logits[..unary.len()]);
             }
         }
-        (0..masks.len()).map(|channel| unary.iter().map(|logits| logits[channel]).collect()).collect()
+        let scatter = |channel: usize| {
+            let mut logits = vec![0.0; points];
+            for (at, unary) in self.position.order.iter().zip(&unary) {
+                logits[*at as usize] = unary[channel];
+            }
+            logits
+        };
+        (0..masks.len()).map(scatter).collect()
+    }
+}
+
+/// Pixels whose exponentials are taken together.
+const CHUNK: usize = 64;
+
+/// What the pixels send to one another: values on both lattices.
+struct Messages<const C: usize> {
+    position: Vec<[f32; C]>,
+    bilateral: Vec<[f32; C]>,
+}
+
+impl<const C: usize> Messages<C> {
+    fn new(model: &CrfModel) -> Self {
+        Self { position: model.position.lattice.values(), bilateral: model.bilateral.values() }
     }
 
+    fn clear(&mut self) {
+        self.position.fill([0.0; C]);
+        self.bilateral.fill([0.0; C]);
+    }
+
+    fn blur(&mut self, model: &CrfModel, spare: &mut Self) {
+        model.position.lattice.blur(&mut self.position, &mut spare.position);
+        model.bilateral.blur(&mut self.bilateral, &mut spare.bilateral);
+    }
+
+    /// Spreads the beliefs of pixels from `start` on, which `logits` become.
     #[inline(always)]
-    fn splat<const C: usize>(&self, position: &mut Values<C>, bilateral: &mut Values<C>, point: usize, logits: &[f32; C]) {
-        let belief = logits.map(belief);
-        self.position.splat(position, point, belief);
-        self.bilateral.splat(bilateral, point, belief);
+    fn send(&mut self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
+        logits.as_flattened_mut().iter_mut().for_each(|logit| *logit = belief(*logit));
+        for (offset, belief) in logits.iter().enumerate() {
+            model.position.lattice.splat(&mut self.position, start + offset, *belief);
+            model.bilateral.splat(&mut self.bilateral, start + offset, *belief);
+        }
     }
 
-    fn pass_messages<const C: usize>(&self, position: &mut Values<C>, bilateral: &mut Values<C>) {
-        self.position.blur(position);
-        position.restart();
-        self.bilateral.blur(bilateral);
-        bilateral.restart();
-    }
-
+    /// What arrives at pixels from `start` on, added to their unary terms.
     #[inline(always)]
-    fn collect<const C: usize>(&self, position: &Values<C>, bilateral: &Values<C>, point: usize, unary: &[f32; C]) -> [f32; C] {
-        let near = self.position.slice_blurred(position, point);
-        let alike = self.bilateral.slice_blurred(bilateral, point);
-        std::array::from_fn(|c| unary[c] + self.parameters.gaussian_weight * near[c] + self.parameters.bilateral_weight * alike[c])
+    fn receive(&self, model: &CrfModel, start: usize, unary: &[[f32; C]], logits: &mut [[f32; C]]) {
+        let near = model.parameters.gaussian_weight * Lattice::<3>::ALPHA;
+        let alike = model.parameters.bilateral_weight * Lattice::<6>::ALPHA;
+        for (offset, (logits, unary)) in logits.iter_mut().zip(unary).enumerate() {
+            *logits = *unary;
+            add_scaled(logits, near, &model.position.lattice.slice(&self.position, start + offset));
+        }
+        for (offset, logits) in logits.iter_mut().enumerate() {
+            add_scaled(logits, alike, &model.bilateral.slice(&self.bilateral, start + offset));
+        }
     }
+}
+
+/// Where a pixel lies, in units of a standard deviation.
+#[inline(always)]
+fn place(pixel: u32, width: u32, sigma: f32) -> [f32; 2] {
+    [(pixel % width) as f32 / sigma, (pixel / width) as f32 / sigma]
+}
+
+/// The pixels tile by tile, so that the lattice points that neighbours share stay in the nearest caches.
+fn visiting_order(width: usize, height: usize) -> Vec<u32> {
+    const TILE: usize = 8;
+    let mut order = Vec::with_capacity(width * height);
+    for top in (0..height).step_by(TILE) {
+        for left in (0..width).step_by(TILE) {
+            for y in top..(top + TILE).min(height) {
+                order.extend((left..(left + TILE).min(width)).map(|x| (y * width + x) as u32));
+            }
+        }
+    }
+    order
 }
 
 /// log p − log(1 − p), both clipped as CutLER clips them.
@@ -172,7 +266,8 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 0.166_666_65;
     let p = p * r + 0.5;
     let value = p * r * r + r + 1.0;
-    value * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The sum's lowest bits are n, as an integer.
+    value * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
 #[cfg(test)]
@@ -188,6 +283,13 @@ mod tests {
         }
         assert!((belief(1.0) - 0.5f32.tanh()).abs() < 2e-7);
         assert_eq!((belief(1e9), belief(-1e9)), (1.0, -1.0));
+    }
+
+    #[test]
+    fn every_pixel_is_visited_once() {
+        let mut order = visiting_order(19, 11);
+        order.sort_unstable();
+        assert_eq!(order, (0..19 * 11).collect::<Vec<u32>>());
     }
 
     #[test]

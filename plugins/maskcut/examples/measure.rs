@@ -1,0 +1,125 @@
+//! Our side of `tests/benches/proposals.py`: takes one request a line, and answers with numbers on one line.
+//!
+//! - `features PHOTO SIZE FILE`: features of layer 8, q, by the weights of the command line, to a file of f32; answers how many patches there are a side;
+//! - `ncut FILE SIDE TAU`: milliseconds of the affinity and of the eigenvector, its λ₂ and λ₃ − λ₂;
+//! - `crf PHOTO SIZE THREADS SIDE MASK …`: milliseconds an image of refining these masks of a grid, on as many images at once as threads;
+//! - `chain PHOTO FILE SIDE TAU MASKS THREADS`: milliseconds an image from features to masks of the photo's size, with the CRF.
+
+use std::fmt::Display;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use convert_backbones::{Backbone, FeatureKind, FeatureRequest};
+use convert_maskcut::{Affinity, Grid, Parameters, maskcut, second_eigenvector};
+use convert_refiners::{DenseCrf, DenseCrfConfig};
+use convert_sdk::{Context, Error, Image, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
+use serde_json::json;
+
+fn main() -> Result<()> {
+    let weights = std::env::args().nth(1).ok_or_else(|| Error::config("name the weights"))?;
+    let config = json!({ "family": "dinov1", "weights": weights, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5] });
+    let context = Context::for_tests(&[]);
+    let backbone = Backbone::load(&serde_json::from_value(config)?, &context)?;
+    let crf = DenseCrf::new(DenseCrfConfig::default(), context)?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let answer = match words.as_slice() {
+            ["features", photo, size, file] => features(&backbone, photo, number(size)?, file)?,
+            ["ncut", file, side, tau] => ncut(file, number(side)?, number(tau)?)?,
+            ["crf", photo, size, threads, side, masks @ ..] => refine(&crf, photo, number(size)?, number(threads)?, number(side)?, masks)?,
+            ["chain", photo, file, side, tau, masks, threads] => {
+                let (photo, values) = (read_jpeg(photo)?, read_floats(file)?);
+                let (side, tau, masks) = (number(side)?, number(tau)?, number(masks)?);
+                on_threads(number(threads)?, || chain(&crf, &photo, &values, side, tau, masks))?
+            }
+            _ => return Err(Error::invalid(format!("not a request: {line}"))),
+        };
+        println!("{answer}");
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn number<T: std::str::FromStr<Err: Display>>(text: &str) -> Result<T> {
+    text.parse().map_err(|error| Error::invalid(format!("{text}: {error}")))
+}
+
+fn read_jpeg(file: &str) -> Result<Image<'static>> {
+    let mut decoder = mozjpeg::Decompress::new_path(Path::new(file))?.rgb()?;
+    let (width, height) = (decoder.width() as u32, decoder.height() as u32);
+    let pixels: Vec<u8> = decoder.read_scanlines()?;
+    Image::new(width, height, pixels)
+}
+
+fn read_floats(file: &str) -> Result<Vec<f32>> {
+    Ok(std::fs::read(file)?.chunks_exact(4).map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).collect())
+}
+
+/// Milliseconds a call, of as many calls at once as threads.
+fn on_threads(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<String> {
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(&work)).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| Err(Error::invalid("a thread panicked"))))
+    })?;
+    Ok(format!("{}", start.elapsed().as_secs_f64() * 1e3 / threads as f64))
+}
+
+fn features(backbone: &Backbone, photo: &str, size: u32, file: &str) -> Result<String> {
+    let request = FeatureRequest { kind: FeatureKind::Q, layer: Some(8), input_size: size };
+    let features = backbone.features(&[read_jpeg(photo)?], &request)?.remove(0);
+    std::fs::write(file, features.values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())?;
+    Ok(features.rows.to_string())
+}
+
+fn ncut(file: &str, side: usize, tau: f32) -> Result<String> {
+    let values = read_floats(file)?;
+    let start = Instant::now();
+    let affinity = Affinity::new(&values, side * side, tau, 1e-5)?;
+    let affinity_millis = start.elapsed().as_secs_f64() * 1e3;
+    let start = Instant::now();
+    let eigen = second_eigenvector(&affinity, &[])?.ok_or_else(|| Error::invalid("there is no cut"))?;
+    Ok(format!("{affinity_millis} {} {} {}", start.elapsed().as_secs_f64() * 1e3, eigen.lambda, eigen.gap))
+}
+
+fn refine(crf: &DenseCrf, photo: &str, size: u32, threads: usize, side: u32, masks: &[&str]) -> Result<String> {
+    let image = read_jpeg(photo)?.resize_lanczos(size, size)?;
+    let proposal = |text: &&str| {
+        let pixels: Vec<u8> = text.bytes().map(|byte| byte - b'0').collect();
+        Proposal::new(Mask::from_pixels(side, side, &pixels)?.resize_nearest(size, size)?, 0.0)
+    };
+    let proposals = masks.iter().map(proposal).collect::<Result<Vec<_>>>()?;
+    let lazy = LazyImage::from(image);
+    on_threads(threads, || crf.refine(&lazy, &proposals).map(drop))
+}
+
+fn chain(crf: &DenseCrf, photo: &Image<'static>, values: &[f32], side: usize, tau: f32, masks: usize) -> Result<()> {
+    let parameters = Parameters {
+        tau,
+        epsilon: 1e-5,
+        masks,
+        min_area: 0.01,
+        max_iou: 0.5,
+        corners: 3,
+        early_stop: false,
+        keep_masked: true,
+        split_components: false,
+    };
+    let size = side as u32 * 16;
+    let mut covered = Mask::empty(size, size)?;
+    let mut proposals = Vec::new();
+    for cut in maskcut(values, Grid { rows: side, columns: side }, &parameters)? {
+        let pixels: Vec<u8> = cut.mask.iter().map(|inside| u8::from(*inside)).collect();
+        let mask = Mask::from_pixels(side as u32, side as u32, &pixels)?.resize_nearest(size, size)?;
+        proposals.push(Proposal::new(mask.difference(&covered)?, 0.0)?);
+        covered = covered.union(&mask)?;
+    }
+    for refinement in crf.refine(&LazyImage::from(photo.clone()), &proposals)? {
+        if let Refinement::Keep(proposal) = refinement {
+            std::hint::black_box(proposal.mask.fit_to(photo.width(), photo.height())?);
+        }
+    }
+    Ok(())
+}
