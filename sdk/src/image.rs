@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use crate::resample::{Filter, resize};
+use crate::resample::{resize, Filter};
 use crate::{Error, Result};
 
 /// An 8-bit RGB image: `height` rows of `width` pixels of three bytes. Neither side is zero.

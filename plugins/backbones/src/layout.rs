@@ -26,7 +26,8 @@ enum Names {
 }
 
 /// The patch embedding's weight under each kind of names: every model has it, and once.
-const PATCH_EMBEDDINGS: [&str; 3] = ["patch_embed.proj.weight", "embeddings.patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight"];
+const PATCH_EMBEDDINGS: [&str; 3] =
+    ["patch_embed.proj.weight", "embeddings.patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight"];
 
 impl Layout {
     /// The layout of a file's tensors, which must be those of `family`.

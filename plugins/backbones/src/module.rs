@@ -26,7 +26,9 @@ impl Module {
     /// Loads the module that the config names.
     pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
         let path = config.weights.as_ref().ok_or_else(|| Error::config("family torchscript needs weights: name the module's file"))?;
-        let patch_size = config.patch_size.ok_or_else(|| Error::config("family torchscript needs patch_size: how many pixels a side each of the module's vectors stands for"))?;
+        let patch_size = config
+            .patch_size
+            .ok_or_else(|| Error::config("family torchscript needs patch_size: how many pixels a side each of the module's vectors stands for"))?;
         if config.heads.is_some() || config.precision != Precision::Fp32 {
             return Err(Error::config("family torchscript knows neither heads nor precision: they are the module's own, leave them out"));
         }
@@ -66,7 +68,10 @@ impl Module {
     /// Whether the module gives what is asked for: it is run once on a grey image.
     pub fn check(&self, request: &FeatureRequest) -> Result<()> {
         if request.kind != FeatureKind::Patch || request.layer.is_some() {
-            return Err(Error::config(format!("family torchscript gives the feature patch of no layer, not {}: set feature: patch", request.kind.name())));
+            return Err(Error::config(format!(
+                "family torchscript gives the feature patch of no layer, not {}: set feature: patch",
+                request.kind.name()
+            )));
         }
         if self.dimension(request) != 0 {
             return Ok(());
@@ -86,7 +91,9 @@ impl Module {
             let pixels = self.normalisation.tensor(images, self.device)?;
             match self.module.forward_is(&[IValue::Tensor(pixels)])? {
                 IValue::Tensor(output) => Ok(output),
-                IValue::Tuple(_) | IValue::TensorList(_) | IValue::GenericList(_) => Err(TchError::Torch("the module gives several values: export one that gives the patches' tensor alone".into())),
+                IValue::Tuple(_) | IValue::TensorList(_) | IValue::GenericList(_) => {
+                    Err(TchError::Torch("the module gives several values: export one that gives the patches' tensor alone".into()))
+                }
                 _ => Err(TchError::Torch("the module gives no tensor".into())),
             }
         })

@@ -59,7 +59,10 @@ impl Vit {
         if config.patch_size.is_some() {
             return Err(Error::config(format!("family {family} takes its patch size from the weights: leave patch_size out")));
         }
-        let path = config.weights.as_ref().ok_or_else(|| Error::config(format!("family {family} needs weights: name a file, or one of docs/backbones.md")))?;
+        let path = config
+            .weights
+            .as_ref()
+            .ok_or_else(|| Error::config(format!("family {family} needs weights: name a file, or one of docs/backbones.md")))?;
         let normalisation = Normalisation::new(config)?;
         let device = device(context)?;
         let weights = Weights::open(path, config.family, device)?;
@@ -162,11 +165,7 @@ fn form(config: &BackboneConfig, weights: &Weights, width: i64) -> Result<BlockF
 impl Model {
     /// New handles to the same memory, of the first `layers` blocks.
     fn handles(&self, layers: usize) -> Self {
-        Self {
-            embedding: self.embedding.handles(),
-            blocks: self.blocks[..layers].iter().map(Block::handles).collect(),
-            norm: self.norm.handles(),
-        }
+        Self { embedding: self.embedding.handles(), blocks: self.blocks[..layers].iter().map(Block::handles).collect(), norm: self.norm.handles() }
     }
 
     /// The vectors of all tokens, `[images, tokens, width]`.

@@ -142,7 +142,8 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
     }
     let named = || format!("cannot read the folder {}", path.display());
     let entries = std::fs::read_dir(path).context(named)?.collect::<std::io::Result<Vec<_>>>().context(named)?;
-    let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "safetensors")).collect();
+    let mut files: Vec<PathBuf> =
+        entries.into_iter().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "safetensors")).collect();
     files.sort();
     if files.is_empty() {
         return Err(Error::invalid(format!("the folder {} has no .safetensors file: name the file of weights itself", path.display())));

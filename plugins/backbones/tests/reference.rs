@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
-use convert_tensor_files::TensorFile;
 use convert_sdk::{Context, Image, InputPath};
+use convert_tensor_files::TensorFile;
 use tch::{Kind, Tensor};
 
 fn shared() -> Option<PathBuf> {

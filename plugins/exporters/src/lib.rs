@@ -2,17 +2,27 @@
 
 mod coco;
 mod cutler_coco;
+mod jsonl;
 mod multilabel_tsv;
+mod parquet;
 mod region_results;
+mod rows;
+mod training_json;
 
 pub use coco::{Coco, CocoConfig};
 pub use cutler_coco::{CutlerCoco, CutlerCocoConfig};
+pub use jsonl::{Jsonl, JsonlConfig};
 pub use multilabel_tsv::{MultilabelTsv, MultilabelTsvConfig};
+pub use parquet::{Parquet, ParquetConfig};
 pub use region_results::{RegionResults, RegionResultsConfig};
+pub use training_json::{TrainingJson, TrainingJsonConfig};
 
 convert_sdk::export_plugins! {
     exporter "multilabel-tsv" => MultilabelTsv,
     exporter "coco" => Coco,
     exporter "cutler-coco" => CutlerCoco,
     exporter "region-results" => RegionResults,
+    exporter "jsonl" => Jsonl,
+    exporter "parquet" => Parquet,
+    exporter "training-json" => TrainingJson,
 }

@@ -1,7 +1,7 @@
 //! Boxes and sizes.
 
 use super::Mask;
-use crate::resample::{Filter, resize};
+use crate::resample::{resize, Filter};
 use crate::Result;
 
 /// The smallest box around a mask, in pixels: the first column and row, and how many of each.

@@ -1,4 +1,4 @@
-"""Writes resample.in, what Pillow's resize gives for numbers that a formula makes: python make_resample.py (Pillow 12)."""
+"""Writes resample.in, what Pillow's resize gives for numbers that a formula makes: python make_resample.py (Pillow 13)."""
 import pathlib
 import zlib
 

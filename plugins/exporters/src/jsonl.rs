@@ -1,0 +1,68 @@
+//! JSON lines.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+
+use crate::rows::Row;
+
+/// Labels and regions as JSON lines, one object an image.
+///
+/// Keys: `id`, `label` (the single label), `width`, `height`, `classes` and `probabilities` (the final labels), and `regions`, each with `counts` (COCO's
+/// compressed code of the mask at the image's size), `bbox`, `area`, `source`, `score`, `selected`, `classes` and `probabilities` (its best five).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(crate = "serde", deny_unknown_fields, default)]
+#[schemars(crate = "schemars")]
+pub struct JsonlConfig {}
+
+/// See [`JsonlConfig`].
+#[derive(Debug)]
+pub struct Jsonl {
+    file: BufWriter<File>,
+}
+
+impl Exporter for Jsonl {
+    type Config = JsonlConfig;
+
+    fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
+        Ok(Self { file: BufWriter::new(file) })
+    }
+
+    fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
+        serde_json::to_writer(&mut self.file, &Row::from(sample))?;
+        self.file.write_all(b"\n")?;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.file.flush()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::coco::tests::{run, sample};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_line_holds_an_image_whatever_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("labels.jsonl");
+        let mut exporter = Jsonl::new(JsonlConfig {}, run(), &path, Context::for_tests(&["a", "b"])).unwrap();
+        let samples = [sample("line\nbreak\u{2028}.jpg", 1, &[(0, 0.25), (1, 1.0)], &[([1, 1, 3, 2], &[(1, 0.75)])]), sample("b", 0, &[], &[])];
+        samples.iter().for_each(|sample| exporter.write(sample).unwrap());
+        exporter.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.trim_end().split('\n').map(|line| serde_json::from_str(line).unwrap()).collect();
+        let counts = samples[0].regions[0].mask.counts();
+        let region = json!({"counts": counts, "bbox": [1, 1, 3, 2], "area": 6, "source": "cut", "score": 2.5, "selected": true, "classes": [1], "probabilities": [0.75]});
+        let first = json!({"id": "line\nbreak\u{2028}.jpg", "label": 1, "width": 8, "height": 6, "classes": [0, 1], "probabilities": [0.25, 1.0], "regions": [region]});
+        let second = json!({"id": "b", "label": 0, "width": 8, "height": 6, "classes": [], "probabilities": [], "regions": []});
+        assert_eq!(lines, [first, second]);
+    }
+}
