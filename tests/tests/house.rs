@@ -131,7 +131,11 @@ fn every_recipe_is_sound() {
         let output = check().env_remove("DATA").output().expect("convert can be started");
         assert!(stderr(&output).contains("the environment variable DATA is not set"), "{}", stderr(&output));
         let mut command = check();
-        command.env("DATA", place.path("data")).env("MAPS", place.path("data")).env("MASKS", place.path("masks.json")).env("WORK", place.path("work"));
+        command
+            .env("DATA", place.path("data"))
+            .env("MAPS", place.path("data"))
+            .env("MASKS", place.path("masks.json"))
+            .env("WORK", place.path("work"));
         let output = command.envs(variables.clone()).output().expect("convert can be started");
         let text = stderr(&output);
         // The weights are none; whatever else could be wrong is not.
