@@ -116,6 +116,26 @@ pub enum Command {
         #[command(flatten)]
         overrides: RecipeOverrides,
     },
+    /// Write the patch features of images as a safetensors file: one tensor `features` [images, patches, numbers].
+    Features {
+        /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them.
+        #[arg(long, value_name = "JSON")]
+        backbone: String,
+        /// The images.
+        #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+        image: Vec<PathBuf>,
+        /// The file to write.
+        #[arg(long, value_name = "FILE.safetensors")]
+        output: PathBuf,
+        /// The device of the network.
+        #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
+        device: String,
+        /// Threads; all cores by default.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+        threads: Option<u64>,
+    },
+    /// Say what this machine offers: plugins, libraries, devices, and which published weights are there.
+    Doctor,
     /// List plugins, or describe one.
     Plugins {
         /// `list` by default.

@@ -11,7 +11,9 @@ macro_rules! answer {
 }
 
 mod check;
+mod doctor;
 mod evaluate;
+mod features;
 mod measure;
 mod pairs;
 mod plugins;
@@ -46,6 +48,11 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             pairs::pairs(&truth, classes.as_deref(), &pairs::Choice { min_count, top }, output.as_deref())
         }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
+        Some(Command::Features { backbone, image, output, device, threads }) => {
+            let options = features::Options { device, threads: threads.map(|threads| threads as usize) };
+            features::features(&backbone, &image, &output, &options, &catalog()?)
+        }
+        Some(Command::Doctor) => doctor::doctor(&catalog()?),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }
 }

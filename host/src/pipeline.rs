@@ -13,4 +13,5 @@ mod train;
 mod training_sets;
 
 pub use plan::Plan;
+pub(crate) use session::HostSide;
 pub use session::{Options, Session, check_plugins, prepare};

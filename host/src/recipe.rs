@@ -63,6 +63,28 @@ pub struct Recipe {
     resolved: Json,
 }
 
+/// The config of a plugin from the text of an option, such as `--backbone`, with paths relative to the current folder. Keys that stand beside those of the
+/// plugin's `section` belong into it and are put there.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str) -> Result<Json, Failure> {
+    let source = Source { file: option.into(), text: text.to_owned() };
+    let refuse = |problems: &[Diagnostic]| Failure::Recipe(render(&source, problems));
+    let mut tree = tree::parse(text).map_err(|(place, message)| refuse(&[Diagnostic::new(place, message)]))?;
+    if tree.get(section).is_none()
+        && let Value::Map(entries) = tree.value
+    {
+        let known: Vec<&str> = known_keys(&plugin.schema).collect();
+        let (mut outer, inner): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| known.contains(&key.name.as_str()));
+        outer.push((tree::Key { place: tree.place, name: section.to_owned() }, Node { place: tree.place, value: Value::Map(inner) }));
+        tree.value = Value::Map(outer);
+    }
+    let base = std::path::absolute("").unwrap_or_default();
+    let resolved = resolve(&tree, &plugin.schema, &base, option);
+    if resolved.problems.is_empty() { Ok(resolved.json) } else { Err(refuse(&resolved.problems)) }
+}
+
 /// What the command line changes in a recipe.
 #[derive(Default)]
 pub struct Overrides<'a> {

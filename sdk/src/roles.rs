@@ -5,6 +5,7 @@
 
 mod dataset;
 mod exporter;
+mod extractor;
 mod labeler;
 mod postprocessor;
 mod proposer;
@@ -14,6 +15,7 @@ mod work;
 
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
 pub use exporter::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo, Statistics};
+pub use extractor::{Extractor, FeatureMap};
 pub use labeler::{LabelModel, Labeler, Prediction, PredictionInput, TrainingRegion, TrainingReport, TrainingSample, TrainingSet};
 pub use postprocessor::Postprocessor;
 pub use proposer::{Measure, Proposal, Proposer, SampleImage};

@@ -48,9 +48,16 @@ pub struct Session {
 }
 
 /// The host as plugins see it.
-struct HostSide {
+pub(crate) struct HostSide {
     cancel: Arc<AtomicBool>,
     current: Arc<Mutex<Option<Arc<StageProgress>>>>,
+}
+
+impl HostSide {
+    /// A host without a stage at work, which a flag cancels.
+    pub(crate) fn new(cancel: Arc<AtomicBool>) -> Self {
+        Self { cancel, current: Arc::default() }
+    }
 }
 
 impl Host for HostSide {
@@ -98,7 +105,7 @@ pub struct Prepared {
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe.
 pub fn prepare(recipe: &Recipe, limit: Option<usize>, cancel: &Arc<AtomicBool>) -> Result<Prepared, Failure> {
-    let host = Arc::new(HostSide { cancel: Arc::clone(cancel), current: Arc::default() });
+    let host = Arc::new(HostSide::new(Arc::clone(cancel)));
     let context = context(recipe, &recipe.dataset, host, Vec::new(), "cpu", 1);
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
     let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
@@ -110,7 +117,7 @@ pub fn prepare(recipe: &Recipe, limit: Option<usize>, cancel: &Arc<AtomicBool>) 
 /// What the recipe's selector wants, which decides what stages there are.
 fn selector_needs(recipe: &Recipe, samples: &Samples, cancel: &Arc<AtomicBool>) -> Result<SelectorNeeds, Failure> {
     let selector = &recipe.select;
-    let host = Arc::new(HostSide { cancel: Arc::clone(cancel), current: Arc::default() });
+    let host = Arc::new(HostSide::new(Arc::clone(cancel)));
     let context = context(recipe, selector, host, samples.classes.clone(), "cpu", 1);
     let built = selector.plugin.builder.selector(&selector.config.to_string(), &context);
     let built = built.map_err(|error| recipe.refuse(selector, format!("selector {}: {error}", selector.plugin.name)))?;
@@ -228,7 +235,7 @@ fn try_build(recipe: &Recipe, configured: &Configured, context: &Context) -> Res
     let builder = &plugin.builder;
     let mut work = Work::default();
     let built = match plugin.role {
-        Role::Dataset => Ok(()),
+        Role::Dataset | Role::Extractor => Ok(()),
         Role::Proposer => builder.proposer(&config, context).map(|proposer| work = proposer.work()),
         Role::Refiner => builder.refiner(&config, context).map(drop),
         Role::Selector => builder.selector(&config, context).map(drop),

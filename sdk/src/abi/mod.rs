@@ -12,6 +12,7 @@
 
 mod dataset;
 mod exporter;
+mod extractor;
 mod forward_logs;
 mod guard;
 mod host;
@@ -25,6 +26,7 @@ mod values;
 
 pub use dataset::ForeignDataset;
 pub use exporter::ForeignExporter;
+pub use extractor::ForeignExtractor;
 pub use labeler::ForeignLabeler;
 pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Role};
 pub use postprocessor::ForeignPostprocessor;
@@ -37,7 +39,7 @@ pub use selector::ForeignSelector;
 pub use abi_stable as __abi_stable;
 
 /// The version of this ABI; a library built for another is refused before anything else of it is used.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// The symbol that holds a library's [`ABI_VERSION`].
 pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";

@@ -10,7 +10,7 @@ use abi_stable::StableAbi;
 use super::guard::{guard, silence_panics};
 use super::host::ContextAbi;
 use super::values::{received, AbiResult};
-use super::{dataset, exporter, labeler, postprocessor, proposer, refiner, selector};
+use super::{dataset, exporter, extractor, labeler, postprocessor, proposer, refiner, selector};
 use crate::{Context, PluginConfig, Result};
 
 /// The root module of a plugin library.
@@ -60,6 +60,7 @@ pub enum Builder {
     Labeler(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<labeler::Object>),
     Postprocessor(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<postprocessor::Object>),
     Exporter(exporter::BuildExporter),
+    Extractor(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<extractor::Object>),
 }
 
 /// The roles, in the order of the pipeline.
@@ -72,6 +73,7 @@ pub enum Role {
     Labeler,
     Postprocessor,
     Exporter,
+    Extractor,
 }
 
 impl Role {
@@ -85,6 +87,7 @@ impl Role {
             Self::Labeler => "labeler",
             Self::Postprocessor => "postprocessor",
             Self::Exporter => "exporter",
+            Self::Extractor => "extractor",
         }
     }
 }
@@ -109,6 +112,7 @@ impl Builder {
             Self::Labeler(_) => Role::Labeler,
             Self::Postprocessor(_) => Role::Postprocessor,
             Self::Exporter(_) => Role::Exporter,
+            Self::Extractor(_) => Role::Extractor,
         }
     }
 }
@@ -144,6 +148,8 @@ build! {
     postprocessor Postprocessor Postprocessor postprocessor::ForeignPostprocessor;
     /// Opens a dataset.
     dataset Dataset Dataset dataset::ForeignDataset;
+    /// Builds an extractor.
+    extractor Extractor Extractor extractor::ForeignExtractor;
 }
 
 impl Builder {
@@ -243,6 +249,7 @@ pub mod declare {
         selector Selector Selector;
         labeler Labeler Labeler;
         postprocessor Postprocessor Postprocessor;
+        extractor Extractor Extractor;
     }
 
     /// An exporter.

@@ -1,0 +1,76 @@
+//! `convert doctor`: what this machine offers.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::summary::table;
+use crate::failure::Failure;
+use crate::named_files::{self, NamedFile};
+use crate::plugins::{Catalog, default_folders};
+
+/// Libraries that matter when they are loaded, by the beginning of their file names.
+const LIBRARIES: [&str; 4] = ["libtorch_cpu", "libtorch_cuda", "libopencv_core", "libcudart"];
+
+/// Prints versions, plugin libraries, the libraries that they brought along, and the published weights with the check of those that are here.
+pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
+    answer!("convert    {}", env!("CARGO_PKG_VERSION"));
+    answer!("threads    {}", std::thread::available_parallelism().map_or(1, usize::from));
+    for folder in default_folders() {
+        answer!("plugins    {}{}", folder.display(), if folder.is_dir() { "" } else { " (not there)" });
+    }
+    let count = catalog.all().count();
+    let files: BTreeSet<&Path> = catalog.all().map(|plugin| plugin.file.as_path()).collect();
+    answer!("           {count} plugins in {} libraries{}", files.len(), catalog.refused_summary());
+    for library in loaded_libraries() {
+        answer!("library    {library}");
+    }
+    if !loaded_libraries().iter().any(|library| library.contains("libtorch_cuda")) {
+        answer!("cuda       none: this libtorch is for CPUs, or no library of plugins brought one (LIBTORCH at build time decides)");
+    }
+    weights(catalog)?;
+    if count == 0 {
+        return Err(Failure::run("no plugins: build them with `make build`, or name a folder with --plugin-dir"));
+    }
+    Ok(())
+}
+
+/// The files of libraries that this process has open, where the system tells.
+fn loaded_libraries() -> BTreeSet<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
+    paths.filter(|path| Path::new(path).file_name().is_some_and(|name| LIBRARIES.iter().any(|library| name.to_string_lossy().starts_with(library)))).collect()
+}
+
+fn weights(catalog: &Catalog) -> Result<(), Failure> {
+    answer!("weights    {} (CONVERT_WEIGHTS)", named_files::folder().display());
+    let known: BTreeSet<NamedFile> = catalog.all().flat_map(|plugin| NamedFile::of_schema(&plugin.schema)).collect();
+    let mut rows = table(&["name", "state", "file", "from"]);
+    for named in &known {
+        rows.add_row([named.name.as_str(), &state(named)?, &named.file, &named.from]);
+    }
+    if !known.is_empty() {
+        answer!("{rows}");
+    }
+    Ok(())
+}
+
+/// Whether a published file is here and is what its publisher says.
+fn state(named: &NamedFile) -> Result<String, Failure> {
+    let path = named.path();
+    if !path.is_file() {
+        return Ok("not here".to_owned());
+    }
+    let mut hasher = Sha256::new();
+    let hashed = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+    hashed.map_err(|error| Failure::run(format!("cannot read {}: {error}", path.display())))?;
+    let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(match named.sha256.as_str() {
+        "" => format!("here (SHA-256 {}…, its publisher gives none)", &hash[..16]),
+        known if hash.starts_with(known) => "here, SHA-256 right".to_owned(),
+        known => format!("WRONG: its SHA-256 begins with {}, not {known}; get it again", &hash[..known.len()]),
+    })
+}

@@ -1,0 +1,126 @@
+//! `convert features`: the patch features of images as a file.
+
+use std::fs;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use convert_sdk::abi::Role;
+use convert_sdk::{Context, Error, Extractor, FeatureMap, Result as PluginResult, ResultExt, Settings};
+use rayon::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::cancel_on_ctrl_c;
+use crate::engine::{images, replace_file};
+use crate::failure::Failure;
+use crate::pipeline::HostSide;
+use crate::plugins::Catalog;
+use crate::recipe::config_of_option;
+
+/// The plugin that knows the backbones.
+const PLUGIN: &str = "patch-features";
+/// Images in memory at once.
+const GROUP: usize = 64;
+
+/// Where and how the features are computed.
+pub struct Options {
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// Images at once on a CPU; all cores by default.
+    pub threads: Option<usize>,
+}
+
+/// Writes the features of images, in their order, as one tensor `features` [images, patches, numbers]; the metadata holds `rows` and `columns` of the grid,
+/// `images` (a JSON list of the files) and `backbone` (the option as it was understood).
+pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Options, catalog: &Catalog) -> Result<(), Failure> {
+    let plugin = catalog.find(Role::Extractor, PLUGIN).ok_or_else(|| {
+        Failure::usage(format!("the plugin {PLUGIN} is not installed{}: build it with `make build`, or name a folder with --plugin-dir", catalog.refused_summary()))
+    })?;
+    let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
+    let cancel = cancel_on_ctrl_c()?;
+    let settings = Settings {
+        plugin: PLUGIN.to_owned(),
+        profile: "paper".to_owned(),
+        seed: 0,
+        threads: options.threads.unwrap_or(1),
+        device: options.device.clone(),
+        cache_folder: std::env::temp_dir(),
+        classes: Vec::new(),
+    };
+    let context = Context::new(settings, Arc::new(HostSide::new(cancel.clone())));
+    let extractor = plugin.builder.extractor(&config.to_string(), &context).map_err(|error| Failure::usage(format!("--backbone: {error}")))?;
+    let mut pool = rayon::ThreadPoolBuilder::new();
+    if let Some(threads) = options.threads {
+        pool = pool.num_threads(threads);
+    }
+    let pool = pool.build().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
+    let group_of = |group: &[PathBuf]| -> Result<Vec<FeatureMap>, Failure> {
+        if cancel.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(Failure::Interrupted(format!("interrupted: {} is not written", output.display())));
+        }
+        Ok(pool.install(|| extract(extractor.as_ref(), group, options.device != "cpu"))?)
+    };
+    let mut problem = None;
+    let written = replace_file(output, |file| {
+        let mut writer = Writer { file: std::io::BufWriter::new(file), files, config: &config, form: None };
+        for group in files.chunks(GROUP) {
+            let maps = group_of(group).map_err(|failure| {
+                problem = Some(failure);
+                "no features"
+            })?;
+            maps.iter().try_for_each(|map| writer.write(map))?;
+        }
+        Ok(writer.file.flush()?)
+    });
+    problem.map_or(written, Err)
+}
+
+/// The features of some images: together on a device that gains by it, else on all threads.
+fn extract(extractor: &dyn Extractor, files: &[PathBuf], together: bool) -> PluginResult<Vec<FeatureMap>> {
+    let load = |file: &PathBuf| {
+        let named = || format!("cannot read the image {}", file.display());
+        images::decode(&fs::read(file).map_err(Error::from).context(named)?).context(named)
+    };
+    if together {
+        return extractor.extract(&files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?);
+    }
+    let maps = files.par_iter().map(|file| {
+        let maps = extractor.extract(&[load(file)?]).context(|| format!("no features of {}", file.display()))?;
+        maps.into_iter().next().ok_or_else(|| Error::invalid("the extractor gave nothing"))
+    });
+    maps.collect()
+}
+
+/// A safetensors file that grows image by image; its header is written with the first one.
+struct Writer<'a> {
+    file: std::io::BufWriter<&'a fs::File>,
+    files: &'a [PathBuf],
+    config: &'a Json,
+    form: Option<[u32; 3]>,
+}
+
+impl Writer<'_> {
+    fn write(&mut self, map: &FeatureMap) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let form = [map.rows(), map.columns(), map.dimension()];
+        if *self.form.get_or_insert(form) != form {
+            return Err(format!("features of {form:?} do not fit beside those of {:?}", self.form.unwrap_or_default()).into());
+        }
+        if self.file.buffer().is_empty() && self.file.get_mut().stream_position()? == 0 {
+            self.header(form)?;
+        }
+        map.values().iter().try_for_each(|value| self.file.write_all(&value.to_le_bytes()))?;
+        Ok(())
+    }
+
+    /// The format's header: a length, then JSON, padded so that the numbers are aligned.
+    fn header(&mut self, [rows, columns, dimension]: [u32; 3]) -> std::io::Result<()> {
+        let shape = [self.files.len() as u64, u64::from(rows) * u64::from(columns), u64::from(dimension)];
+        let names: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+        let metadata = json!({ "rows": rows.to_string(), "columns": columns.to_string(), "images": json!(names).to_string(), "backbone": self.config.to_string() });
+        let bytes = 4 * shape.iter().product::<u64>();
+        let mut header = json!({ "__metadata__": metadata, "features": { "dtype": "F32", "shape": shape, "data_offsets": [0, bytes] } }).to_string();
+        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+        self.file.write_all(&(header.len() as u64).to_le_bytes())?;
+        self.file.write_all(header.as_bytes())
+    }
+}

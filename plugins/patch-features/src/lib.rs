@@ -1,0 +1,9 @@
+//! Extractor `patch-features`: the features of any backbone, for `convert features`.
+
+mod extractor;
+
+pub use extractor::{PatchFeatures, PatchFeaturesConfig};
+
+convert_sdk::export_plugins! {
+    extractor "patch-features" => PatchFeatures,
+}

@@ -1,0 +1,61 @@
+use super::PluginConfig;
+use crate::{Context, Error, Image, Result};
+
+/// One feature vector a patch of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureMap {
+    rows: u32,
+    columns: u32,
+    dimension: u32,
+    values: Vec<f32>,
+}
+
+impl FeatureMap {
+    /// Features of `rows` x `columns` patches, `dimension` numbers each, in row order.
+    ///
+    /// # Errors
+    /// A number of values that does not fit.
+    pub fn new(rows: u32, columns: u32, dimension: u32, values: Vec<f32>) -> Result<Self> {
+        let expected = u64::from(rows) * u64::from(columns) * u64::from(dimension);
+        if values.len() as u64 != expected {
+            return Err(Error::invalid(format!("features of {rows}x{columns} patches and {dimension} numbers need {expected} values, got {}", values.len())));
+        }
+        Ok(Self { rows, columns, dimension, values })
+    }
+
+    /// Patches down the image, h'.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Patches across the image, w'.
+    pub fn columns(&self) -> u32 {
+        self.columns
+    }
+
+    /// Numbers a patch, d.
+    pub fn dimension(&self) -> u32 {
+        self.dimension
+    }
+
+    /// `[rows * columns, dimension]`, patch by patch in row order.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+/// Role `extractor`: patch features of images, for `convert features`. No recipe has one: proposers and labelers bring their own backbones.
+pub trait Extractor: Send + Sync {
+    /// The JSON of `convert features --backbone`.
+    type Config: PluginConfig
+    where
+        Self: Sized;
+
+    /// Builds the extractor; weights are loaded and checked here, before any image is read.
+    fn new(config: Self::Config, context: Context) -> Result<Self>
+    where
+        Self: Sized;
+
+    /// The features of each image, in their order.
+    fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>>;
+}
