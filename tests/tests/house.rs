@@ -111,10 +111,13 @@ fn the_recipe_page_is_what_the_plugins_say() {
 #[test]
 fn every_recipe_is_sound() {
     let place = Place::new("");
-    place.write_images(&["apple", "pear"], 2);
+    place.write_images(&["n01440764", "n01443537"], 2);
     std::fs::write(place.path("weights.safetensors"), "no tensors").unwrap();
-    for entry in std::fs::read_dir(repository().join("recipes")).unwrap().flatten() {
-        let file = entry.path();
+    std::fs::write(place.path("masks.json"), r#"{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": []}"#).unwrap();
+    let weights = place.path("weights.safetensors");
+    let variables = ["WEIGHTS", "CHECKPOINT", "DINOV3_B", "DINOV2_G", "DINOV2_L", "DINO_B", "DINOV3_L"].map(|name| (name, weights.clone()));
+    let files = std::fs::read_dir(repository().join("recipes")).unwrap().flatten().map(|entry| entry.path());
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
         let check = || {
             let mut command = convert();
             command.arg("check").arg(&file);
@@ -127,8 +130,13 @@ fn every_recipe_is_sound() {
         }
         let output = check().env_remove("DATA").output().expect("convert can be started");
         assert!(stderr(&output).contains("the environment variable DATA is not set"), "{}", stderr(&output));
-        let (data, weights, work) = (place.path("data"), place.path("weights.safetensors"), place.path("work"));
-        let output = check().env("DATA", data).env("WEIGHTS", weights).env("WORK", work).output().expect("convert can be started");
+        let mut command = check();
+        command
+            .env("DATA", place.path("data"))
+            .env("MAPS", place.path("data"))
+            .env("MASKS", place.path("masks.json"))
+            .env("WORK", place.path("work"));
+        let output = command.envs(variables.clone()).output().expect("convert can be started");
         let text = stderr(&output);
         // The weights are none; whatever else could be wrong is not.
         let mut errors = text.lines().filter(|line| line.starts_with("error:"));

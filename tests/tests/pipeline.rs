@@ -292,3 +292,34 @@ print('read', len(coco.getImgIds()), 'images', 'some masks' if len(masks) > 24 e
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("read 24 images some masks"), "{text}");
 }
+
+#[test]
+fn a_postprocessor_runs_the_last_stage_alone_and_raises_what_goes_together() {
+    let place = Place::new(SCENES);
+    succeed(&place, &[]);
+    let before = String::from_utf8(place.result("labels.tsv")).unwrap();
+    // Calibration images on which class 1 always comes with class 0: P(1|0) = 1, P(0|1) = 1.
+    std::fs::write(place.path("truth.tsv"), (0..4).map(|image| format!("{image}.jpg\t0\t0,1\t1.0000,1.0000\n")).collect::<String>()).unwrap();
+    let postprocess = "postprocess: [ { plugin: cooccurrence-prior, config: { calibration: { truth: truth.tsv } } } ]\n";
+    std::fs::write(place.path("recipe.yaml"), format!("{SCENES}{postprocess}")).unwrap();
+    let text = succeed(&place, &[]);
+    for (stage, images, cached) in stages(&text) {
+        assert_eq!(cached, if stage == "labels" { 0 } else { images }, "{stage}: {text}");
+    }
+    let after = String::from_utf8(place.result("labels.tsv")).unwrap();
+    let probability = |line: &str, class: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let at = fields[2].split(',').position(|listed| listed == class);
+        at.map_or(0.0, |at| fields[3].split(',').nth(at).unwrap().parse::<f64>().unwrap())
+    };
+    let mut raised = 0;
+    for (before, after) in before.lines().zip(after.lines()) {
+        let sum = (probability(before, "0") + probability(before, "1")).min(1.0);
+        for class in ["0", "1"] {
+            assert!((probability(after, class) - sum).abs() <= 1.5e-4, "{before} {after}");
+        }
+        assert_eq!(probability(before, "2"), probability(after, "2"));
+        raised += usize::from(sum > probability(before, "0"));
+    }
+    assert!(raised > 0);
+}

@@ -1,0 +1,127 @@
+//! The ImageNet recipes whole, on a few drawn images laid out like ImageNet, with tiny checkpoints of the paper's four families and labeler.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use convert_tests::random_vit::Shape;
+use convert_tests::{Place, convert, repository, stderr, stdout};
+use serde_json::Value;
+
+/// A dataset of eight images in four WordNet-id folders, weights, and made-up label maps.
+struct ImageNet {
+    place: Place,
+}
+
+impl ImageNet {
+    fn new() -> Self {
+        let place = Place::new("");
+        place.write_images(&["n01440764", "n01443537", "n02123045", "n07753592"], 2);
+        let map = repository().join("plugins/selectors/tests/data/0.pt");
+        for folder in std::fs::read_dir(place.path("data")).unwrap().flatten() {
+            let maps = place.path("maps").join(folder.file_name());
+            std::fs::create_dir_all(&maps).unwrap();
+            for image in std::fs::read_dir(folder.path()).unwrap().flatten() {
+                std::fs::copy(&map, maps.join(image.file_name()).with_extension("pt")).unwrap();
+            }
+        }
+        for ((name, shape), seed) in Shape::PUBLISHED.into_iter().zip(1..) {
+            shape.tiny().write(&place.path(&format!("{name}.safetensors")), seed).unwrap();
+        }
+        Self { place }
+    }
+
+    /// Runs a recipe of the repository in a work directory of this place, with every size brought down.
+    fn run(&self, recipe: &str, work: &str, more: &[(&str, PathBuf)], arguments: &[&str]) -> Output {
+        let mut command = convert();
+        command.arg("--recipe").arg(repository().join("recipes").join(recipe));
+        command.env("DATA", self.place.path("data")).env("MAPS", self.place.path("maps")).env("WORK", self.place.path(work));
+        for (name, _) in Shape::PUBLISHED {
+            command.env(name, self.place.path(&format!("{name}.safetensors")));
+        }
+        command.env("EPOCHS", "2").env("INPUT_SIZE", "96").envs(more.iter().cloned()).args(arguments);
+        let output = command.output().expect("convert can be started");
+        assert_eq!(output.status.code(), Some(0), "{recipe}: {}", stderr(&output));
+        output
+    }
+
+    /// The head that a run trained.
+    fn checkpoint(&self, work: &str) -> PathBuf {
+        let stages = std::fs::read_dir(self.place.path(work).join("stages")).unwrap().flatten().map(|entry| entry.path());
+        let train = stages.into_iter().find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("train-")));
+        train.expect("a training").join("head.safetensors")
+    }
+}
+
+const SMALL: [&str; 10] = [
+    "--set",
+    "proposals.dinov3-b.config.input_size=96",
+    "--set",
+    "proposals.dinov2-g.config.input_size=112",
+    "--set",
+    "proposals.dinov2-l.config.input_size=112",
+    "--set",
+    "proposals.dino-b.config.input_size=96",
+    "--set",
+    "label.config.input_size=96",
+];
+
+fn json(file: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))).unwrap()
+}
+
+#[test]
+fn the_headline_its_validation_split_and_the_filter_run_whole() {
+    let imagenet = ImageNet::new();
+    // The label maps are made up: their confidences say nothing.
+    let arguments = [&SMALL[..], &["--set", "select.config.threshold=0"]].concat();
+    imagenet.run("imagenet.yaml", "train", &[], &arguments);
+    let train = imagenet.place.path("train");
+    let labels = std::fs::read_to_string(train.join("labels.tsv")).unwrap();
+    assert_eq!(labels.lines().count(), 8);
+    assert!(labels.starts_with("n01440764/n01440764-000.png\t0\t0"), "{labels}");
+    let sources: std::collections::BTreeSet<String> =
+        json(&train.join("annotations.json"))["annotations"].as_array().unwrap().iter().map(|a| a["source"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["dino-b", "dinov2-g", "dinov2-l", "dinov3-b"]);
+
+    let checkpoint = [("CHECKPOINT", imagenet.checkpoint("train"))];
+    imagenet.run("imagenet-val.yaml", "val", &checkpoint, &SMALL);
+    let evaluate = |predictions: &Path, truth: &Path| {
+        let output = convert().args(["evaluate", "labels", "--predictions"]).arg(predictions).arg("--truth").arg(truth).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let table = evaluate(&imagenet.place.path("val/labels.tsv"), &train.join("labels.tsv"));
+    assert!(table.contains("8 images compared, 8 of them with true labels"), "{table}");
+
+    exported_masks_come_back_identical(&imagenet, &train.join("masks.json"), &checkpoint[0].1);
+}
+
+/// CutLER's form out of one run and into the next, which keeps all or nothing.
+fn exported_masks_come_back_identical(imagenet: &ImageNet, masks: &Path, checkpoint: &Path) {
+    let more = |tau: &str| [("CHECKPOINT", checkpoint.to_owned()), ("MASKS", masks.to_owned()), ("TAU", tau.into())];
+    let output = imagenet.run("filter-masks.yaml", "filter", &more("0.0"), &[]);
+    let (before, after) = (json(masks), json(&imagenet.place.path("filter/masks.json")));
+    let count = before["annotations"].as_array().unwrap().len();
+    assert!(count >= 8, "{count} masks");
+    assert_eq!((&before["images"], &before["annotations"]), (&after["images"], &after["annotations"]));
+    assert!(stderr(&output).contains(&format!("kept {count} of {count} masks (100.0 %)")), "{}", stderr(&output));
+    let regions = json(&imagenet.place.path("filter/regions.json"));
+    assert_eq!(regions.as_object().unwrap().len(), count);
+    assert!(regions["1"]["prob"].as_array().unwrap().len() == 5 && regions["1"]["label"].as_array().unwrap().len() == 5);
+
+    let output = imagenet.run("filter-masks.yaml", "filter", &more("1.0"), &[]);
+    assert!(stderr(&output).contains(&format!("kept 0 of {count} masks (0.0 %)")), "{}", stderr(&output));
+    assert!(json(&imagenet.place.path("filter/masks.json"))["annotations"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_small_recipe_runs_and_says_before_what_it_takes() {
+    let imagenet = ImageNet::new();
+    let small = ["--set", "proposals.dinov3-b.config.input_size=96", "--set", "label.config.input_size=96", "--set", "select.config.threshold=0"];
+    let plan = stdout(&imagenet.run("imagenet-small.yaml", "small", &[], &[&small[..], &["--dry-run"]].concat()));
+    // Two blocks of width 128 on 36 patches and 5 other tokens: a few hundred million operations for eight images.
+    assert!(plan.lines().find(|line| line.contains("proposals-dinov3-b")).is_some_and(|line| line.contains("MFLOP")), "{plan}");
+    assert!(plan.lines().find(|line| line.contains("train-mlp-head")).is_some_and(|line| line.contains("FLOP")), "{plan}");
+    imagenet.run("imagenet-small.yaml", "small", &[], &small);
+    assert_eq!(std::fs::read_to_string(imagenet.place.path("small/labels.tsv")).unwrap().lines().count(), 8);
+}
