@@ -118,7 +118,10 @@ mod tests {
         assert_eq!(reader.metadata().num_row_groups(), 3);
         assert_eq!(reader.schema().metadata()["classes"], r#"["a","b"]"#);
         let rows: Vec<Row> = reader.build().unwrap().flat_map(|batch| serde_arrow::from_record_batch::<Vec<Row>>(&batch.unwrap()).unwrap()).collect();
-        assert_eq!(rows.iter().map(|row| (row.id.as_str(), row.regions[0].area)).collect::<Vec<_>>(), [("0.jpg", 2), ("1.jpg", 4), ("2.jpg", 6), ("3.jpg", 8), ("4.jpg", 10)]);
+        assert_eq!(
+            rows.iter().map(|row| (row.id.as_str(), row.regions[0].area)).collect::<Vec<_>>(),
+            [("0.jpg", 2), ("1.jpg", 4), ("2.jpg", 6), ("3.jpg", 8), ("4.jpg", 10)]
+        );
         assert_eq!((rows[4].regions[0].classes.as_slice(), rows[4].regions[0].probabilities.as_slice()), (&[1, 0][..], &[0.5, 0.25][..]));
     }
 

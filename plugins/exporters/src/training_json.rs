@@ -85,7 +85,10 @@ mod tests {
         exporter.write(&sample("n02/y.JPEG", 1, &[], &[])).unwrap();
         exporter.finish().unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "{\n\"n01/\\\"x\\\".JPEG\": {\"multilabel\":[0.25,0,1.0],\"gt\":2},\n\"n02/y.JPEG\": {\"multilabel\":[0,0,0],\"gt\":1}\n}\n");
+        assert_eq!(
+            text,
+            "{\n\"n01/\\\"x\\\".JPEG\": {\"multilabel\":[0.25,0,1.0],\"gt\":2},\n\"n02/y.JPEG\": {\"multilabel\":[0,0,0],\"gt\":1}\n}\n"
+        );
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
     }
 }
