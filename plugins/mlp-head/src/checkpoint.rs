@@ -13,6 +13,7 @@ use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Kind, Tensor};
 
+use crate::config::Pooling;
 use crate::head::{Head, Layer};
 
 const METADATA_KEY: &str = "convert";
@@ -31,6 +32,9 @@ pub struct Description {
     pub layer: Option<u32>,
     /// S.
     pub input_size: u32,
+    /// What a region's vector is.
+    #[serde(default)]
+    pub pooling: Pooling,
     /// The training's settings, for the reader.
     pub training: serde_json::Value,
 }
@@ -45,6 +49,9 @@ pub struct State {
     pub epoch: u32,
     /// Warnings so far.
     pub warnings: Vec<String>,
+    /// Regions whose mask left its view, over all epochs.
+    #[serde(default)]
+    pub lost_views: u64,
 }
 
 /// Named tensors and one metadata entry.

@@ -5,8 +5,8 @@ use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
 
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
-/// This version trains in the cheaper mode of SPEC 4: each view of an image goes through the backbone once, before training, and the
-/// head learns from the pooled features. Prediction runs the backbone once an image, however many masks it has.
+/// By default it trains in the cheaper mode of SPEC 4: each view of an image goes through the backbone once, before training, and the head learns from the
+/// pooled features; `mode: augmented` is the paper's training. Prediction runs the backbone once an image, however many masks it has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
@@ -20,16 +20,19 @@ pub struct MlpHeadConfig {
     /// Side in pixels to which images are resized; a multiple of the patch size. Default 512 (paper B.1).
     #[schemars(range(min = 1, max = 8192))]
     pub input_size: u32,
-    /// How the training features are made; default and only value `pooled-features`, which is an approximation of the paper's augmented training.
+    /// How the training features are made: `augmented` as in the paper, or `pooled-features` (default), a far cheaper approximation of it.
     pub mode: Mode,
-    /// Views of each region to train on; default 1. The first is the plain image; then mirrored and plain ones alternate, each with its own patch
+    /// With `mode: pooled-features`: views of each region to train on; default 1. The first is the plain image; then mirrored and plain ones alternate, each with its own patch
     /// dropout. Mirrored ones run the backbone a second time.
     #[schemars(range(min = 1, max = 64))]
     pub views: u32,
+    /// What a region's vector is; default `mean` (paper). `mean-std` doubles it by how much each feature varies within the region, which tells objects apart
+    /// whose means are alike (docs/label-quality.md).
+    pub pooling: Pooling,
     /// Whether each image's features are kept on disk (in `cache` of the work directory), so that later stages, rounds and runs need no backbone for
     /// them; default false. The run says how much disk they take before it starts: patches × dimension × 4 bytes an image, twice that with mirrored views.
     pub cache: bool,
-    /// Share of a region's active patches that each view after the first drops at random, in [0, 1); default 0.25 (SPEC 4).
+    /// Share of a region's active patches that each view (with pooled features, each after the first) drops at random, in [0, 1); default 0.25 (SPEC 4).
     #[schemars(range(min = 0.0, max = 0.99))]
     pub patch_dropout: f64,
     /// A region's patches are those it covers by more than this share; default 0.5 (paper), or 0 in training under the profile authors-code. The best-covered ones where there is none.
@@ -64,7 +67,7 @@ pub struct MlpHeadConfig {
     /// Regions a step; default 512 (paper B.1), or all where there are fewer.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub batch_size: u32,
-    /// Epochs between the checkpoints from which an interrupted training continues with equal bits; default 10.
+    /// Epochs between the checkpoints from which an interrupted training continues with equal bits; default 1.
     #[schemars(range(min = 1, max = 100_000))]
     pub checkpoint_every: u32,
 }
@@ -77,6 +80,31 @@ pub enum Mode {
     /// Once, before training, for a fixed set of views (SPEC 4's cheaper mode, an approximation: no fresh augmentation each epoch).
     #[default]
     PooledFeatures,
+    /// Anew in every epoch, as the paper does: each region in a fresh view of its image (RandomResizedCrop, horizontal flip, RandAugment(2, 9), the
+    /// geometric parts identically on image and mask) goes through the backbone. A region whose mask leaves its view is skipped in that epoch and counted.
+    Augmented,
+}
+
+/// From the features of a region's patches to one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum Pooling {
+    /// Their mean, d numbers.
+    #[default]
+    Mean,
+    /// Their mean and their standard deviation, 2·d numbers.
+    MeanStd,
+}
+
+impl Pooling {
+    /// Numbers a vector, where a patch has `dimension`.
+    pub fn width(self, dimension: usize) -> usize {
+        match self {
+            Self::Mean => dimension,
+            Self::MeanStd => 2 * dimension,
+        }
+    }
 }
 
 impl Default for MlpHeadConfig {
@@ -88,6 +116,7 @@ impl Default for MlpHeadConfig {
             input_size: 512,
             mode: Mode::default(),
             views: 1,
+            pooling: Pooling::default(),
             cache: false,
             patch_dropout: 0.25,
             coverage: None,
@@ -101,7 +130,7 @@ impl Default for MlpHeadConfig {
             momentum: 0.9,
             weight_decay: 1e-4,
             batch_size: 512,
-            checkpoint_every: 10,
+            checkpoint_every: 1,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use convert_sdk::{Context, Error, ErrorKind, Image, Result, TrainingSet};
 
-use crate::config::MlpHeadConfig;
+use crate::config::{MlpHeadConfig, Mode};
 use crate::features::FeatureSource;
 use crate::pooling;
 use crate::randomness::{Purpose, stream};
@@ -22,6 +22,8 @@ pub struct Examples {
     pub values: Vec<f32>,
     /// The class of each vector.
     pub labels: Vec<i64>,
+    /// The sample of each vector, and with one view the region in it.
+    pub places: Vec<(usize, usize)>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -39,7 +41,7 @@ pub struct Extraction<'a> {
 impl Extraction<'_> {
     /// The vectors of all samples in their order, whatever the number of threads. An image that cannot be used is left out with a warning.
     pub fn run(&self, set: &dyn TrainingSet) -> Result<Examples> {
-        self.features.announce(set.len() * if self.config.views > 1 { 2 } else { 1 });
+        self.features.announce(set.len() * if self.views() > 1 { 2 } else { 1 });
         let results: Vec<Mutex<Option<Result<Vectors>>>> = (0..set.len()).map(|_| Mutex::new(None)).collect();
         let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
         let work = || {
@@ -69,14 +71,23 @@ impl Extraction<'_> {
         self.collect(results.into_iter().map(|place| place.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// Augmented training looks at every image once, for its statistics and for what cannot be read, and makes its own views afterwards.
+    fn views(&self) -> u32 {
+        match self.config.mode {
+            Mode::PooledFeatures => self.config.views,
+            Mode::Augmented => 1,
+        }
+    }
+
     fn collect(&self, results: impl Iterator<Item = Option<Result<Vectors>>>) -> Result<Examples> {
-        let dimension = self.features.dimension();
-        let mut examples = Examples { dimension, values: Vec::new(), labels: Vec::new(), warnings: Vec::new() };
+        let dimension = self.config.pooling.width(self.features.dimension());
+        let mut examples = Examples { dimension, values: Vec::new(), labels: Vec::new(), places: Vec::new(), warnings: Vec::new() };
         let mut skipped = Vec::new();
         for (index, result) in results.enumerate() {
             match result.unwrap_or_else(|| Err(Error::invalid(format!("sample {index} was not read")))) {
                 Ok(vectors) => {
-                    for (label, vector) in vectors {
+                    for (at, (label, vector)) in vectors.into_iter().enumerate() {
+                        examples.places.push((index, at));
                         examples.labels.push(label);
                         examples.values.extend(vector);
                     }
@@ -124,23 +135,23 @@ impl Extraction<'_> {
         }
         let image = sample.image.get().map_err(named)?;
         let plain = &self.features.of(image).map_err(named)?;
-        let flipped = match self.config.views {
+        let flipped = match self.views() {
             1 => None,
             _ => Some(self.features.of(&mirror(image).map_err(named)?).map_err(named)?),
         };
         let threshold = self.config.training_coverage(self.context);
         let patches: Vec<_> = sample.regions.iter().map(|region| pooling::active_patches(region.mask.as_ref(), plain, threshold)).collect();
         let mut random = stream(self.context.settings().seed, Purpose::Patches, index as u64);
-        let mut vectors = Vec::with_capacity(patches.len() * self.config.views as usize);
-        for view in 0..self.config.views {
+        let mut vectors = Vec::with_capacity(patches.len() * self.views() as usize);
+        for view in 0..self.views() {
             for (region, patches) in sample.regions.iter().zip(&patches) {
                 let vector = match &flipped {
-                    _ if view == 0 => pooling::mean(plain, patches.iter().copied()),
+                    _ if view == 0 => pooling::pool(plain, patches, self.config.pooling),
                     Some(flipped) if view % 2 == 1 => {
                         let patches = pooling::with_dropout(&pooling::mirrored(patches, plain.columns), self.config.patch_dropout, &mut random);
-                        pooling::mean(flipped, patches.into_iter())
+                        pooling::pool(flipped, &patches, self.config.pooling)
                     }
-                    _ => pooling::mean(plain, pooling::with_dropout(patches, self.config.patch_dropout, &mut random).into_iter()),
+                    _ => pooling::pool(plain, &pooling::with_dropout(patches, self.config.patch_dropout, &mut random), self.config.pooling),
                 };
                 vectors.push((i64::from(region.label), vector));
             }

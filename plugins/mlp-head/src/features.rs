@@ -1,7 +1,7 @@
 //! The features of images: from the backbone, or from the cache that an earlier call filled.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use convert_backbones::{Backbone, FeatureRequest, Features};
 use convert_sdk::tracing::{info, warn};
@@ -44,6 +44,11 @@ impl FeatureSource {
         self.backbone.flops(&self.request)
     }
 
+    /// The image's side in pixels, S.
+    pub fn input_size(&self) -> u32 {
+        self.request.input_size
+    }
+
     /// Patches along a side of the grid.
     fn side(&self) -> usize {
         (self.request.input_size / self.backbone.patch_size()) as usize
@@ -82,13 +87,17 @@ impl FeatureSource {
         Ok(features)
     }
 
-    fn compute(&self, image: &Image<'_>) -> Result<Features> {
+    /// The features of an image that comes once: the cache is left alone.
+    ///
+    /// # Errors
+    /// As [`Backbone::features`].
+    pub fn compute(&self, image: &Image<'_>) -> Result<Features> {
         let mut features = self.backbone.features(std::slice::from_ref(image), &self.request)?;
         features.pop().ok_or_else(|| convert_sdk::Error::numeric("the backbone gave no features"))
     }
 
     /// The features of a file; `None` where it is not there or not whole.
-    fn read(&self, file: &std::path::Path) -> Option<Features> {
+    fn read(&self, file: &Path) -> Option<Features> {
         let bytes = fs::read(file).ok()?;
         let (side, dimension) = (self.side(), self.dimension());
         let (numbers, rest) = bytes.as_chunks::<4>();
@@ -98,7 +107,7 @@ impl FeatureSource {
 }
 
 /// Writes under a name of this thread's own and renames, so that no reader sees half a file.
-fn write(file: &std::path::Path, values: &[f32]) -> std::io::Result<()> {
+fn write(file: &Path, values: &[f32]) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(file);
     fs::create_dir_all(folder)?;
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -112,17 +121,30 @@ fn key(config: &MlpHeadConfig, context: &Context) -> Result<String> {
     let backbone = &config.backbone;
     let mut hash = blake3::Hasher::new();
     if let Some(weights) = &backbone.weights {
-        let named = || format!("cannot read {}", weights.display());
-        hash.update_reader(fs::File::open(&**weights).context(named)?).context(named)?;
+        for file in files(weights)? {
+            let named = || format!("cannot read {}", file.display());
+            hash.update_reader(fs::File::open(&file).context(named)?).context(named)?;
+        }
     }
     let settings = format!(
         "{} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
         config.request(),
-        (backbone.family, backbone.heads, backbone.mean, backbone.std, backbone.patch_size),
+        (backbone.family, backbone.heads, backbone.precision, backbone.mean, backbone.std, backbone.patch_size),
         context.settings().device
     );
     Ok(hash.update(settings.as_bytes()).finalize().to_hex()[..16].to_owned())
+}
+
+/// The file itself, or those of a folder in the order of their names.
+fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).context(|| format!("cannot read {}", path.display()))?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|file| file.is_file()).collect();
+    files.sort();
+    Ok(files)
 }
 
 /// Bytes as people say them.

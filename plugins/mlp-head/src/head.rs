@@ -129,6 +129,11 @@ impl Standardisation {
         torch(|| Ok(Self { mean: Tensor::f_from_slice(&mean)?, scale: Tensor::f_from_slice(&scale)? }))
     }
 
+    /// New handles to the same memory.
+    pub fn handles(&self) -> Self {
+        Self { mean: self.mean.shallow_clone(), scale: self.scale.shallow_clone() }
+    }
+
     /// The standardised vectors.
     pub fn apply(&self, vectors: &Tensor) -> Result<Tensor> {
         torch(|| vectors.f_sub(&self.mean)?.f_mul(&self.scale))

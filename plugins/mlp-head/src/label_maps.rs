@@ -4,15 +4,23 @@ use convert_backbones::{Features, torch};
 use convert_sdk::{Error, LabelMap, Result};
 use tch::Tensor;
 
+use crate::config::Pooling;
 use crate::head::Head;
+use crate::pooling;
 
 /// The label map of an image: the logits of its patches, averaged over each of 15×15 cells, and of each cell the best five classes (fewer where there are fewer).
 ///
+/// With `mean-std` pooling each patch is pooled with its neighbours.
+///
 /// A cell's logits are shifted so that their mean over all classes is 0: cross-entropy leaves that shift open, and a reader of the map takes absent classes for 0.
-pub fn of(features: &Features, head: &Head) -> Result<LabelMap> {
+pub fn of(features: &Features, head: &Head, pooling: Pooling) -> Result<LabelMap> {
     let (patches, classes) = (features.rows * features.columns, head.outputs());
+    let values = match pooling {
+        Pooling::Mean => features.values.clone(),
+        Pooling::MeanStd => (0..patches).flat_map(|patch| pooling::pool(features, &neighbourhood(features, patch), pooling)).collect(),
+    };
     let logits: Vec<f32> = torch(|| {
-        let vectors = Tensor::f_from_slice(&features.values)?.f_view([patches as i64, features.dimension as i64])?;
+        let vectors = Tensor::f_from_slice(&values)?.f_view([patches as i64, pooling.width(features.dimension) as i64])?;
         Vec::try_from(&head.forward(&vectors, Ok)?.f_contiguous()?.f_view([-1])?)
     })?;
     if logits.iter().any(|logit| !logit.is_finite()) {
@@ -42,6 +50,16 @@ pub fn of(features: &Features, head: &Head) -> Result<LabelMap> {
     LabelMap::new(depth, LabelMap::SIDE, LabelMap::SIDE, best_logits, best_classes)
 }
 
+/// Patches to each side of one: a single patch has no spread, and a head that learned from spreads needs some.
+const REACH: usize = 2;
+
+/// The patches around one, itself included.
+fn neighbourhood(features: &Features, patch: usize) -> Vec<usize> {
+    let around = |at: usize, length: usize| at.saturating_sub(REACH)..(at + REACH + 1).min(length);
+    let columns = around(patch % features.columns, features.columns);
+    around(patch / features.columns, features.rows).flat_map(|row| columns.clone().map(move |column| row * features.columns + column)).collect()
+}
+
 /// For each of `cells` equal parts of `length` patches, the patches it overlaps and their shares of the part, which sum to 1.
 fn shares(length: usize, cells: usize) -> Vec<Vec<(usize, f64)>> {
     let size = length as f64 / cells as f64;
@@ -63,7 +81,7 @@ mod tests {
     fn map(rows: usize, columns: usize, classes: usize, values: Vec<f32>) -> LabelMap {
         let weight: Vec<f32> = (1..=classes).map(|factor| factor as f32).collect();
         let layer = Layer { weight: Tensor::from_slice(&weight).view([-1, 1]), bias: Tensor::zeros([classes as i64], tch::kind::FLOAT_CPU) };
-        of(&Features { rows, columns, dimension: 1, values }, &Head { layers: vec![layer] }).unwrap()
+        of(&Features { rows, columns, dimension: 1, values }, &Head { layers: vec![layer] }, Pooling::Mean).unwrap()
     }
 
     #[test]
@@ -83,5 +101,7 @@ mod tests {
         assert_eq!(map.cell(3).next(), Some((1, 6.5 * 0.5))); // columns 6 and 7; logits 6.5 and 13, mean 9.75
         let sums: Vec<f64> = shares(28, 15).iter().map(|cell| cell.iter().map(|(_, share)| share).sum()).collect();
         assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-12), "{sums:?}");
+        let grid = Features { rows: 4, columns: 6, dimension: 1, values: vec![0.0; 24] };
+        assert_eq!(neighbourhood(&grid, 5), [3, 4, 5, 9, 10, 11, 15, 16, 17]);
     }
 }

@@ -1,5 +1,6 @@
 //! Labeler mlp-head: a small MLP over pooled patch features (SPEC 4; paper 3.2, B.1).
 
+mod augment;
 mod checkpoint;
 mod config;
 mod extraction;
@@ -11,8 +12,9 @@ mod model;
 mod pooling;
 mod randomness;
 mod training;
+mod vectors;
 
-pub use config::{MlpHeadConfig, Mode};
+pub use config::{MlpHeadConfig, Mode, Pooling};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {

@@ -7,7 +7,7 @@ use convert_sdk::tracing::warn;
 use convert_sdk::{Context, Error, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
 
 use crate::checkpoint::{self, Description};
-use crate::config::MlpHeadConfig;
+use crate::config::{MlpHeadConfig, Pooling};
 use crate::features::FeatureSource;
 use crate::head::Head;
 use crate::{label_maps, pooling};
@@ -16,6 +16,7 @@ use crate::{label_maps, pooling};
 pub struct MlpHeadModel {
     features: Arc<FeatureSource>,
     coverage: f32,
+    pooling: Pooling,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
     head: Mutex<Head>,
 }
@@ -29,13 +30,13 @@ impl MlpHeadModel {
         let named = || format!("cannot use the checkpoint {}", path.display());
         let file = checkpoint::read(path)?;
         let head = checkpoint::head_among(&file.tensors, "").context(named)?;
-        check_shape(&head, context.classes().len(), features.dimension()).context(named)?;
+        check_shape(&head, context.classes().len(), config.pooling.width(features.dimension())).context(named)?;
         if let Some(text) = file.metadata {
             let description: Description =
                 serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
             check_description(&description, config, context).context(named)?;
         }
-        Ok(Self { features, coverage: config.prediction_coverage(), head: Mutex::new(head) })
+        Ok(Self { features, coverage: config.prediction_coverage(), pooling: config.pooling, head: Mutex::new(head) })
     }
 }
 
@@ -78,9 +79,9 @@ impl LabelModel for MlpHeadModel {
             .iter()
             .map(|input| {
                 let features = &self.features.of(&input.image)?;
-                let global = head.probabilities(&pooling::mean(features, 0..features.rows * features.columns))?;
-                let of_mask =
-                    |mask| head.probabilities(&pooling::mean(features, pooling::active_patches(Some(mask), features, self.coverage).into_iter()));
+                let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(features, patches, self.pooling));
+                let global = of_patches(&pooling::active_patches(None, features, self.coverage))?;
+                let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), features, self.coverage));
                 Ok(Prediction { global, masks: input.masks.iter().map(of_mask).collect::<Result<_>>()? })
             })
             .collect()
@@ -88,6 +89,6 @@ impl LabelModel for MlpHeadModel {
 
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
         let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).handles();
-        images.iter().map(|image| label_maps::of(&self.features.of(image)?, &head)).collect()
+        images.iter().map(|image| label_maps::of(&self.features.of(image)?, &head, self.pooling)).collect()
     }
 }

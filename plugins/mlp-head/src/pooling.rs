@@ -5,6 +5,8 @@ use convert_sdk::Mask;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::config::Pooling;
+
 /// The patches of a region: those covered by more than `threshold`, the best-covered ones where there is none; all without a mask. Never empty.
 pub fn active_patches(mask: Option<&Mask>, features: &Features, threshold: f32) -> Vec<usize> {
     let Some(mask) = mask else { return (0..features.rows * features.columns).collect() };
@@ -28,8 +30,24 @@ pub fn with_dropout(patches: &[usize], probability: f64, random: &mut ChaCha8Rng
     if left.is_empty() { patches.to_vec() } else { left }
 }
 
+/// The vector of some patches.
+pub fn pool(features: &Features, patches: &[usize], pooling: Pooling) -> Vec<f32> {
+    let mut vector = mean(features, patches.iter().copied());
+    if pooling == Pooling::MeanStd {
+        let mut squares = vec![0.0f64; features.dimension];
+        for patch in patches {
+            for ((sum, value), mean) in squares.iter_mut().zip(features.patch(*patch)).zip(&vector) {
+                *sum += (f64::from(*value) - f64::from(*mean)).powi(2);
+            }
+        }
+        let count = patches.len().max(1) as f64;
+        vector.extend(squares.into_iter().map(|sum| (sum / count).sqrt() as f32));
+    }
+    vector
+}
+
 /// The mean of the features of some patches, summed in double precision in the given order.
-pub fn mean(features: &Features, patches: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
+fn mean(features: &Features, patches: impl ExactSizeIterator<Item = usize>) -> Vec<f32> {
     let count = patches.len().max(1) as f64;
     let mut sums = vec![0.0f64; features.dimension];
     for patch in patches {
@@ -62,7 +80,8 @@ mod tests {
     #[test]
     fn mirroring_keeps_rows_and_the_mean_is_over_the_active_patches() {
         assert_eq!(mirrored(&[0, 4, 5], 3), [2, 4, 3]);
-        assert_eq!(mean(&features(), [1, 2, 5].into_iter()), [8.0 / 3.0]);
+        assert_eq!(pool(&features(), &[1, 2, 5], Pooling::Mean), [8.0 / 3.0]);
+        assert_eq!(pool(&features(), &[1, 5], Pooling::MeanStd), [3.0, 2.0]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum Purpose {
     Epoch,
     /// The patches dropped from an image (the index) in all its views.
     Patches,
+    /// The view of a region in an epoch (both in the index).
+    View,
 }
 
 /// The stream of a purpose and an index below 2^56.

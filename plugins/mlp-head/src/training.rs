@@ -1,9 +1,9 @@
 //! Training: cross-entropy, SGD with Nesterov momentum, linear warm-up and cosine (paper B.1), one thread, resumable with equal bits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use convert_backbones::torch;
-use convert_sdk::tracing::{info, warn};
+use convert_sdk::tracing::{debug, info, warn};
 use convert_sdk::{Context, EpochRecord, Error, ErrorKind, Result, ResultExt, TrainingReport, TrainingSet};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -11,11 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use crate::checkpoint::{self, Contents, Description, State};
-use crate::config::MlpHeadConfig;
+use crate::config::{MlpHeadConfig, Mode};
 use crate::extraction::{Examples, Extraction};
 use crate::features::FeatureSource;
 use crate::head::{Head, Standardisation};
 use crate::randomness::{Purpose, stream};
+use crate::vectors::Vectors;
 
 /// One training.
 pub struct Training<'a> {
@@ -35,6 +36,7 @@ struct Progress {
     standardisation: Standardisation,
     curve: Vec<EpochRecord>,
     warnings: Vec<String>,
+    lost_views: u64,
 }
 
 impl Training<'_> {
@@ -67,13 +69,11 @@ impl Training<'_> {
         let head = Head::random(&widths, self.context.settings().seed)?;
         let momentum = head.parameters().into_iter().map(|parameter| torch(|| parameter.f_zeros_like())).collect::<Result<_>>()?;
         let standardisation = Standardisation::of(examples, self.config.standardize)?;
-        Ok(Progress { epoch: 0, head, momentum, standardisation, curve: Vec::new(), warnings: examples.warnings.clone() })
+        Ok(Progress { epoch: 0, head, momentum, standardisation, curve: Vec::new(), warnings: examples.warnings.clone(), lost_views: 0 })
     }
 
     fn epochs(&self, progress: &mut Progress, examples: &Examples, fingerprint: &str) -> Result<()> {
-        let vectors = torch(|| Tensor::f_from_slice(&examples.values)?.f_view([examples.labels.len() as i64, examples.dimension as i64]))?;
-        let vectors = progress.standardisation.apply(&vectors)?;
-        let labels = torch(|| Tensor::f_from_slice(&examples.labels))?;
+        let vectors = Vectors::new(self, progress.standardisation.handles(), examples)?;
         while progress.epoch < self.config.epochs {
             if self.context.cancelled() {
                 self.save(progress, fingerprint)?;
@@ -82,11 +82,15 @@ impl Training<'_> {
                     format!("interrupted after epoch {} of the training: run again to continue", progress.epoch),
                 ));
             }
-            let record = self.epoch(progress, &vectors, &labels)?;
+            let record = self.epoch(progress, &vectors)?;
             progress.epoch += 1;
             let message = format!("epoch {}: loss {:.4}, accuracy {:.3}", record.epoch, record.loss, record.accuracy);
             self.context.progress(u64::from(progress.epoch), u64::from(self.config.epochs), &message);
             progress.curve.push(record);
+            let lowest = progress.curve.iter().all(|earlier| earlier.loss >= progress.curve[progress.curve.len() - 1].loss);
+            if lowest {
+                self.export(progress, "best.safetensors")?;
+            }
             if progress.epoch.is_multiple_of(self.config.checkpoint_every) || progress.epoch == self.config.epochs {
                 self.save(progress, fingerprint)?;
             }
@@ -94,17 +98,18 @@ impl Training<'_> {
         Ok(())
     }
 
-    fn epoch(&self, progress: &mut Progress, vectors: &Tensor, labels: &Tensor) -> Result<EpochRecord> {
-        let count = vectors.size()[0];
+    fn epoch(&self, progress: &mut Progress, vectors: &Vectors<'_>) -> Result<EpochRecord> {
         let mut random = stream(self.context.settings().seed, Purpose::Epoch, u64::from(progress.epoch));
-        let mut order: Vec<i64> = (0..count).collect();
+        let mut order: Vec<i64> = (0..vectors.count() as i64).collect();
         order.shuffle(&mut random);
-        let batch = (self.config.batch_size as usize).min(order.len());
-        let steps = order.len().div_ceil(batch);
-        let (mut loss_sum, mut right) = (0.0, 0);
-        for (step, batch) in order.chunks(batch).enumerate() {
+        let size = (self.config.batch_size as usize).min(order.len());
+        let steps = order.len().div_ceil(size);
+        let (mut loss_sum, mut right, mut count) = (0.0, 0, 0);
+        for (step, batch) in order.chunks(size).enumerate() {
             let rate = learning_rate(self.config, f64::from(progress.epoch) + (step + 1) as f64 / steps as f64);
-            let (loss, hits) = torch(|| self.step(progress, vectors, labels, batch, rate, &mut random))?;
+            let Some(batch) = vectors.batch(batch, progress.epoch)? else { continue };
+            let taken = batch.labels.size()[0];
+            let (loss, hits) = torch(|| self.step(progress, &batch.inputs, &batch.labels, rate, &mut random))?;
             if !loss.is_finite() {
                 return Err(Error::numeric(format!(
                     "the loss is {loss} in step {} of epoch {} at learning rate {rate:.4}: lower learning_rate or raise warmup_epochs",
@@ -112,32 +117,36 @@ impl Training<'_> {
                     progress.epoch + 1
                 )));
             }
-            loss_sum += loss * batch.len() as f64;
+            progress.lost_views += batch.lost;
+            loss_sum += loss * taken as f64;
             right += hits;
+            count += taken;
+            let message = format!("step {} of epoch {}: loss {loss:.4}, accuracy {:.3}", step + 1, progress.epoch + 1, hits as f64 / taken as f64);
+            debug!("{message}");
+            if self.config.mode == Mode::Augmented {
+                let done = u64::from(progress.epoch) * steps as u64 + step as u64 + 1;
+                self.context.progress(done, u64::from(self.config.epochs) * steps as u64, &message);
+            }
+        }
+        if count == 0 {
+            return Err(Error::numeric(format!(
+                "in epoch {} every region's mask left its view: the masks are too small to train on",
+                progress.epoch + 1
+            )));
         }
         Ok(EpochRecord { epoch: progress.epoch + 1, loss: loss_sum / count as f64, accuracy: right as f64 / count as f64 })
     }
 
     /// One step of SGD with Nesterov momentum as PyTorch has it; the batch's mean loss and how many of it are right.
-    fn step(
-        &self,
-        progress: &mut Progress,
-        vectors: &Tensor,
-        labels: &Tensor,
-        batch: &[i64],
-        rate: f64,
-        random: &mut ChaCha8Rng,
-    ) -> Result<(f64, i64), TchError> {
-        let index = Tensor::f_from_slice(batch)?;
-        let (input, target) = (vectors.f_index_select(0, &index)?, labels.f_index_select(0, &index)?);
+    fn step(&self, progress: &mut Progress, input: &Tensor, target: &Tensor, rate: f64, random: &mut ChaCha8Rng) -> Result<(f64, i64), TchError> {
         let dropout = self.config.dropout(self.context);
         let (loss, logits, gradients) = tch::with_grad(|| {
             let parameters = progress.head.parameters();
             for parameter in &parameters {
                 let _ = parameter.f_set_requires_grad(true)?;
             }
-            let logits = progress.head.forward(&input, |values| dropped(values, dropout, random))?;
-            let loss = logits.f_cross_entropy_loss(&target, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
+            let logits = progress.head.forward(input, |values| dropped(values, dropout, random))?;
+            let loss = logits.f_cross_entropy_loss(target, None::<&Tensor>, Reduction::Mean, -100, 0.0)?;
             let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
             Ok::<_, TchError>((loss.f_detach()?, logits.f_detach()?, gradients))
         })?;
@@ -148,23 +157,35 @@ impl Training<'_> {
             let change = gradient.f_add(&momentum.f_mul_scalar(self.config.momentum)?)?;
             let _ = parameter.f_sub_(&change.f_mul_scalar(rate)?)?;
         }
-        let right = logits.f_argmax(1, false)?.f_eq_tensor(&target)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        let right = logits.f_argmax(1, false)?.f_eq_tensor(target)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
         Ok((loss.f_double_value(&[])?, right))
     }
 
     fn finish(&self, progress: &Progress) -> Result<TrainingReport> {
+        let path = self.export(progress, "head.safetensors")?;
+        let mut warnings = progress.warnings.clone();
+        if progress.lost_views > 0 {
+            let (lost, epochs) = (progress.lost_views, progress.epoch);
+            warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
+        }
+        Ok(TrainingReport { checkpoint: path, curve: progress.curve.clone(), warnings })
+    }
+
+    /// Writes the head as it predicts.
+    fn export(&self, progress: &Progress, name: &str) -> Result<PathBuf> {
         let head = progress.standardisation.folded_into(&progress.head)?;
-        let path = self.folder.join("head.safetensors");
+        let path = self.folder.join(name);
         let description = Description {
             classes: self.context.classes().to_vec(),
             family: self.config.backbone.family.name().into(),
             feature: self.config.feature.name().into(),
             layer: self.config.layer,
             input_size: self.config.input_size,
+            pooling: self.config.pooling,
             training: self.settings(),
         };
         Contents { tensors: checkpoint::named_tensors("", head.parameters()), metadata: description }.write(&path)?;
-        Ok(TrainingReport { checkpoint: path, curve: progress.curve.clone(), warnings: progress.warnings.clone() })
+        Ok(path)
     }
 
     fn save(&self, progress: &Progress, fingerprint: &str) -> Result<()> {
@@ -174,7 +195,12 @@ impl Training<'_> {
         tensors.insert("standardisation.scale".into(), progress.standardisation.scale.shallow_clone());
         let curve: Vec<f64> = progress.curve.iter().flat_map(|record| [record.loss, record.accuracy]).collect();
         tensors.insert("curve".into(), torch(|| Tensor::f_from_slice(&curve)?.f_view([-1, 2]))?);
-        let metadata = State { fingerprint: fingerprint.to_owned(), epoch: progress.epoch, warnings: progress.warnings.clone() };
+        let metadata = State {
+            fingerprint: fingerprint.to_owned(),
+            epoch: progress.epoch,
+            warnings: progress.warnings.clone(),
+            lost_views: progress.lost_views,
+        };
         Contents { tensors, metadata }.write(&self.folder.join("last.safetensors"))
     }
 
@@ -217,13 +243,14 @@ impl Training<'_> {
             standardisation: Standardisation { mean: find("standardisation.mean")?, scale: find("standardisation.scale")? },
             curve: records.collect(),
             warnings: state.warnings,
+            lost_views: state.lost_views,
         }))
     }
 
     fn settings(&self) -> serde_json::Value {
         let config = self.config;
         serde_json::json!({
-            "profile": self.context.settings().profile, "seed": self.context.settings().seed, "mode": config.mode, "views": config.views,
+            "profile": self.context.settings().profile, "seed": self.context.settings().seed, "mode": config.mode, "views": config.views, "pooling": config.pooling,
             "patch_dropout": config.patch_dropout, "coverage": config.training_coverage(self.context), "standardize": config.standardize,
             "hidden": config.hidden, "hidden_layers": config.hidden_layers(self.context), "dropout": config.dropout(self.context),
             "epochs": config.epochs, "learning_rate": config.learning_rate, "warmup_epochs": config.warmup_epochs,
@@ -234,8 +261,11 @@ impl Training<'_> {
     /// A hash of everything that the training's result depends on, but for the pixels and the weights, whose content is the host's to watch.
     fn fingerprint(&self) -> Result<String> {
         let backbone = &self.config.backbone;
-        let features =
-            format!("{:?} {:?}", self.config.request(), (backbone.family, backbone.heads, backbone.mean, backbone.std, backbone.patch_size));
+        let features = format!(
+            "{:?} {:?}",
+            self.config.request(),
+            (backbone.family, backbone.heads, backbone.precision, backbone.mean, backbone.std, backbone.patch_size)
+        );
         let mut hash = blake3::Hasher::new();
         hash.update(self.settings().to_string().as_bytes()).update(features.as_bytes());
         for class in self.context.classes() {
