@@ -122,12 +122,12 @@ cmp -s "$root/.cargo/config.toml.new" "$root/.cargo/config.toml" && rm "$root/.c
 
 # ---- Python for the tests -------------------------------------------------------------------------------------------
 if [ "${1:-}" = --python ]; then
-    if ! "$cache/venv/bin/python" -c 'import pycocotools, numpy, pyarrow' 2>/dev/null; then
+    if ! "$cache/venv/bin/python" -c 'import pycocotools, numpy, pyarrow, PIL; assert int(PIL.__version__.split(".")[0]) >= 13' 2>/dev/null; then
         python3 -c 'import venv, ensurepip' 2>/dev/null || apt_install python3-venv
         say "Python packages for the tests (pycocotools, pyarrow)"
         rm -rf "$cache/venv"
         python3 -m venv "$cache/venv"
-        "$cache/venv/bin/python" -m pip install -q --disable-pip-version-check numpy pyarrow pycocotools
+        "$cache/venv/bin/python" -m pip install -q --disable-pip-version-check numpy pyarrow pycocotools 'pillow>=13'
     fi
     ln -sfn "$cache/venv" "$root/vendor/venv"
 fi

@@ -47,7 +47,7 @@ export:
         pool.install(|| {
             (0..PHOTOS).into_par_iter().with_max_len(1).for_each(|at| {
                 let bytes = std::fs::read(place.path(&format!("photo-{:02}.jpg", at as u32 % FILES))).expect("the photo");
-                let image = convert::engine::images::decode(&bytes).expect("a photo");
+                let image = convert::engine::images::decode(&bytes, Default::default()).expect("a photo");
                 std::hint::black_box(image.resize_lanczos(INPUT_SIZE, INPUT_SIZE).expect("a size"));
             });
         });

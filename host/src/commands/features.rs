@@ -11,10 +11,11 @@ use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::cancel_on_ctrl_c;
-use crate::engine::{images, replace_file};
+use crate::engine::images::{self, Decoding};
+use crate::engine::replace_file;
 use crate::failure::Failure;
 use crate::pipeline::HostSide;
-use crate::plugins::Catalog;
+use crate::plugins::{Catalog, prepare_device};
 use crate::recipe::config_of_option;
 
 /// The plugin that knows the backbones.
@@ -41,6 +42,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
     })?;
     let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
     let cancel = cancel_on_ctrl_c()?;
+    prepare_device(&options.device);
     let settings = Settings {
         plugin: PLUGIN.to_owned(),
         profile: "paper".to_owned(),
@@ -82,7 +84,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
 fn extract(extractor: &dyn Extractor, files: &[PathBuf], together: bool) -> PluginResult<Vec<FeatureMap>> {
     let load = |file: &PathBuf| {
         let named = || format!("cannot read the image {}", file.display());
-        images::decode(&fs::read(file).map_err(Error::from).context(named)?).context(named)
+        images::decode(&fs::read(file).map_err(Error::from).context(named)?, Decoding::default()).context(named)
     };
     if together {
         return extractor.extract(&files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?);

@@ -3,45 +3,87 @@
 use std::io::Cursor;
 
 use convert_sdk::{Dataset, Error, Image, ImageData, Result, ResultExt};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, RgbImage};
 
 /// More pixels than this are taken for a decompression bomb (Pillow's limit).
 const MAX_PIXELS: u64 = 178_956_970;
+
+/// How images are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decoding {
+    /// Whether the orientation that a camera noted (EXIF) is applied. Pillow's `open` does not, nor does the reference.
+    pub exif_orientation: bool,
+}
 
 /// The decoded image of a sample.
 ///
 /// # Errors
 /// A file that cannot be read, is no image, is cut short, or is too large.
-pub fn load(dataset: &dyn Dataset, id: &str) -> Result<Image<'static>> {
+pub fn load(dataset: &dyn Dataset, id: &str, decoding: Decoding) -> Result<Image<'static>> {
     match dataset.image(id)? {
         ImageData::Pixels(image) => Ok(image),
-        ImageData::Encoded(bytes) => decode(&bytes),
+        ImageData::Encoded(bytes) => decode(&bytes, decoding),
     }
 }
 
-/// Decodes a file's bytes to RGB; transparency is dropped, of an animation the first frame is taken.
+/// Decodes a file's bytes to RGB as Pillow's `convert("RGB")` does; transparency is dropped, of an animation the first frame is taken, and of 16 bits a channel the
+/// upper eight (Pillow clips 16-bit grey to 255 instead).
 ///
 /// # Errors
 /// As [`load`].
-pub fn decode(bytes: &[u8]) -> Result<Image<'static>> {
+pub fn decode(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
     // Decoders of other people's code meet other people's files: some report errors by unwinding.
-    std::panic::catch_unwind(|| decode_any(bytes)).unwrap_or_else(|_| Err(Error::invalid("broken image file")))
+    std::panic::catch_unwind(|| decode_any(bytes, decoding)).unwrap_or_else(|_| Err(Error::invalid("broken image file")))
 }
 
-fn decode_any(bytes: &[u8]) -> Result<Image<'static>> {
+fn decode_any(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
     if bytes.is_empty() {
         return Err(Error::invalid("the file is empty"));
     }
     if bytes.starts_with(&[0xff, 0xd8]) {
-        return decode_jpeg(bytes);
+        let image = decode_jpeg(bytes)?;
+        let exif = if decoding.exif_orientation { jpeg_exif(bytes) } else { None };
+        return turned(image, exif.and_then(Orientation::from_exif_chunk));
     }
     let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     if reader.format().is_none() {
         return Err(Error::invalid("not an image: neither JPEG, PNG, WebP, BMP nor GIF"));
     }
-    let (width, height) = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions().context(|| "broken image".into())?;
+    let broken = || "broken image".to_owned();
+    let mut decoder = reader.into_decoder().context(broken)?;
+    let (width, height) = decoder.dimensions();
     check_size(width, height)?;
-    let decoded = reader.decode().context(|| "broken image".into())?.into_rgb8();
-    Image::new(decoded.width(), decoded.height(), decoded.into_raw())
+    let orientation = if decoding.exif_orientation { decoder.orientation().ok() } else { None };
+    let decoded = DynamicImage::from_decoder(decoder).context(broken)?;
+    let wide = decoded.color().bits_per_pixel() / u16::from(decoded.color().channel_count()) > 8;
+    let pixels = if wide { decoded.into_rgb16().into_raw().iter().map(|value| (value >> 8) as u8).collect() } else { decoded.into_rgb8().into_raw() };
+    turned(Image::new(width, height, pixels)?, orientation)
+}
+
+/// The image as its camera was held.
+fn turned(image: Image<'static>, orientation: Option<Orientation>) -> Result<Image<'static>> {
+    let Some(orientation) = orientation.filter(|orientation| *orientation != Orientation::NoTransforms) else { return Ok(image) };
+    let (width, height) = (image.width(), image.height());
+    let buffer = RgbImage::from_raw(width, height, image.into_pixels()).ok_or_else(|| Error::invalid("broken image"))?;
+    let mut turned = DynamicImage::ImageRgb8(buffer);
+    turned.apply_orientation(orientation);
+    let turned = turned.into_rgb8();
+    Image::new(turned.width(), turned.height(), turned.into_raw())
+}
+
+/// The EXIF data of a JPEG file: its first segment APP1 of that kind.
+fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
+    let mut at = 2;
+    loop {
+        let [0xff, marker, high, low] = *bytes.get(at..at + 4)?.as_array()? else { return None };
+        let segment = bytes.get(at + 4..at + 2 + usize::from(u16::from_be_bytes([high, low])))?;
+        match (marker, segment.strip_prefix(b"Exif\0\0")) {
+            (0xe1, Some(exif)) => return Some(exif),
+            (0xda, _) => return None, // the image begins
+            _ => at += 4 + segment.len(),
+        }
+    }
 }
 
 fn check_size(width: u32, height: u32) -> Result<()> {
@@ -121,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_jpeg_decodes_to_its_size_and_colour() {
-        let image = decode(&jpeg()).unwrap();
+        let image = decode(&jpeg(), Decoding::default()).unwrap();
         assert_eq!((image.width(), image.height()), (16, 8));
         assert!(image.pixel(3, 3).iter().zip([200, 30, 30]).all(|(a, b)| a.abs_diff(b) < 6));
     }
@@ -130,7 +172,7 @@ mod tests {
     fn what_is_no_whole_image_is_refused_with_a_reason() {
         let whole = jpeg();
         let check = |bytes: &[u8], expected: &str| {
-            let error = decode(bytes).unwrap_err().to_string();
+            let error = decode(bytes, Decoding::default()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         };
         check(&[], "empty");
@@ -138,7 +180,7 @@ mod tests {
         check(&whole[..whole.len() / 2], "cut short");
         check(&whole[..whole.len() - 2], "cut short");
         let film: Vec<u8> = whole.iter().copied().chain([0xff, 0xda, 0, 0, 1, 2, 3]).collect();
-        assert!(decode(&film).is_ok(), "what follows the image does not matter");
+        assert!(decode(&film, Decoding::default()).is_ok(), "what follows the image does not matter");
         check(b"\x89PNG\r\n\x1a\n....", "broken image");
         let mut bomb = vec![0x42, 0x4d]; // a BMP header of 60000x60000 pixels
         bomb.extend([0u8; 8]);
@@ -148,5 +190,33 @@ mod tests {
         bomb.extend([1, 0, 24, 0]);
         bomb.extend([0; 24]);
         check(&bomb, "bomb");
+    }
+    fn png(form: image::ExtendedColorType, bytes: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        image::ImageEncoder::write_image(image::codecs::png::PngEncoder::new(&mut file), bytes, 2, 1, form).unwrap();
+        file
+    }
+
+    #[test]
+    fn of_sixteen_bits_the_upper_eight_count() {
+        let values: Vec<u8> = [0x12ffu16, 0x80ff].iter().flat_map(|value| value.to_ne_bytes()).collect();
+        let grey = decode(&png(image::ExtendedColorType::L16, &values), Decoding::default()).unwrap();
+        assert_eq!(grey.pixels(), [0x12, 0x12, 0x12, 0x80, 0x80, 0x80]);
+    }
+
+    #[test]
+    fn a_cameras_orientation_counts_when_asked_for() {
+        // A little-endian TIFF with one entry: tag 0x112 (orientation), a short, 6 (turned right).
+        let exif: &[u8] = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let plain = jpeg();
+        let mut noted = vec![0xff, 0xd8, 0xff, 0xe1];
+        noted.extend((exif.len() as u16 + 2).to_be_bytes());
+        noted.extend(exif);
+        noted.extend(&plain[2..]);
+        let size = |bytes: &[u8], exif_orientation: bool| {
+            let image = decode(bytes, Decoding { exif_orientation }).unwrap();
+            (image.width(), image.height())
+        };
+        assert_eq!([size(&noted, false), size(&noted, true), size(&plain, true)], [(16, 8), (8, 16), (16, 8)]);
     }
 }

@@ -84,6 +84,11 @@ impl Samples {
     /// # Errors
     /// As [`Samples::list`], shown in the recipe.
     pub fn of_recipe(dataset: &dyn Dataset, recipe: &crate::recipe::Recipe, limit: Option<usize>) -> Result<Self, Failure> {
-        Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size).map_err(|message| recipe.refuse(&recipe.dataset, message))
+        let mut samples =
+            Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size).map_err(|message| recipe.refuse(&recipe.dataset, message))?;
+        if recipe.sections.exif_orientation {
+            samples.key = KeyBuilder::new("upright samples").reads(&samples.key).finish();
+        }
+        Ok(samples)
     }
 }

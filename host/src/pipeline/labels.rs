@@ -5,7 +5,7 @@ use convert_sdk::{ClassScore, Error, LabelModel, LabelVector, LabelledRegion, Po
 use super::masks::probability;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
-use crate::engine::{Stage, images};
+use crate::engine::Stage;
 use crate::failure::Failure;
 use crate::recipe::{AggregateMode, AggregateSection, GlobalSignal};
 
@@ -29,7 +29,7 @@ impl Session {
             let inputs = batch
                 .iter()
                 .zip(&masks)
-                .map(|((index, _), masks)| Ok(PredictionInput { image: images::load(self.dataset.as_ref(), &self.samples.list[*index].id)?, masks }))
+                .map(|((index, _), masks)| Ok(PredictionInput { image: self.load_image(&self.samples.list[*index].id)?, masks }))
                 .collect::<Result<Vec<_>, Error>>()?;
             let predictions = model.predict(&inputs)?;
             let row = |prediction: convert_sdk::Prediction| {

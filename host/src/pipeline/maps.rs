@@ -8,7 +8,7 @@ use convert_sdk::{Error, LabelMap, LabelModel};
 
 use super::rows::ImageMap;
 use super::session::Session;
-use crate::engine::{Stage, images};
+use crate::engine::Stage;
 use crate::failure::Failure;
 
 impl Session {
@@ -22,7 +22,7 @@ impl Session {
         let classes = self.samples.classes.len();
         self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ())]| {
             let model = model.ok_or_else(|| Error::invalid("a finished stage has no work"))?;
-            let load = |(index, ()): &(usize, ())| images::load(self.dataset.as_ref(), &self.samples.list[*index].id);
+            let load = |(index, ()): &(usize, ())| self.load_image(&self.samples.list[*index].id);
             let images = batch.iter().map(load).collect::<Result<Vec<_>, Error>>()?;
             let maps = model.maps(&images)?;
             if let Some(class) = maps.iter().flat_map(LabelMap::classes).find(|class| **class as usize >= classes) {

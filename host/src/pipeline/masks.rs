@@ -2,18 +2,24 @@
 
 use std::collections::HashMap;
 
-use convert_sdk::{Error, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage};
+use convert_sdk::{Error, Image, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage};
 
 use super::plan::{RefineStage, Source};
 use super::rows::{DroppedRow, ImageProposals, ImageRegions, ProposalRow, RegionRow};
 use super::session::Session;
-use crate::engine::{Stage, images};
+use crate::engine::Stage;
+use crate::engine::images::{self, Decoding};
 use crate::failure::Failure;
 
 impl Session {
+    /// The decoded image of a sample.
+    pub(super) fn load_image(&self, id: &str) -> Result<Image<'static>, Error> {
+        images::load(self.dataset.as_ref(), id, Decoding { exif_orientation: self.recipe.sections.exif_orientation })
+    }
+
     /// The image of a sample, decoded when asked for.
     pub(super) fn lazy_image(&self, index: usize) -> LazyImage<'_> {
-        LazyImage::new(move || images::load(self.dataset.as_ref(), &self.samples.list[index].id))
+        LazyImage::new(move || self.load_image(&self.samples.list[index].id))
     }
 
     /// Proposals of all configurations, then their refiners, then all masks fitted to their images.
@@ -58,7 +64,7 @@ impl Session {
                 .iter()
                 .map(|(index, ())| {
                     let id = self.samples.list[*index].id.as_str();
-                    Ok(SampleImage { id, image: images::load(self.dataset.as_ref(), id)? })
+                    Ok(SampleImage { id, image: self.load_image(id)? })
                 })
                 .collect::<Result<Vec<_>, Error>>()?;
             let proposals = proposer.propose(&images)?;

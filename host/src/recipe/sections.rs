@@ -33,6 +33,9 @@ pub struct Sections {
     /// With `on_error: skip`, the run fails once more samples than this were skipped; no limit by default.
     #[serde(default)]
     pub max_errors: Option<u64>,
+    /// Whether the orientation that a camera noted in a file (EXIF) is applied; masks then fit the turned image. The reference does not.
+    #[serde(default)]
+    pub exif_orientation: bool,
     /// The dataset: `plugin`, and the plugin's own keys beside it.
     pub dataset: DatasetSection,
     /// One or more configurations that propose masks; all masks of all of them are proposals of the image.
