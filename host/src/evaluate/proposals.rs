@@ -190,7 +190,7 @@ fn scores(images: &[&TrueImage], objects: &[&TrueObject], iou: impl Fn(Overlap) 
     };
     Scores {
         recall: recall(FOUND),
-        average_recall: (0..10).map(|step| recall(FOUND + 0.05 * f64::from(step))).sum::<f64>() / 10.0,
+        average_recall: (50..100).step_by(5).map(|percent| recall(f64::from(percent) / 100.0)).sum::<f64>() / 10.0,
         mean_best_iou: objects.iter().map(|object| iou(object.best)).sum::<f64>() / objects.len() as f64,
         corloc_first: corloc(&|image| image.first),
         corloc_best: corloc(&|image| image.best.map(|(_, overlap)| overlap)),

@@ -12,12 +12,12 @@ pub(super) fn solve(operator: &Normalised<'_>) -> Result<Option<(Ritz, Option<Ri
     let trivial = operator.trivial();
     let mut matrix = Vec::with_capacity(size * size);
     let (mut unit, mut scaled, mut row) = (vec![0.0; size], vec![0.0; size], vec![0.0; size]);
-    for index in 0..size {
+    for (index, own) in trivial.iter().enumerate() {
         unit[index] = 1.0;
         operator.multiply(&unit, &mut scaled, &mut row);
         unit[index] = 0.0;
         // N's eigenvalues are in [-1, 1]: the trivial vector's is moved to -2.
-        matrix.extend(row.iter().zip(&trivial).map(|(value, other)| value - 3.0 * trivial[index] * other));
+        matrix.extend(row.iter().zip(&trivial).map(|(value, other)| value - 3.0 * own * other));
     }
     let (values, vectors) = torch(|| {
         let (values, vectors) = Tensor::f_from_slice(&matrix)?.f_view([size as i64, size as i64])?.f_linalg_eigh("L")?;

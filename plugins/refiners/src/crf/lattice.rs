@@ -38,20 +38,20 @@ impl<const V: usize> Lattice<V> {
         for start in (0..points).step_by(LANES) {
             let count = LANES.min(points - start);
             let mut features = [[0.0; LANES]; D];
-            for lane in 0..count {
-                let feature = feature(start + lane);
+            for (lane, point) in (start..start + count).enumerate() {
+                let feature = feature(point);
                 (0..D).for_each(|axis| features[axis][lane] = feature[axis]);
             }
             let simplices = Simplices::<K, V>::around(&features, &scales);
-            for lane in 0..count {
-                for (colour, key) in simplices.corners[lane].into_iter().enumerate() {
+            for (keys, simplex_weights) in simplices.corners.into_iter().zip(simplices.weights).take(count) {
+                for (colour, key) in keys.into_iter().enumerate() {
                     if key != last.0[colour] {
                         last.0[colour] = key;
                         last.1[colour] = table.insert(key);
                     }
                 }
                 corners.push(last.1);
-                weights.push(simplices.weights[lane]);
+                weights.push(simplex_weights);
             }
         }
         let mut order: Vec<(K, u32)> = table.keys().iter().copied().zip(0..).collect();

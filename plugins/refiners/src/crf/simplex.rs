@@ -1,5 +1,7 @@
 //! Where points lie in the permutohedral lattice, with pydensecrf's rounding and ties.
 
+#![allow(clippy::needless_range_loop, reason = "lanes and axes index several arrays at once")]
+
 use super::table::Key;
 
 /// Points whose simplices are found together: a vector register or two.

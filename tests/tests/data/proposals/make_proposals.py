@@ -55,7 +55,7 @@ for index in range(40):
 expected = {}
 for kind, best, first in [("boxes", best_box, first_box), ("masks", best_mask, first_mask)]:
     best, first = np.array(best), np.array(first)
-    expected[kind] = {"recall": float((best >= 0.5).mean()), "average_recall": float(np.mean([(best >= t).mean() for t in np.arange(0.5, 0.96, 0.05)])),
+    expected[kind] = {"recall": float((best >= 0.5).mean()), "average_recall": float(np.mean([(best >= percent / 100).mean() for percent in range(50, 100, 5)])),
                       "mean_best_iou": float(best.mean()), "corloc_first": float((first > 0.5).mean())}
 expected["boxes"]["corloc_best"] = float((np.array(scored_box) > 0.5).mean())
 expected["objects"], expected["images"] = len(best_box), len(first_box)
