@@ -42,7 +42,9 @@ pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
 fn loaded_libraries() -> BTreeSet<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
-    paths.filter(|path| Path::new(path).file_name().is_some_and(|name| LIBRARIES.iter().any(|library| name.to_string_lossy().starts_with(library)))).collect()
+    paths
+        .filter(|path| Path::new(path).file_name().is_some_and(|name| LIBRARIES.iter().any(|library| name.to_string_lossy().starts_with(library))))
+        .collect()
 }
 
 fn weights(catalog: &Catalog) -> Result<(), Failure> {

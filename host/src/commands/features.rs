@@ -34,7 +34,10 @@ pub struct Options {
 /// `images` (a JSON list of the files) and `backbone` (the option as it was understood).
 pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Options, catalog: &Catalog) -> Result<(), Failure> {
     let plugin = catalog.find(Role::Extractor, PLUGIN).ok_or_else(|| {
-        Failure::usage(format!("the plugin {PLUGIN} is not installed{}: build it with `make build`, or name a folder with --plugin-dir", catalog.refused_summary()))
+        Failure::usage(format!(
+            "the plugin {PLUGIN} is not installed{}: build it with `make build`, or name a folder with --plugin-dir",
+            catalog.refused_summary()
+        ))
     })?;
     let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
     let cancel = cancel_on_ctrl_c()?;

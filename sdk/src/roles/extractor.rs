@@ -18,7 +18,10 @@ impl FeatureMap {
     pub fn new(rows: u32, columns: u32, dimension: u32, values: Vec<f32>) -> Result<Self> {
         let expected = u64::from(rows) * u64::from(columns) * u64::from(dimension);
         if values.len() as u64 != expected {
-            return Err(Error::invalid(format!("features of {rows}x{columns} patches and {dimension} numbers need {expected} values, got {}", values.len())));
+            return Err(Error::invalid(format!(
+                "features of {rows}x{columns} patches and {dimension} numbers need {expected} values, got {}",
+                values.len()
+            )));
         }
         Ok(Self { rows, columns, dimension, values })
     }
