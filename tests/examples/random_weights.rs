@@ -1,5 +1,5 @@
 //! Writes randomly initialised full-size checkpoints for recipes/imagenet.yaml: `cargo run --release -p convert-tests --example random_weights -- FOLDER [--tiny]`.
-//! Prints the variables that name them, for a shell to take over. Full size takes 7.5 GB of disk.
+//! Prints the variables that name them, for a shell to take over. Full size takes 7.7 GB of disk.
 
 use std::path::PathBuf;
 
