@@ -66,7 +66,8 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         Ok(pool.install(|| extract(extractor.as_ref(), group, options.device != "cpu"))?)
     };
     let mut problem = None;
-    let written = replace_file(output, |file| {
+    let target = std::path::absolute(output).map_err(|error| Failure::usage(format!("cannot write {}: {error}", output.display())))?;
+    let written = replace_file(&target, |file| {
         let mut writer = Writer { file: std::io::BufWriter::new(file), files, config: &config, form: None };
         for group in files.chunks(GROUP) {
             let maps = group_of(group).map_err(|failure| {

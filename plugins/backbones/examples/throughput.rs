@@ -19,7 +19,7 @@ fn main() -> Result<(), String> {
     let kind = serde_json::from_value(feature.as_str().into()).map_err(|error| error.to_string())?;
     let request = FeatureRequest { kind, layer: None, input_size: size as u32 };
     let backbone = Backbone::load(&config, &Context::for_tests(&[])).map_err(|error| error.to_string())?;
-    let pixels: Vec<u8> = (0..size * size * 3).map(|at| (at * 2_654_435_761 >> 13) as u8).collect();
+    let pixels: Vec<u8> = (0..size * size * 3).map(|at| ((at * 2_654_435_761) >> 13) as u8).collect();
     let image = Image::new(size as u32, size as u32, pixels).map_err(|error| error.to_string())?;
 
     let run = |count: usize| {

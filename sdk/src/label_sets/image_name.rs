@@ -22,7 +22,7 @@ fn is_wnid(text: &str) -> bool {
 pub fn validation_number(id: &str) -> Option<usize> {
     let digits = image_stem(id).strip_prefix("ILSVRC2012_val_")?;
     let number = digits.parse().ok().filter(|number| *number > 0)?;
-    (digits.len() == 8).then_some(number)
+    (digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_digit())).then_some(number)
 }
 
 /// Finds an image by its whole name, or else by its stem where only one image has it.

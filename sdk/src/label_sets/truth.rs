@@ -149,7 +149,7 @@ impl Truth {
         self.format
     }
 
-    /// How many classes there are, as far as the file knows: 1,000 for ReaL and ImageNetV2, the categories of COCO, else one more than the highest index.
+    /// How many classes there are, as far as the file knows: 1,000 for ReaL and ImageNetV2, the categories of COCO, the scores of the training JSON, else one more than the highest index.
     pub fn classes(&self) -> u32 {
         self.classes
     }
@@ -227,7 +227,7 @@ mod tests {
             "training.json",
             r#"{"n1/a.JPEG": {"multilabel": [0, 0.6, 0.5, 1.0], "gt": 3}}"#,
             TruthFormat::ByName,
-            1000,
+            4,
             &[("n1/a.JPEG", Some(&[1, 3]))],
         );
         check(
