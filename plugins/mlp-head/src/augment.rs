@@ -105,7 +105,7 @@ mod tests {
         let block = Mask::from_box(96, 64, BoundingBox { x: 20, y: 10, width: 40, height: 30 }).unwrap();
         let pixels: Vec<u8> = block.to_pixels().iter().flat_map(|inside| [inside * 255; 3]).collect();
         let image = Image::new(96, 64, pixels).unwrap();
-        let (mut lost, mut covered, mut seen) = (0, 0.0, 0.0);
+        let (mut lost, mut compared, mut covered, mut seen) = (0, 0, 0.0, 0.0);
         for index in 0..200 {
             let Some(view) = view(&image, Some(&block), 48, &mut stream(1, Purpose::View, index)).unwrap() else {
                 lost += 1;
@@ -114,17 +114,20 @@ mod tests {
             let inside = view.mask.unwrap().to_pixels();
             let bright = view.image.pixels().as_chunks::<3>().0.iter().map(|[r, ..]| *r).collect::<Vec<_>>();
             let highest = f64::from(*bright.iter().max().unwrap());
-            // Solarize turns white to black; whatever else happens keeps the block brighter than its ground.
-            if highest < 32.0 || bright.iter().zip(&inside).filter(|(_, inside)| **inside == 1).all(|(value, _)| *value < 64) {
+            let mut block: Vec<u8> = bright.iter().zip(&inside).filter(|(_, inside)| **inside == 1).map(|(value, _)| *value).collect();
+            block.sort_unstable();
+            // Solarize turns white to black and leaves the grey rim of a resampled block; whatever else happens keeps the block brighter than its ground.
+            if f64::from(block[block.len() / 2]) <= highest / 2.0 {
                 continue;
             }
+            compared += 1;
             let white = bright.iter().zip(&inside).filter(|(value, inside)| **inside == 1 && f64::from(**value) > highest / 2.0).count();
             covered += white as f64;
             seen += inside.iter().filter(|inside| **inside == 1).count() as f64;
         }
         assert!((1..80).contains(&lost), "{lost} of 200 views lost the mask");
-        // Solarize, one operation of fourteen, makes some white blocks darker than their ground.
-        assert!(covered / seen > 0.9, "{} of the mask lies on the block", covered / seen);
+        assert!(compared > 120, "{compared} views show the block");
+        assert!(covered / seen > 0.97, "{} of the mask lies on the block", covered / seen);
     }
 
     #[test]
