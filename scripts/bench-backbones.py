@@ -2,7 +2,7 @@
 """How fast the ViTs are beside PyTorch's: ratios of one run, on the same random weights, threads and version of libtorch.
 
     cargo build --release -p convert-backbones --example throughput
-    PYTHON scripts/bench-backbones.py          (a Python with torch 2.11 and transformers)
+    PYTHON scripts/bench-backbones.py [MODEL [THREADS]]     (a Python with torch 2.11 and transformers; MODEL is a part of a name, such as L/16)
 
 Rounds alternate between the two programs; the median round counts. PyTorch runs transformers' DINOv3ViTModel on one image at a time under inference_mode with all
 its threads on it; ours gives each thread an image. A ratio above 1 means that ours is faster.
@@ -17,7 +17,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 THROUGHPUT = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/examples/throughput"
-ROUNDS, IMAGES, THREADS = 3, 4, os.cpu_count()
+ROUNDS, IMAGES, THREADS = 3, 2, os.cpu_count()
 MODELS = {
     "ViT-B/16 at 768": (dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072), 768),
     "ViT-L/16 at 512": (dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096), 512),
@@ -55,10 +55,12 @@ def main():
     from transformers import DINOv3ViTConfig, DINOv3ViTModel
 
     with tempfile.TemporaryDirectory() as place:
-        for name, (shape, size) in MODELS.items():
+        wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+        counts = [int(sys.argv[2])] if len(sys.argv) > 2 else sorted({1, THREADS})
+        for name, (shape, size) in ((name, model) for name, model in MODELS.items() if wanted in name):
             folder = f"{place}/{size}"
             DINOv3ViTModel(DINOv3ViTConfig(**shape, num_register_tokens=4)).save_pretrained(folder)
-            for threads in sorted({1, THREADS}):
+            for threads in counts:
                 rounds = [
                     (theirs(folder, size, "fp32", threads), ours(folder, size, "patch", "fp32", threads), ours(folder, size, "v", "fp32", threads))
                     for _ in range(ROUNDS)
@@ -67,7 +69,13 @@ def main():
                 cut = statistics.median(own / part for _, own, part in rounds)
                 rate = statistics.median(IMAGES / own for _, own, _ in rounds)
                 print(f"{name}, {threads} threads: PyTorch / ours {whole:.3f}; ours whole / v of the last block {cut:.3f}; ours {rate:.3f} images/s", flush=True)
-            halves = [(theirs(folder, size, "fp32", THREADS) / theirs(folder, size, "bf16", THREADS), ours(folder, size, "patch", "fp32", THREADS) / ours(folder, size, "patch", "bf16", THREADS)) for _ in range(ROUNDS)]
+            halves = [
+                (
+                    theirs(folder, size, "fp32", THREADS) / theirs(folder, size, "bf16", THREADS),
+                    ours(folder, size, "patch", "fp32", THREADS) / ours(folder, size, "patch", "bf16", THREADS),
+                )
+                for _ in range(ROUNDS)
+            ]
             print(f"{name}, {THREADS} threads: fp32 / bf16 PyTorch {statistics.median(a for a, _ in halves):.3f}, ours {statistics.median(b for _, b in halves):.3f}", flush=True)
 
 
