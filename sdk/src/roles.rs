@@ -1,4 +1,5 @@
-//! The roles of the pipeline, one trait each: dataset → proposer → refiner → selector → labeler → postprocessor → exporter.
+//! The roles of the pipeline, one trait each: dataset → proposer → refiner → selector → labeler → postprocessor → exporter; and extractor,
+//! for `convert features`.
 //!
 //! A plugin implements one of them. All methods take `&self` and are called from several threads at once unless they say otherwise;
 //! a plugin that works on one image at a time needs no threads of its own, since the host works on several images at once.
