@@ -3,7 +3,6 @@
 //! The truth is held in memory, about 100 bytes an object and its mask's run lengths; the predictions are read as a stream.
 
 mod coco;
-mod polygon;
 
 use std::collections::HashMap;
 use std::path::Path;

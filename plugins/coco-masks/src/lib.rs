@@ -1,7 +1,6 @@
 //! The proposer `coco-masks`: masks that exist already, CutLER's pseudo-masks above all.
 
 mod file;
-mod polygon;
 mod proposer;
 mod results;
 mod segmentation;

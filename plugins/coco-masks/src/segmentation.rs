@@ -6,8 +6,6 @@ use convert_sdk::{Error, Mask, Result, serde};
 use serde::Deserialize;
 use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::polygon;
-
 /// A mask as COCO files write it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Segmentation {
@@ -53,7 +51,7 @@ impl Segmentation {
             Self::Polygons(polygons) => {
                 let mut mask = Mask::empty(image.0, image.1)?;
                 for polygon in polygons {
-                    mask = mask.union(&polygon::fill(polygon, image.0, image.1)?)?;
+                    mask = mask.union(&Mask::from_polygon(image.0, image.1, polygon)?)?;
                 }
                 Ok(mask)
             }

@@ -101,6 +101,10 @@ impl Proposer for MaskCut {
         Ok(Self { backbone, request, parameters })
     }
 
+    fn batch_size(&self) -> usize {
+        self.backbone.batch_size()
+    }
+
     /// The backbone, and the affinities of as many cuts as there may be masks; how long the eigensolver takes depends on the image.
     fn work(&self) -> Work {
         let side = u64::from(self.request.input_size / self.backbone.patch_size());

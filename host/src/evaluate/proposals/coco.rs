@@ -10,8 +10,6 @@ use convert_sdk::{Error, Mask, Result};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::polygon;
-
 /// An entry of `images`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ImageEntry {
@@ -124,7 +122,7 @@ impl Segmentation {
             Self::Compressed { size: [height, width], counts } => Mask::from_counts(*width, *height, counts),
             Self::Runs { size: [height, width], counts } => Mask::from_runs(*width, *height, counts),
             Self::Polygons(polygons) => {
-                polygons.iter().try_fold(Mask::empty(size.0, size.1)?, |mask, polygon| mask.union(&polygon::fill(polygon, size.0, size.1)?))
+                polygons.iter().try_fold(Mask::empty(size.0, size.1)?, |mask, polygon| mask.union(&Mask::from_polygon(size.0, size.1, polygon)?))
             }
         }
     }

@@ -1,26 +1,29 @@
 //! Polygons to masks as COCO's own API draws them (`rleFrPoly`): the outline is walked at five times the resolution, and a pixel belongs to the
 //! polygon when its centre lies inside, whatever the order of the corners.
 
-use convert_sdk::{Error, Mask, Result};
+use super::Mask;
+use crate::{Error, Result};
 
 /// Steps of the outline along a pixel's side.
 const SCALE: f64 = 5.0;
 
-/// The mask of one polygon, x and y in turn.
-///
-/// # Errors
-/// Fewer than three corners, half a corner, a number that is not finite or far outside of any image, a zero side of the image.
-pub fn fill(polygon: &[f64], width: u32, height: u32) -> Result<Mask> {
-    let possible = |number: &f64| number.abs() < f64::from(u16::MAX) * 4.0;
-    if polygon.len() < 6 || polygon.len() % 2 == 1 || !polygon.iter().all(possible) {
-        return Err(Error::invalid(format!("a polygon of {} numbers is none: x and y of at least three corners are needed", polygon.len())));
+impl Mask {
+    /// The mask of one polygon, x and y in turn, as pycocotools draws it; annotations of several take their union.
+    ///
+    /// # Errors
+    /// Fewer than three corners, half a corner, a number that is not finite or far outside of any image, a zero side of the image.
+    pub fn from_polygon(width: u32, height: u32, polygon: &[f64]) -> Result<Self> {
+        let possible = |number: &f64| number.abs() < f64::from(u16::MAX) * 4.0;
+        if polygon.len() < 6 || polygon.len() % 2 == 1 || !polygon.iter().all(possible) {
+            return Err(Error::invalid(format!("a polygon of {} numbers is none: x and y of at least three corners are needed", polygon.len())));
+        }
+        let corners: Vec<(i64, i64)> = polygon.chunks(2).map(|corner| ((SCALE * corner[0] + 0.5) as i64, (SCALE * corner[1] + 0.5) as i64)).collect();
+        let mut outline = Vec::new();
+        for (at, corner) in corners.iter().enumerate() {
+            walk(*corner, corners[(at + 1) % corners.len()], &mut outline);
+        }
+        Self::from_runs(width, height, &runs(&outline, width, height))
     }
-    let corners: Vec<(i64, i64)> = polygon.chunks(2).map(|corner| ((SCALE * corner[0] + 0.5) as i64, (SCALE * corner[1] + 0.5) as i64)).collect();
-    let mut outline = Vec::new();
-    for (at, corner) in corners.iter().enumerate() {
-        walk(*corner, corners[(at + 1) % corners.len()], &mut outline);
-    }
-    Mask::from_runs(width, height, &runs(&outline, width, height))
 }
 
 /// The points of an edge, both ends among them, one a column of a flat edge, one a row of a steep one.
@@ -68,10 +71,10 @@ mod tests {
     #[test]
     fn masks_are_those_of_pycocotools() {
         // (polygon, width, height, counts) of pycocotools.mask.frPyObjects, made with tests/data/make_polygons.py
-        let stored: Vec<(Vec<f64>, u32, u32, String)> = serde_json::from_str(include_str!("../tests/data/polygons.json")).unwrap();
+        let stored: Vec<(Vec<f64>, u32, u32, String)> = serde_json::from_str(include_str!("../../tests/data/polygons.json")).unwrap();
         assert!(stored.len() > 100);
         for (polygon, width, height, counts) in stored {
-            let mask = fill(&polygon, width, height).unwrap();
+            let mask = Mask::from_polygon(width, height, &polygon).unwrap();
             assert_eq!(mask, Mask::from_counts(width, height, &counts).unwrap(), "{polygon:?} {width}x{height}");
         }
     }
@@ -79,7 +82,7 @@ mod tests {
     #[test]
     fn what_is_no_polygon_is_refused() {
         for bad in [&[][..], &[1.0, 1.0, 2.0, 2.0], &[1.0; 7], &[f64::NAN; 6], &[1e300; 6]] {
-            assert!(fill(bad, 5, 5).is_err(), "{bad:?}");
+            assert!(Mask::from_polygon(5, 5, bad).is_err(), "{bad:?}");
         }
     }
 }
