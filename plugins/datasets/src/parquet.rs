@@ -23,7 +23,7 @@ use file::ParquetFile;
 ///
 /// The image column is a struct with `bytes`, or the bytes themselves: encoded files. The label column holds integers, whose names stand in the schema's `huggingface`
 /// metadata or in `classes`, or names. A sample's id is `FILE/ROW` without `.parquet`, such as `train-00000-of-00002/00000041`, or what `id_column` holds. Labels are read
-/// once; images are read on demand, in blocks of rows of about 16 MiB, of which the last eight stay in memory. A row without an image is a bad sample of the run.
+/// once; images are read on demand, in blocks of rows of about 16 MiB, of which the last four stay in memory. A row without an image is a bad sample of the run.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]

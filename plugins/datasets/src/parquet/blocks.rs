@@ -10,7 +10,7 @@ use super::columns;
 use super::file::ParquetFile;
 
 /// So many blocks stay in memory: workers stand at neighbouring rows.
-const KEPT: usize = 8;
+const KEPT: usize = 4;
 
 /// A block, once it is read; others who want it wait for the one who reads it.
 type Block = Arc<OnceLock<Result<ArrayRef>>>;
