@@ -130,15 +130,16 @@ fn camel_case(name: &str) -> String {
 /// Replaces a word where no letter, digit or underscore stands beside it.
 fn replace_word(text: &str, word: &str, by: &str) -> String {
     let joins = |character: Option<char>| character.is_some_and(|character| character.is_alphanumeric() || character == '_');
-    let (mut replaced, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(word) {
-        let (before, after) = (&rest[..at], &rest[at + word.len()..]);
-        let whole = !joins(before.chars().next_back()) && !joins(after.chars().next());
-        replaced += before;
-        replaced += if whole { by } else { word };
-        rest = after;
+    let (mut replaced, mut done) = (String::with_capacity(text.len()), 0);
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        if !joins(text[..at].chars().next_back()) && !joins(text[end..].chars().next()) {
+            replaced += &text[done..at];
+            replaced += by;
+            done = end;
+        }
     }
-    replaced + rest
+    replaced + &text[done..]
 }
 
 /// Where a plugin lives, and with it how its manifest names the sdk and how it is built.
