@@ -33,9 +33,9 @@ fn small_clone() -> PathBuf {
     root
 }
 
-/// Shared with the plugins that `plugins.rs` builds, and with it what is compiled of their dependencies.
+/// Not shared with the plugins that `plugins.rs` builds: cargo knows a workspace's sdk by its place in it, and would take the changed one there for this one.
 fn target() -> PathBuf {
-    build_folder().join("changed-sdk/target")
+    build_folder().join("new-plugins/target")
 }
 
 /// Runs cargo on the eight crates, quickly.
