@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use convert_sdk::abi::Role;
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -136,7 +137,7 @@ pub enum Command {
     },
     /// Say what this machine offers: plugins, libraries, devices, and which published weights are there.
     Doctor,
-    /// List plugins, or describe one.
+    /// List plugins, describe one, or begin one of your own.
     Plugins {
         /// `list` by default.
         #[command(subcommand)]
@@ -251,6 +252,25 @@ pub enum PluginsCommand {
         #[arg(long, requires = "name")]
         json: bool,
     },
+    /// Write a plugin of your own to begin with: a crate of two files that builds, works and has a test.
+    New {
+        /// Its role: dataset, proposer, refiner, selector, labeler, postprocessor, exporter or extractor.
+        #[arg(value_parser = role)]
+        role: Role,
+        /// Its name in recipes, such as `sharp-edges`.
+        name: String,
+        /// The folder to write, new or empty. In a clone of this repository `plugins/NAME` is right.
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The folder of convert-sdk. Default: that of the clone that DIR or this executable lies in, or that the executable was built from.
+        #[arg(long, value_name = "DIR")]
+        sdk: Option<PathBuf>,
+    },
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let names = Role::ALL.map(Role::name);
+    Role::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| format!("the roles are {}", names.join(", ")))
 }
 
 fn device(text: &str) -> Result<String, String> {

@@ -15,6 +15,7 @@ mod doctor;
 mod evaluate;
 mod features;
 mod measure;
+mod new_plugin;
 mod pairs;
 mod plugins;
 mod run;
@@ -41,6 +42,9 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
+        Some(Command::Plugins { command: Some(PluginsCommand::New { role, name, dir, sdk }) }) => {
+            new_plugin::new_plugin(role, &name, &dir, sdk.as_deref(), &catalog()?)
+        }
         Some(Command::Evaluate { command: EvaluateCommand::Labels { predictions, truth, json, threshold, classes } }) => {
             evaluate::labels(&predictions, &truth, json.as_deref(), threshold, classes)
         }

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod abi;
+pub mod coco;
 mod config;
 mod context;
 mod error;

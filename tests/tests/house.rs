@@ -92,7 +92,7 @@ fn no_profile_aborts_on_panic() {
 #[test]
 fn the_example_plugin_is_short_and_safe_and_stands_in_the_docs_as_it_is() {
     let folder = repository().join("docs/example-plugin");
-    let (manifest, code) = (std::fs::read_to_string(folder.join("Cargo.toml")).unwrap(), std::fs::read_to_string(folder.join("lib.rs")).unwrap());
+    let (manifest, code) = (std::fs::read_to_string(folder.join("Cargo.toml")).unwrap(), std::fs::read_to_string(folder.join("src/lib.rs")).unwrap());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "two files");
     assert!(manifest.lines().count() + code.lines().count() <= 45, "at most 45 lines");
     assert!(!code.contains(concat!("uns", "afe")) && !code.contains("abi"));

@@ -176,20 +176,15 @@ fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
 #[test]
 fn a_plugin_outside_the_repository_is_built_as_the_page_says_and_listed() {
     let work = tempfile::tempdir().unwrap();
-    copy(&repository().join("docs/example-plugin"), work.path());
-    let edit = |file: &str, from: &str, to: &str| {
-        let text = std::fs::read_to_string(work.path().join(file)).unwrap();
-        assert!(text.contains(from), "{file} has no `{from}`");
-        std::fs::write(work.path().join(file), text.replace(from, to)).unwrap();
-    };
-    edit("Cargo.toml", "convert-grid", "convert-lattice");
-    edit("Cargo.toml", "../../sdk", repository().join("sdk").to_str().expect("a plain path"));
-    edit("Cargo.toml", "[dependencies]", "[workspace]\n[dependencies]");
-    edit("lib.rs", "proposer \"grid\"", "proposer \"lattice\"");
+    let folder = work.path().join("lattice");
+    let output = convert().args(["plugins", "new", "proposer", "lattice", "--dir"]).arg(&folder).output().expect("convert can be started");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let next = stdout(&output);
+    assert!(next.contains("convert plugins describe lattice --plugin-dir target/release") && next.contains("libconvert_lattice.so"), "{next}");
     // The versions that are already here, since this build is offline.
-    std::fs::copy(repository().join("Cargo.lock"), work.path().join("Cargo.lock")).unwrap();
-    let folder = build_plugin(work.path(), "convert-lattice");
-    let (list, text) = listed(folder.path());
+    std::fs::copy(repository().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let built = build_plugin(&folder, "convert-lattice");
+    let (list, text) = listed(built.path());
     assert!(line(&list, "lattice").contains("The cells of a regular grid as boxes"), "{list}");
     assert!(!text.contains("WARN"), "{text}");
 }

@@ -66,7 +66,7 @@ fn an_unknown_plugin_with_the_nearest_name() {
 
 #[test]
 fn a_plugin_of_another_role() {
-    check(("plugin: grid", "plugin: coco"), "recipe.yaml:5:13: `coco` is an exporter, not a proposer");
+    check(("plugin: grid", "plugin: coco"), "recipe.yaml:5:13: `coco` is a dataset and an exporter, not a proposer");
 }
 
 #[test]

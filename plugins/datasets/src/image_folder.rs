@@ -44,7 +44,7 @@ pub struct ImageFolderConfig {
     #[serde(default)]
     pub synsets: Option<InputFile>,
     /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
-    /// name; masks in run lengths. The run then scores its labels and masks.
+    /// name. The run then scores its labels and masks.
     #[serde(default)]
     pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
@@ -110,7 +110,7 @@ impl Dataset for ImageFolder {
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
-        Ok(self.truth.of_sample(id))
+        self.truth.of_sample(id)
     }
 }
 

@@ -1,15 +1,28 @@
-//! Datasets that are files in a user's folders: `image-folder` (one folder a class) and `manifest` (a table of images and labels).
+//! Datasets that are files in a user's folders: `image-folder` (one folder a class), `manifest` (a table of images and labels), `coco` (annotated images), `webdataset` (tar
+//! shards) and `parquet` (rows with images, as Hugging Face writes them).
 
 mod classes;
+mod coco;
 mod files;
 mod image_folder;
+mod labels;
 mod manifest;
+mod parquet;
+mod places;
+mod shards;
 mod truth;
+mod webdataset;
 
+pub use coco::{Coco, CocoConfig};
 pub use image_folder::{ImageFolder, ImageFolderConfig};
 pub use manifest::{Manifest, ManifestConfig};
+pub use parquet::{Parquet, ParquetConfig};
+pub use webdataset::{WebDataset, WebDatasetConfig};
 
 convert_sdk::export_plugins! {
     dataset "image-folder" => ImageFolder,
     dataset "manifest" => Manifest,
+    dataset "coco" => Coco,
+    dataset "webdataset" => WebDataset,
+    dataset "parquet" => Parquet,
 }

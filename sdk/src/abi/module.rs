@@ -77,6 +77,10 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::Dataset, Self::Proposer, Self::Refiner, Self::Selector, Self::Labeler, Self::Postprocessor, Self::Exporter, Self::Extractor];
+
     /// The role's name in recipes, messages and `convert plugins`.
     pub fn name(self) -> &'static str {
         match self {

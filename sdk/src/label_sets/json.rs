@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 
+use crate::coco::{class_order, CocoCategory, CocoImage};
 use crate::{Error, Result, ResultExt};
 
 /// What a JSON file of labels holds.
@@ -39,26 +40,6 @@ pub(super) struct CocoLabels {
 
 #[derive(Deserialize)]
 #[serde(crate = "serde")]
-pub(super) struct CocoImage {
-    pub id: u64,
-    pub file_name: String,
-    /// This project's own export: the single label.
-    #[serde(default)]
-    pub category_id: Option<u64>,
-    /// This project's own export: the final labels.
-    #[serde(default)]
-    pub labels: Option<Vec<CocoScore>>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(crate = "serde")]
-pub(super) struct CocoScore {
-    pub category_id: u64,
-    pub probability: f32,
-}
-
-#[derive(Deserialize)]
-#[serde(crate = "serde")]
 pub(super) struct CocoAnnotation {
     pub image_id: u64,
     pub category_id: u64,
@@ -66,17 +47,10 @@ pub(super) struct CocoAnnotation {
     pub score: Option<f32>,
 }
 
-#[derive(Deserialize)]
-#[serde(crate = "serde")]
-pub(super) struct CocoCategory {
-    pub id: u64,
-}
-
 impl CocoLabels {
     /// The class index of each category: the place of its id among the sorted ids.
     pub fn classes(&self) -> BTreeMap<u64, u32> {
-        let ids: std::collections::BTreeSet<u64> = self.categories.iter().map(|category| category.id).collect();
-        ids.into_iter().zip(0..).collect()
+        class_order(&self.categories).into_iter().zip(0..).collect()
     }
 }
 

@@ -1,0 +1,99 @@
+//! A dataset: the images of one folder, whose names begin with their class.
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use convert_sdk::*;
+
+/// The images of a folder, named after their classes: `cat_017.jpg` shows the class `cat`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+struct Config {
+    /// The folder of the images.
+    folder: InputFolder,
+    /// What stands between an image's class and the rest of its name.
+    #[serde(default = "underscore")]
+    separator: String,
+}
+
+fn underscore() -> String {
+    "_".into()
+}
+
+struct NamedFiles {
+    folder: PathBuf,
+    /// The class names, sorted.
+    classes: Vec<String>,
+    samples: Vec<Sample>,
+}
+
+impl Dataset for NamedFiles {
+    type Config = Config;
+
+    fn new(config: Config, _: Context) -> Result<Self> {
+        if config.separator.is_empty() {
+            return Err(Error::config("separator is empty: give the text between class and number, such as _"));
+        }
+        let folder = config.folder.to_path_buf();
+        let mut named = Vec::new();
+        for entry in std::fs::read_dir(&folder).context(|| format!("cannot list {}", folder.display()))? {
+            let entry = entry?;
+            let is_image =
+                [".jpg", ".jpeg", ".png", ".webp"].iter().any(|ending| entry.file_name().to_string_lossy().to_lowercase().ends_with(ending));
+            let Some(name) = entry.file_name().to_str().filter(|_| is_image).map(str::to_owned) else { continue };
+            let Some((class, _)) = name.split_once(&config.separator) else {
+                return Err(Error::config(format!(
+                    "the image {name:?} has no {:?} behind its class: rename it, or set `separator`",
+                    config.separator
+                )));
+            };
+            // A changed size is a changed image: what was computed for the old one is computed anew.
+            named.push((class.to_owned(), name.clone(), entry.metadata()?.len()));
+        }
+        let classes: Vec<String> = named.iter().map(|(class, ..)| class.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        let label = |class: &String| classes.binary_search(class).map_or(0, |at| at as u32);
+        let samples = named.iter().map(|(class, name, size)| Sample { id: name.clone(), label: label(class), revision: *size }).collect();
+        Ok(Self { folder, classes, samples })
+    }
+
+    fn classes(&self) -> Vec<String> {
+        self.classes.clone()
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>> {
+        Ok(self.samples.clone())
+    }
+
+    fn image(&self, id: &str) -> Result<ImageData> {
+        let path = self.folder.join(id);
+        Ok(ImageData::Encoded(std::fs::read(&path).context(|| format!("cannot read {}", path.display()))?))
+    }
+}
+
+export_plugins! { dataset "named-files" => NamedFiles }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_is_what_stands_before_the_separator() {
+        let folder = std::env::temp_dir().join(format!("named-files-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["pear_1.jpg", "fig_tree_1.PNG", "fig_2.jpg", "notes.txt"] {
+            std::fs::write(folder.join(name), name).unwrap();
+        }
+        let open = |separator: &str| NamedFiles::new(Config { folder: folder.clone().into(), separator: separator.into() }, Context::for_tests(&[]));
+        let dataset = open("_").unwrap();
+        let refused = open("-").map(|_| ()).unwrap_err().to_string();
+        let mut samples = dataset.samples().unwrap();
+        samples.sort();
+        let labels: Vec<(&str, u32)> = samples.iter().map(|sample| (sample.id.as_str(), sample.label)).collect();
+        let image = dataset.image("pear_1.jpg").unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(dataset.classes(), ["fig", "pear"]);
+        assert_eq!(labels, [("fig_2.jpg", 0), ("fig_tree_1.PNG", 0), ("pear_1.jpg", 1)]);
+        assert_eq!(image, ImageData::Encoded(b"pear_1.jpg".to_vec()));
+        assert!(refused.contains("set `separator`"), "{refused}");
+    }
+}

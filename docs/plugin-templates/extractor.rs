@@ -1,0 +1,73 @@
+//! An extractor: the mean colour of each cell of a grid.
+use convert_sdk::*;
+
+/// Gives each cell of a grid its mean colour, three numbers from 0 to 1.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+struct Config {
+    /// Cells along each side of the image.
+    #[schemars(range(min = 1, max = 256))]
+    cells: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { cells: 16 }
+    }
+}
+
+struct CellColours(Config);
+
+impl CellColours {
+    fn colour(&self, image: &Image<'_>, row: u32, column: u32) -> [f32; 3] {
+        // Every cell has at least one pixel, also where the image is smaller than the grid.
+        let range = |at: u32, side: u32| {
+            let start = (u64::from(at) * u64::from(side) / u64::from(self.0.cells)) as u32;
+            start..((u64::from(at + 1) * u64::from(side) / u64::from(self.0.cells)) as u32).max(start + 1)
+        };
+        let (mut sum, mut count) = ([0.0f64; 3], 0.0);
+        for y in range(row, image.height()) {
+            for x in range(column, image.width()) {
+                let pixel = image.pixel(x, y);
+                (0..3).for_each(|channel| sum[channel] += f64::from(pixel[channel]) / 255.0);
+                count += 1.0;
+            }
+        }
+        sum.map(|sum| (sum / count) as f32)
+    }
+}
+
+impl Extractor for CellColours {
+    type Config = Config;
+
+    fn new(config: Config, _: Context) -> Result<Self> {
+        Ok(Self(config))
+    }
+
+    fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
+        let cells = self.0.cells;
+        let extract = |image: &Image<'_>| {
+            let values = (0..cells * cells).flat_map(|at| self.colour(image, at / cells, at % cells)).collect();
+            FeatureMap::new(cells, cells, 3, values)
+        };
+        images.iter().map(extract).collect()
+    }
+}
+
+export_plugins! { extractor "cell-colours" => CellColours }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_has_the_mean_of_its_pixels() {
+        let extractor = CellColours::new(Config { cells: 2 }, Context::for_tests(&[])).unwrap();
+        let image = Image::new(4, 1, vec![0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 255, 0]).unwrap();
+        let features = extractor.extract(&[image]).unwrap();
+        assert_eq!((features[0].rows(), features[0].columns()), (2, 2));
+        assert_eq!(features[0].values()[..6], [0.5, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(features[0].values()[..6], features[0].values()[6..], "one row of pixels serves both rows of cells");
+    }
+}

@@ -1,0 +1,253 @@
+//! `coco`: the images of a COCO file, each with one label found from its annotations.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use convert_sdk::coco::{CocoCategory, CocoImage, class_order, read_items};
+use convert_sdk::{
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+};
+
+use crate::classes::ClassList;
+use crate::files::{self, UNREADABLE};
+use crate::labels::{Incomplete, LeftOut};
+use crate::truth::Truth;
+
+/// The images of a COCO file, each with one label: the category that its annotations have in common, or the one that takes the most room.
+///
+/// A sample's id is the image's `file_name`; the classes are the categories in the order of their ids. An image with a `category_id` of its own, as this project's
+/// exports have it, has that label whatever its annotations say.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct CocoConfig {
+    /// The COCO file: JSON with `images`, `annotations` and `categories`.
+    pub file: InputFile,
+    /// The folder that the `file_name`s are relative to. Default: the folder of the file.
+    #[serde(default)]
+    pub root: Option<InputFolder>,
+    /// Which category is an image's label.
+    #[serde(default)]
+    pub label: LabelRule,
+    /// Whether annotations with `iscrowd: 1` count.
+    #[serde(default)]
+    pub crowds: bool,
+    /// What is done with images that have no label: without annotations, or with several categories where `label` is `only`.
+    #[serde(default)]
+    pub incomplete: Incomplete,
+    /// Whether the annotations are all the true objects of the images: the run then scores its labels and masks. About 250 bytes an annotation stay in memory.
+    #[serde(default)]
+    pub truth: bool,
+}
+
+/// Which category is an image's label.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum LabelRule {
+    /// The only one that its annotations have.
+    #[default]
+    Only,
+    /// That of its largest annotation.
+    LargestObject,
+    /// The one whose annotations are largest together.
+    LargestArea,
+}
+
+/// The dataset `coco`.
+#[derive(Debug)]
+pub struct Coco {
+    root: PathBuf,
+    classes: ClassList,
+    /// What `new` listed, until it is first asked for.
+    listed: Mutex<Option<Vec<Sample>>>,
+    truth: Truth,
+    config: CocoConfig,
+    context: Context,
+}
+
+#[derive(Deserialize)]
+#[serde(crate = "convert_sdk::serde")]
+struct Annotation {
+    image_id: u64,
+    category_id: u64,
+    #[serde(default)]
+    area: Option<f64>,
+    /// x, y, width, height.
+    #[serde(default)]
+    bbox: Option<[f64; 4]>,
+    #[serde(default)]
+    iscrowd: u8,
+}
+
+/// An image, and how much of it each class takes by the rule.
+struct Annotated {
+    name: String,
+    label: Option<u32>,
+    area_of_class: BTreeMap<u32, f64>,
+}
+
+impl Dataset for Coco {
+    type Config = CocoConfig;
+
+    fn new(config: Self::Config, context: Context) -> Result<Self> {
+        let named = || format!("cannot use {}", config.file.display());
+        let root = match &config.root {
+            Some(root) => root.to_path_buf(),
+            None => config.file.parent().unwrap_or(Path::new("")).to_path_buf(),
+        };
+        let (classes, class_of) = categories(&config.file).context(named)?;
+        let images = annotated(&config, &class_of).context(named)?;
+        let samples = samples(images, &classes, &root, &config, &context)?;
+        let truth = if config.truth { Truth::read(&config.file, &classes)? } else { Truth::default() };
+        Ok(Self { root, classes, listed: Mutex::new(Some(samples)), truth, config, context })
+    }
+
+    fn classes(&self) -> Vec<String> {
+        self.classes.names().to_vec()
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>> {
+        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(listed) => Ok(listed),
+            None => Self::new(self.config.clone(), self.context.clone())?.samples(),
+        }
+    }
+
+    fn image(&self, id: &str) -> Result<ImageData> {
+        files::read_image(&self.root.join(id))
+    }
+
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        self.truth.of_sample(id)
+    }
+}
+
+/// The classes, and the index of each category id.
+fn categories(file: &Path) -> Result<(ClassList, HashMap<u64, u32>)> {
+    let mut categories: Vec<CocoCategory> = Vec::new();
+    read_items(file, "categories", |category| {
+        categories.push(category);
+        Ok(())
+    })?;
+    if categories.len() < 2 {
+        return Err(Error::config(format!("it has {} categories: at least 2 are needed to tell objects apart", categories.len())));
+    }
+    let order = class_order(&categories);
+    if order.len() < categories.len() {
+        return Err(Error::config("two of its categories have the same id"));
+    }
+    categories.sort_by_key(|category| category.id);
+    let name = |category: CocoCategory| category.name.ok_or_else(|| Error::config(format!("its category {} has no name", category.id)));
+    let names = categories.into_iter().map(name).collect::<Result<Vec<_>>>()?;
+    let classes = ClassList::new(names)
+        .map_err(|(first, second)| Error::config(format!("its categories {} and {} have the same name: rename one", order[first], order[second])))?;
+    Ok((classes, order.into_iter().zip(0..).collect()))
+}
+
+/// The images with what their annotations say, in the file's order.
+fn annotated(config: &CocoConfig, class_of: &HashMap<u64, u32>) -> Result<Vec<Annotated>> {
+    let class = |id: u64, of: &dyn Fn() -> String| {
+        class_of.get(&id).copied().ok_or_else(|| Error::config(format!("{} is of the category {id}, which the file does not list", of())))
+    };
+    let (mut images, mut by_id, mut names) = (Vec::new(), HashMap::new(), BTreeSet::new());
+    read_items(&config.file, "images", |image: CocoImage| {
+        if by_id.insert(image.id, images.len()).is_some() {
+            return Err(Error::config(format!("two images have the id {}", image.id)));
+        }
+        if !names.insert(image.file_name.clone()) {
+            return Err(Error::config(format!("two images are named {:?}: a file name is a sample's id", image.file_name)));
+        }
+        let label = image.category_id.map(|id| class(id, &|| format!("the image {:?}", image.file_name))).transpose()?;
+        images.push(Annotated { name: image.file_name, label, area_of_class: BTreeMap::new() });
+        Ok(())
+    })?;
+    if images.is_empty() {
+        return Err(Error::config("it lists no images: a COCO file has `images`, `annotations` and `categories`"));
+    }
+    let mut at = 0;
+    read_items(&config.file, "annotations", |annotation: Annotation| {
+        at += 1;
+        let image = by_id.get(&annotation.image_id).map(|index| &mut images[*index]);
+        let image =
+            image.ok_or_else(|| Error::config(format!("annotation {at} is of the image {}, which the file does not list", annotation.image_id)))?;
+        let class = class(annotation.category_id, &|| format!("annotation {at}"))?;
+        if annotation.iscrowd != 0 && !config.crowds {
+            return Ok(());
+        }
+        let area = annotation.area.or(annotation.bbox.map(|[_, _, width, height]| width * height));
+        let area = match (area, config.label) {
+            (Some(area), _) if area.is_finite() => area,
+            (_, LabelRule::Only) => 0.0,
+            _ => return Err(Error::config(format!("annotation {at} has no `area` and no `bbox`: only `label: only` can do without"))),
+        };
+        let of_class = image.area_of_class.entry(class).or_default();
+        *of_class = if config.label == LabelRule::LargestArea { *of_class + area } else { of_class.max(area) };
+        Ok(())
+    })?;
+    Ok(images)
+}
+
+/// The images that have a label, with their files looked at.
+fn samples(images: Vec<Annotated>, classes: &ClassList, root: &Path, config: &CocoConfig, context: &Context) -> Result<Vec<Sample>> {
+    let file = config.file.display();
+    let mut left_out = LeftOut::new(config.incomplete);
+    let mut samples = Vec::with_capacity(images.len());
+    for (at, image) in images.into_iter().enumerate() {
+        if at % 4096 == 0 && context.cancelled() {
+            return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while looking at the images of {file}")));
+        }
+        let Some(label) = image.label.or_else(|| largest(&image.area_of_class, config.label)) else {
+            left_out.add(|| unlabelled(&image, classes, &config.file))?;
+            continue;
+        };
+        let revision = std::fs::metadata(root.join(&image.name)).map_or(UNREADABLE, |metadata| files::revision(&metadata));
+        samples.push(Sample { id: image.name, label, revision });
+    }
+    left_out.report();
+    let Some(first) = samples.first() else {
+        return Err(Error::config(format!(
+            "no image of {file} has a label: {}",
+            "its annotations may all be crowds, or of several categories an image"
+        )));
+    };
+    if samples.iter().all(|sample| sample.revision == UNREADABLE) {
+        let first = root.join(&first.id);
+        return Err(Error::config(format!(
+            "none of the {} images of {file} exists, the first of them {}: check `root`",
+            samples.len(),
+            first.display()
+        )));
+    }
+    if samples.iter().all(|sample| sample.label == first.label) {
+        let name = &classes.names()[first.label as usize];
+        return Err(Error::config(format!("{file} has images of one class only, {name:?}: a labeler needs at least two")));
+    }
+    Ok(samples)
+}
+
+/// The class with the largest area; of equal ones the first. Nothing where there is none, or several and the rule wants one.
+fn largest(area_of_class: &BTreeMap<u32, f64>, rule: LabelRule) -> Option<u32> {
+    if rule == LabelRule::Only && area_of_class.len() > 1 {
+        return None;
+    }
+    // `max_by` gives the last of equal ones, hence the reversal.
+    area_of_class.iter().rev().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| *class)
+}
+
+fn unlabelled(image: &Annotated, classes: &ClassList, file: &Path) -> String {
+    let names: Vec<&str> = image.area_of_class.keys().map(|class| classes.names()[*class as usize].as_str()).collect();
+    let name = &image.name;
+    match names.len() {
+        0 => format!("the image {name:?} of {} has no annotations, and so no label", file.display()),
+        count => format!(
+            "the image {name:?} of {} has {count} categories ({}), and so no label by `label: only`: `largest-object` and `largest-area` choose one",
+            file.display(),
+            names.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

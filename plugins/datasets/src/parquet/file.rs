@@ -1,0 +1,157 @@
+//! One Parquet file: its schema, its labels, and blocks of its images.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use arrow_array::ArrayRef;
+use convert_sdk::{Error, Result, ResultExt};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
+};
+use parquet::file::metadata::ParquetStatisticsPolicy;
+use serde_json::Value;
+
+use super::ParquetConfig;
+use super::columns::{self, column, data_type};
+
+/// About so many bytes of images are read at once.
+const BLOCK_BYTES: u64 = 16 << 20;
+
+/// A file whose columns are as they should be.
+#[derive(Debug)]
+pub struct ParquetFile {
+    pub path: PathBuf,
+    metadata: ArrowReaderMetadata,
+    /// Where each row group begins, and behind them the number of rows.
+    starts: Vec<u64>,
+    /// The column of the image's bytes.
+    image: String,
+    /// The label's class names in the metadata that Hugging Face writes.
+    pub class_names: Option<Vec<String>>,
+}
+
+impl ParquetFile {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// A file that is no Parquet, a column that is missing or of another type.
+    pub fn open(path: PathBuf, config: &ParquetConfig) -> Result<Self> {
+        let broken = || format!("{} is no Parquet file or a broken one: fetch it again", path.display());
+        let file = File::open(&path).context(|| format!("cannot read {}", path.display()))?;
+        // The smallest and largest image of each row group would stay in memory.
+        let options = ArrowReaderOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
+        let metadata = ArrowReaderMetadata::load(&file, options).context(broken)?;
+        let fields = metadata.schema().fields();
+        let kind = |name: &str| {
+            data_type(fields, name).ok_or_else(|| {
+                let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
+                Error::config(format!("{} has no column {name:?}: its columns are {}", path.display(), names.join(", ")))
+            })
+        };
+        for name in [Some(&config.label_column), config.id_column.as_ref()].into_iter().flatten() {
+            if !columns::is_text(kind(name)?) {
+                return Err(Error::config(format!("the column {name:?} of {} is {}: it must hold integers or text", path.display(), kind(name)?)));
+            }
+        }
+        let image =
+            if columns::is_bytes(kind(&config.image_column)?) { config.image_column.clone() } else { format!("{}.bytes", config.image_column) };
+        if !data_type(fields, &image).is_some_and(columns::is_bytes) {
+            return Err(Error::config(format!(
+                "the column {:?} of {} is {}: it must be a struct with binary `bytes`, or binary itself",
+                config.image_column,
+                path.display(),
+                kind(&config.image_column)?
+            )));
+        }
+        let mut starts = vec![0];
+        for group in metadata.metadata().row_groups() {
+            starts.push(starts[starts.len() - 1] + group.num_rows().max(0) as u64);
+        }
+        let class_names = class_names(&metadata, &config.label_column);
+        Ok(Self { path, metadata, starts, image, class_names })
+    }
+
+    /// A row, for people.
+    pub fn row_name(&self, row: u64) -> String {
+        format!("row {row} of {}", self.path.display())
+    }
+
+    /// Hands out each row with its label and its id, if there is a column for it.
+    ///
+    /// # Errors
+    /// Columns that cannot be read, and what `take` gives.
+    pub fn labels(&self, config: &ParquetConfig, mut take: impl FnMut(u64, Option<String>, Option<String>) -> Result<()>) -> Result<()> {
+        let broken = || format!("cannot read the labels of {}: the file is broken, fetch it again", self.path.display());
+        let names = [Some(config.label_column.as_str()), config.id_column.as_deref()];
+        let reader = self.reader(names.into_iter().flatten(), |builder| builder.with_batch_size(8192))?;
+        let mut row = 0;
+        for batch in reader {
+            let batch = batch.context(broken)?;
+            let find = |name: &str| column(&batch, name).ok_or_else(|| Error::invalid(broken()));
+            let (labels, ids) = (find(&config.label_column)?, config.id_column.as_deref().map(find).transpose()?);
+            for at in 0..batch.num_rows() {
+                take(row, columns::text(&labels, at), ids.as_ref().and_then(|ids| columns::text(ids, at)))?;
+                row += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that are read together with a row: those of its row group, or so many of them that their images take about 16 MiB.
+    pub fn block_of(&self, row: u64) -> Range<u64> {
+        let group = self.group_of(row);
+        let (start, end) = (self.starts[group], self.starts[group + 1]);
+        let columns = self.metadata.metadata().row_group(group).columns();
+        let bytes = columns
+            .iter()
+            .filter(|column| column.column_path().string() == self.image)
+            .map(|column| column.uncompressed_size().max(0) as u64)
+            .sum::<u64>();
+        let rows = (BLOCK_BYTES * (end - start)).div_ceil(bytes.max(1)).clamp(1, end - start);
+        let first = start + (row - start) / rows * rows;
+        first..(first + rows).min(end)
+    }
+
+    /// The images' bytes of a block of rows.
+    ///
+    /// # Errors
+    /// A block that cannot be read.
+    pub fn images(&self, block: &Range<u64>) -> Result<ArrayRef> {
+        let broken = || format!("cannot read the images of rows {} to {} of {}", block.start, block.end - 1, self.path.display());
+        let (group, count) = (self.group_of(block.start), (block.end - block.start) as usize);
+        let before = (block.start - self.starts[group]) as usize;
+        let selection = RowSelection::from(vec![RowSelector::skip(before), RowSelector::select(count)]);
+        let mut reader = self
+            .reader([self.image.as_str()], |builder| builder.with_row_groups(vec![group]).with_row_selection(selection).with_batch_size(count))
+            .context(broken)?;
+        let batch = reader.next().transpose().context(broken)?.filter(|batch| batch.num_rows() == count);
+        batch.and_then(|batch| column(&batch, &self.image)).ok_or_else(|| Error::invalid(broken()))
+    }
+
+    fn group_of(&self, row: u64) -> usize {
+        self.starts.partition_point(|start| *start <= row) - 1
+    }
+
+    fn reader<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        choose: impl FnOnce(ParquetRecordBatchReaderBuilder<File>) -> ParquetRecordBatchReaderBuilder<File>,
+    ) -> Result<ParquetRecordBatchReader> {
+        let file = File::open(&self.path).context(|| format!("cannot read {}", self.path.display()))?;
+        let projection = ProjectionMask::columns(self.metadata.parquet_schema(), names);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_projection(projection);
+        choose(builder).build().context(|| format!("cannot read {}", self.path.display()))
+    }
+}
+
+/// `info.features.LABEL.names` of the `huggingface` metadata.
+fn class_names(metadata: &ArrowReaderMetadata, label: &str) -> Option<Vec<String>> {
+    let of_file = metadata.metadata().file_metadata().key_value_metadata().into_iter().flatten();
+    let of_file = of_file.filter(|entry| entry.key == "huggingface").find_map(|entry| entry.value.as_ref());
+    let text = of_file.or_else(|| metadata.schema().metadata().get("huggingface"))?;
+    let json: Value = serde_json::from_str(text).ok()?;
+    let names = json.get("info")?.get("features")?.get(label)?.get("names")?.as_array()?;
+    names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+}

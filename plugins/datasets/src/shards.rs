@@ -1,0 +1,102 @@
+//! The files that a dataset in several parts consists of.
+
+use std::path::{Path, PathBuf};
+
+use convert_sdk::{Error, Result, ResultExt};
+
+/// The files of a folder that `pattern` names, or all with this extension, in the order of their names. A pattern is a file's name, with `*` for any text and `{000..146}` for a
+/// range of numbers, each of which must be there.
+///
+/// # Errors
+/// A folder that cannot be listed, a pattern that names no file, a number of a range without its file, compressed archives.
+pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).context(|| format!("cannot list the folder {}", folder.display()))? {
+        let name = entry.context(|| format!("cannot list the folder {}", folder.display()))?.file_name();
+        names.extend(name.to_str().filter(|name| !name.starts_with('.')).map(str::to_owned));
+    }
+    names.sort();
+    let shown = folder.display();
+    let mut found: Vec<&String> = Vec::new();
+    match pattern {
+        None => found.extend(names.iter().filter(|name| Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case(extension)))),
+        Some(pattern) => {
+            for pattern in expand(pattern)? {
+                let before = found.len();
+                found.extend(names.iter().filter(|name| matches(&pattern, name)));
+                if found.len() == before {
+                    return Err(Error::config(format!("{shown} has no file {pattern:?}: check `files`")));
+                }
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    let compressed = |name: &&String| [".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz"].iter().any(|ending| name.ends_with(ending));
+    let wrong = found.iter().copied().find(compressed).or_else(|| names.iter().find(compressed).filter(|_| found.is_empty() && extension == "tar"));
+    match wrong {
+        Some(name) => Err(Error::config(format!("{shown}/{name} is compressed: unpack it to a .tar, since images are read from their places in it"))),
+        None if found.is_empty() => Err(Error::config(format!("{shown} has no .{extension} files"))),
+        None => Ok(found.into_iter().map(|name| folder.join(name)).collect()),
+    }
+}
+
+/// The file's name without the extension.
+pub fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A pattern's range written out.
+fn expand(pattern: &str) -> Result<Vec<String>> {
+    let Some((before, rest)) = pattern.split_once('{') else { return Ok(vec![pattern.to_owned()]) };
+    let broken = || Error::config(format!("the pattern {pattern:?} cannot be read: a range of numbers is written {{000..146}}"));
+    let (range, after) = rest.split_once('}').ok_or_else(broken)?;
+    let (first, last) = range.split_once("..").ok_or_else(broken)?;
+    let number = |text: &str| text.parse::<u32>().map_err(|_| broken());
+    let (width, from, to) = (first.len(), number(first)?, number(last)?);
+    if from > to || to - from > 1_000_000 || after.contains('{') {
+        return Err(broken());
+    }
+    Ok((from..=to).map(|number| format!("{before}{number:0width$}{after}")).collect())
+}
+
+/// Whether a name fits a pattern with `*` for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((before, rest)) => name
+            .strip_prefix(before)
+            .is_some_and(|name| name.char_indices().map(|(at, _)| at).chain([name.len()]).any(|at| matches(rest, &name[at..]))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(names: &[&str], pattern: Option<&str>, expected: Result<&[&str], &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        names.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
+        let found = find(folder.path(), pattern, "tar")
+            .map(|files| files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>());
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{pattern:?}"),
+            (Err(error), Err(what)) => assert!(error.to_string().contains(what), "{pattern:?}: {error}"),
+            (found, _) => panic!("{pattern:?}: {found:?}"),
+        }
+    }
+
+    #[test]
+    fn a_pattern_chooses_files_and_a_range_wants_each() {
+        let names = ["a-09.tar", "a-10.tar", "b-10.tar", ".hidden.tar", "notes.txt"];
+        check(&names, None, Ok(&names[..3]));
+        check(&names, Some("a-*.tar"), Ok(&names[..2]));
+        check(&names, Some("*-1*r"), Ok(&names[1..3]));
+        check(&names, Some("a-{09..10}.tar"), Ok(&names[..2]));
+        check(&names, Some("a-{09..11}.tar"), Err("has no file \"a-11.tar\": check `files`"));
+        check(&names, Some("a-{9..}.tar"), Err("a range of numbers is written {000..146}"));
+        check(&names, Some("a-{10..9}.tar"), Err("cannot be read"));
+        check(&["x.txt"], None, Err("has no .tar files"));
+        check(&["x.tar.gz"], None, Err("x.tar.gz is compressed: unpack it"));
+    }
+}

@@ -1,0 +1,171 @@
+//! `webdataset`: images and labels in tar shards.
+
+mod shard;
+
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use convert_sdk::{
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+};
+
+use crate::classes::{ClassList, ClassSource};
+use crate::files;
+use crate::labels::{self, Classes, Incomplete, LeftOut};
+use crate::places::Places;
+use crate::shards;
+use crate::truth::Truth;
+use shard::{Found, Wanted};
+
+/// Images and labels in tar shards, as the WebDataset library writes them (SPEC 8).
+///
+/// Members with one key (all of a member's path before the first dot of its name) that stand side by side are one sample; the extension is all after that dot. A sample's
+/// id is `SHARD/KEY.EXTENSION` of its image, without `.tar`, such as `train-000/n01440764_10026.jpg`. The shards are gone through once for the places of the images,
+/// about 100 bytes a sample, and the images read from there. Compressed shards cannot be read.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct WebDatasetConfig {
+    /// The folder of the shards.
+    pub root: InputFolder,
+    /// Which of its files are the shards: a name with `*` for any text, or `{000..146}` for numbers, each of which must be there. Default: all .tar files.
+    #[serde(default)]
+    pub files: Option<String>,
+    /// The extensions of images, in whatever case. Of several images of one sample the first of these counts.
+    #[serde(default = "default_extensions")]
+    pub extensions: Vec<String>,
+    /// The extension of the member that holds the label: text, which is a class name or with `classes` an index from 0; or JSON where it is `json` or ends in `.json`.
+    #[serde(default = "default_label")]
+    pub label: String,
+    /// The key of the label in a JSON member.
+    #[serde(default = "default_json_key")]
+    pub json_key: String,
+    /// A file that names the classes, one a line: a label is one of these names, or a line's index counted from 0. Or `imagenet-1k`: labels are WordNet ids or
+    /// ImageNet's indices. Default: the names that occur as labels, sorted.
+    #[serde(default)]
+    pub classes: Option<ClassSource>,
+    /// What is done with samples that have no image or no label member.
+    #[serde(default)]
+    pub incomplete: Incomplete,
+    /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
+    /// name. The run then scores its labels and masks.
+    #[serde(default)]
+    pub truth: Option<InputFile>,
+}
+
+fn default_extensions() -> Vec<String> {
+    ["jpg", "jpeg", "png", "webp", "bmp", "gif"].map(String::from).to_vec()
+}
+
+fn default_label() -> String {
+    "cls".into()
+}
+
+fn default_json_key() -> String {
+    "label".into()
+}
+
+/// Where an image's bytes lie.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    shard: u32,
+    offset: u64,
+    length: u64,
+}
+
+/// A complete sample: its label as text, and where its image lies.
+struct Row {
+    sample: Sample,
+    label: String,
+    place: Place,
+}
+
+/// The dataset `webdataset`.
+#[derive(Debug)]
+pub struct WebDataset {
+    shards: Vec<PathBuf>,
+    places: Places<Place>,
+    classes: ClassList,
+    /// What `new` listed, until it is first asked for.
+    listed: Mutex<Option<Vec<Sample>>>,
+    truth: Truth,
+    config: WebDatasetConfig,
+    context: Context,
+}
+
+impl Dataset for WebDataset {
+    type Config = WebDatasetConfig;
+
+    fn new(config: Self::Config, context: Context) -> Result<Self> {
+        let shards = shards::find(&config.root, config.files.as_deref(), "tar")?;
+        let found = scan(&shards, &config, &context)?;
+        let root = config.root.display().to_string();
+        if found.is_empty() {
+            let looked_for = config.extensions.join(", ");
+            return Err(Error::config(format!("the {} shards of {root} hold no samples with an image: looked for {looked_for}", shards.len())));
+        }
+        let source = config.classes.as_ref().map_or(Classes::Found, Classes::Given);
+        let place = |at: usize| format!("the sample {:?} of {root}", found[at].sample.id);
+        let (classes, labels) = labels::resolve(found.iter().map(|row| row.label.as_str()), source, &root, place)?;
+        let places = Places::new(found.iter().map(|row| (row.sample.id.as_str(), row.place)));
+        let samples: Vec<Sample> = found.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
+        let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
+        Ok(Self { shards, places, classes, listed: Mutex::new(Some(samples)), truth, config, context })
+    }
+
+    fn classes(&self) -> Vec<String> {
+        self.classes.names().to_vec()
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>> {
+        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(listed) => Ok(listed),
+            None => Self::new(self.config.clone(), self.context.clone())?.samples(),
+        }
+    }
+
+    fn image(&self, id: &str) -> Result<ImageData> {
+        let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
+        let path = &self.shards[place.shard as usize];
+        let read = || -> std::io::Result<Vec<u8>> {
+            let mut bytes = vec![0; place.length as usize];
+            std::fs::File::open(path)?.read_exact_at(&mut bytes, place.offset)?;
+            Ok(bytes)
+        };
+        Ok(ImageData::Encoded(read().context(|| format!("cannot read {} bytes at {} of {}", place.length, place.offset, path.display()))?))
+    }
+
+    fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
+        self.truth.of_sample(id)
+    }
+}
+
+/// The complete samples of all shards.
+fn scan(shards: &[PathBuf], config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
+    let wanted = Wanted::new(&config.extensions, &config.label, &config.json_key);
+    let mut left_out = LeftOut::new(config.incomplete);
+    let mut rows = Vec::new();
+    for (path, shard) in shards.iter().zip(0..) {
+        if context.cancelled() {
+            return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", path.display())));
+        }
+        let stem = shards::stem(path);
+        let revision = files::revision(&std::fs::metadata(path).context(|| format!("cannot read the shard {}", path.display()))?);
+        shard::scan(path, &wanted, |found| match found {
+            Found { key, image: Some(image), label: Some(label), .. } => {
+                let id = format!("{stem}/{key}.{}", image.extension);
+                // The shard's revision is that of all its images: a member's own time is often made up.
+                let sample = Sample { id, label: 0, revision: revision ^ image.offset.rotate_left(32) | 1 };
+                rows.push(Row { sample, label, place: Place { shard, offset: image.offset, length: image.length } });
+                Ok(())
+            }
+            found => left_out.add(|| found.what_lacks(path, config)),
+        })?;
+    }
+    left_out.report();
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use super::*;
+
+type Member<'a> = (&'a str, &'a [u8]);
+
+/// A tar file, with its end mark.
+fn tar(members: &[Member<'_>]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+fn open(shards: &[(&str, Vec<u8>)], change: impl FnOnce(&mut WebDatasetConfig)) -> (tempfile::TempDir, Result<WebDataset>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in shards {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    std::fs::write(folder.path().join("classes.txt"), "ant\nbee\n").unwrap();
+    let mut config = WebDatasetConfig {
+        root: folder.path().to_path_buf().into(),
+        files: None,
+        extensions: default_extensions(),
+        label: default_label(),
+        json_key: default_json_key(),
+        classes: None,
+        incomplete: Incomplete::Stop,
+        truth: None,
+    };
+    change(&mut config);
+    (folder, WebDataset::new(config, Context::for_tests(&[])))
+}
+
+fn with_classes(config: &mut WebDatasetConfig) {
+    config.classes = Some(ClassSource::File(config.root.join("classes.txt").into()));
+}
+
+/// Ids, labels and bytes.
+fn content(dataset: &WebDataset) -> Vec<(String, u32, Vec<u8>)> {
+    let read = |sample: Sample| match dataset.image(&sample.id) {
+        Ok(ImageData::Encoded(bytes)) => (sample.id, sample.label, bytes),
+        other => panic!("{other:?}"),
+    };
+    dataset.samples().unwrap().into_iter().map(read).collect()
+}
+
+fn refusal(members: &[Member<'_>], change: impl FnOnce(&mut WebDatasetConfig)) -> String {
+    open(&[("a.tar", tar(members))], change).1.map(|_| ()).unwrap_err().to_string()
+}
+
+#[test]
+fn members_side_by_side_with_one_key_are_a_sample() {
+    let long = format!("{}/x.jpg", "deep".repeat(40));
+    let long_label = long.replace(".jpg", ".cls");
+    let first = tar(&[
+        ("1.cls", b"bee\n"),
+        ("1.seg.png", b"mask"),
+        ("1.JPG", b"one"),
+        ("1.png", b"not wanted"),
+        ("README", b"text"),
+        ("2.jpg", b"two"),
+        ("2.cls", b"ant"),
+    ]);
+    let second = tar(&[(&long, b"three"), (&long_label, b"ant"), ("1.cls", b"ant"), ("1.jpg", b"four")]);
+    let (_folder, dataset) = open(&[("a-0.tar", first), ("a-1.tar", second)], |_| ());
+    let dataset = dataset.unwrap();
+    assert_eq!(dataset.classes(), ["ant", "bee"]);
+    let expected = [("a-0/1.JPG", 1, "one"), ("a-0/2.jpg", 0, "two"), (&format!("a-1/{long}"), 0, "three"), ("a-1/1.jpg", 0, "four")];
+    assert_eq!(content(&dataset), expected.map(|(id, label, bytes)| (id.to_owned(), label, bytes.as_bytes().to_vec())));
+    assert_eq!(content(&dataset).len(), 4, "a second listing reads the shards again");
+}
+
+#[test]
+fn numbers_are_indices_into_the_classes_and_json_has_a_key() {
+    let (_folder, dataset) = open(&[("a.tar", tar(&[("1.jpg", b"one"), ("1.cls", b"1"), ("2.jpg", b"two"), ("2.cls", b"0")]))], with_classes);
+    assert_eq!(content(&dataset.unwrap()).iter().map(|(_, label, _)| *label).collect::<Vec<_>>(), [1, 0]);
+    let members: [Member<'_>; 4] =
+        [("1.jpg", b"one"), ("1.meta.json", br#"{"class": 1}"#), ("2.jpg", b"two"), ("2.meta.json", br#"{"class": "ant"}"#)];
+    let json = |config: &mut WebDatasetConfig| {
+        with_classes(config);
+        (config.label, config.json_key) = ("meta.json".into(), "class".into());
+    };
+    let (_folder, dataset) = open(&[("a.tar", tar(&members))], json);
+    assert_eq!(content(&dataset.unwrap()).iter().map(|(_, label, _)| *label).collect::<Vec<_>>(), [1, 0]);
+    let wrong_key = refusal(&members, |config| config.label = "meta.json".into());
+    assert!(wrong_key.contains("\"1.meta.json\"") && wrong_key.contains("has no key \"label\", only class: check `json_key`"), "{wrong_key}");
+}
+
+#[test]
+fn bad_samples_are_named() {
+    let check = |members: &[Member<'_>], what: &str| {
+        let error = refusal(members, with_classes);
+        assert!(error.contains(what), "`{what}` is not in {error}");
+    };
+    check(&[("1.jpg", b"x"), ("1.txt", b"x")], "has no label member `cls`, only jpg, txt: check `label`; `incomplete: skip` leaves such samples out");
+    check(&[("1.tiff", b"x"), ("1.cls", b"0")], "has no image (jpg, jpeg, png, webp, bmp, gif), only tiff, cls: check `extensions`");
+    check(&[("1.jpg", b"x"), ("1.cls", b"2")], "the sample \"a/1.jpg\" of ");
+    check(&[("1.jpg", b"x"), ("1.cls", b"-1")], "has the label \"-1\", which is neither one of the 2 class names nor an index from 0 to 1");
+    check(&[("1.jpg", b"x"), ("1.cls", b" ")], "the label \"1.cls\" of the shard ");
+    check(&[("1.jpg", b"x"), ("2.jpg", b"x"), ("1.cls", b"0")], "has no label member");
+    check(&[("1.jpg", b"x"), ("1.cls", b"0"), ("2.jpg", b"x"), ("2.cls", b"0"), ("1.png", b"x")], "has members of the sample \"1\" in two places");
+    check(&[("notes", b"x")], "hold no samples with an image: looked for jpg");
+    let numbers = refusal(&[("1.jpg", b"x"), ("1.cls", b"0"), ("2.jpg", b"x"), ("2.cls", b"1")], |_| ());
+    assert!(numbers.contains("are numbers: name the classes in a file"), "{numbers}");
+    let one = refusal(&[("1.jpg", b"x"), ("1.cls", b"ant")], |_| ());
+    assert!(one.contains("labels of one class only, \"ant\""), "{one}");
+    let skip = |config: &mut WebDatasetConfig| config.incomplete = Incomplete::Skip;
+    let members: [Member<'_>; 6] = [("0.txt", b"x"), ("1.jpg", b"one"), ("1.cls", b"ant"), ("2.jpg", b"two"), ("2.cls", b"bee"), ("3.jpg", b"three")];
+    let (_folder, dataset) = open(&[("a.tar", tar(&members))], skip);
+    assert_eq!(content(&dataset.unwrap()).len(), 2);
+}
+
+#[test]
+fn a_shard_cut_anywhere_is_refused_or_read_whole() {
+    let photo = [7u8; 5000];
+    let whole = tar(&[("1.cls", b"ant"), ("1.jpg", &photo), ("2.cls", b"bee"), ("2.jpg", &photo)]);
+    for at in [100, 512, 700, 1024, 3000, whole.len() - 1024 - 600] {
+        let (_folder, dataset) = open(&[("a.tar", whole[..at].to_vec())], |_| ());
+        let error = dataset.map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("is cut short") || error.contains("a broken one") || error.contains("has no"), "{at}: {error}");
+    }
+    let (_folder, dataset) = open(&[("a.tar", whole[..whole.len() - 1024].to_vec())], |_| ());
+    assert_eq!(content(&dataset.unwrap()).len(), 2, "only the end mark is missing");
+    let (_folder, dataset) = open(&[("a.tar", b"buy milk".repeat(200))], |_| ());
+    assert!(dataset.map(|_| ()).unwrap_err().to_string().contains("is no tar file or a broken one: fetch it again"));
+}

@@ -1,0 +1,277 @@
+//! COCO files: read item by item, so that nothing of a file is kept but what the caller keeps.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+
+use crate::{Error, Mask, Result};
+
+/// An entry of `images`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct CocoImage {
+    /// What annotations name it by.
+    pub id: u64,
+    /// Its path.
+    pub file_name: String,
+    /// Pixels in a row.
+    #[serde(default)]
+    pub width: Option<u32>,
+    /// Rows.
+    #[serde(default)]
+    pub height: Option<u32>,
+    /// This project's own export: the single label.
+    #[serde(default)]
+    pub category_id: Option<u64>,
+    /// This project's own export: the final labels.
+    #[serde(default)]
+    pub labels: Option<Vec<CocoScore>>,
+}
+
+/// A class of an image in this project's own export.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct CocoScore {
+    /// The class.
+    pub category_id: u64,
+    /// Its probability, as the file has it.
+    pub probability: f32,
+}
+
+/// An entry of `categories`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CocoCategory {
+    /// What annotations name it by.
+    pub id: u64,
+    /// The class's name.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// The category ids of a file in the order of the classes: a class's index is the place of its id among the sorted ids.
+pub fn class_order(categories: &[CocoCategory]) -> Vec<u64> {
+    categories.iter().map(|category| category.id).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A mask as COCO files write it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Segmentation {
+    /// Compressed run lengths, with height and width.
+    Compressed {
+        /// Rows, columns.
+        size: [u32; 2],
+        /// The ASCII code.
+        counts: String,
+    },
+    /// Run lengths, with height and width.
+    Runs {
+        /// Rows, columns.
+        size: [u32; 2],
+        /// Column by column, background first.
+        counts: Vec<u32>,
+    },
+    /// Polygons of a connected or torn object, x and y in turn.
+    Polygons(Vec<Vec<f64>>),
+}
+
+impl Segmentation {
+    /// The mask; polygons are drawn on an image of `size` (width, height), as pycocotools draws them.
+    ///
+    /// # Errors
+    /// Run lengths that do not fit their size, a polygon that is none.
+    pub fn mask(&self, size: (u32, u32)) -> Result<Mask> {
+        match self {
+            Self::Compressed { size: [height, width], counts } => Mask::from_counts(*width, *height, counts),
+            Self::Runs { size: [height, width], counts } => Mask::from_runs(*width, *height, counts),
+            Self::Polygons(polygons) => {
+                polygons.iter().try_fold(Mask::empty(size.0, size.1)?, |mask, polygon| mask.union(&Mask::from_polygon(size.0, size.1, polygon)?))
+            }
+        }
+    }
+}
+
+/// The two forms of `counts`.
+enum Counts {
+    Text(String),
+    Runs(Vec<u32>),
+}
+
+impl<'de> Deserialize<'de> for Counts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Counts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("compressed counts as text, or a list of run lengths")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Counts, E> {
+                Ok(Counts::Text(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Counts, A::Error> {
+                let mut runs = Vec::new();
+                while let Some(run) = sequence.next_element()? {
+                    runs.push(run);
+                }
+                Ok(Counts::Runs(runs))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl<'de> Deserialize<'de> for Segmentation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> Visitor<'de> for Form {
+            type Value = Segmentation;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("polygons, or an object with `size` and `counts`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Segmentation, A::Error> {
+                let (mut size, mut counts) = (None, None);
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "size" => size = Some(map.next_value()?),
+                        "counts" => counts = Some(map.next_value()?),
+                        _ => _ = map.next_value::<IgnoredAny>()?,
+                    }
+                }
+                let missing = <A::Error as serde::de::Error>::missing_field;
+                let size = size.ok_or_else(|| missing("size"))?;
+                Ok(match counts.ok_or_else(|| missing("counts"))? {
+                    Counts::Text(counts) => Segmentation::Compressed { size, counts },
+                    Counts::Runs(counts) => Segmentation::Runs { size, counts },
+                })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Segmentation, A::Error> {
+                let mut polygons = Vec::new();
+                while let Some(polygon) = sequence.next_element()? {
+                    polygons.push(polygon);
+                }
+                Ok(Segmentation::Polygons(polygons))
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// Hands out the items of a section of a file (`images`, `annotations`, `categories`) in their order; a list of results, which has no sections, counts as `annotations`.
+///
+/// # Errors
+/// A file that cannot be read or is no COCO file, and what `take` gives.
+pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, take: impl FnMut(T) -> Result<()>) -> Result<()> {
+    let file = File::open(path).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
+    let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    let document = Document { section, take, item: PhantomData };
+    document
+        .deserialize(&mut reader)
+        .and_then(|()| reader.end())
+        .map_err(|error| Error::invalid(format!("{} is no COCO file, or a broken one: {error}", path.display())))
+}
+
+/// A file of which one section's items are handed out.
+struct Document<T, F> {
+    section: &'static str,
+    take: F,
+    item: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> for Document<T, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> Visitor<'de> for Document<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with `{}`, or a list of results", self.section)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.section {
+                map.next_value_seed(Items { take: &mut self.take, item: PhantomData })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
+        if self.section == "annotations" {
+            return Items { take: &mut self.take, item: PhantomData }.visit_seq(sequence);
+        }
+        while sequence.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+struct Items<'a, T, F> {
+    take: &'a mut F,
+    item: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> for Items<'_, T, F> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> Visitor<'de> for Items<'_, T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
+        while let Some(item) = sequence.next_element()? {
+            (self.take)(item).map_err(serde::de::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_three_forms_of_one_mask_agree() {
+        // pycocotools.mask.encode and frPyObjects of a 5x4 image's block of 3x2 pixels at column 1, row 1
+        for text in [
+            r#"{"size": [4, 5], "counts": "5220003"}"#,
+            r#"{"counts": [5, 2, 2, 2, 2, 2, 5], "size": [4, 5], "x": {"y": [1]}}"#,
+            "[[1, 1, 4, 1, 4, 3, 1, 3]]",
+        ] {
+            let segmentation: Segmentation = serde_json::from_str(text).unwrap();
+            assert_eq!(segmentation.mask((5, 4)).unwrap().counts(), "5220003", "{text}");
+        }
+        for text in ["3", r#"{"size": [4, 5]}"#, r#"{"size": [4], "counts": "0"}"#, r#"{"size": [4, 5], "counts": true}"#, r#"[["a"]]"#] {
+            assert!(serde_json::from_str::<Segmentation>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn classes_stand_in_the_order_of_their_ids() {
+        let category = |id| CocoCategory { id, name: None };
+        assert_eq!(class_order(&[category(90), category(3), category(90)]), [3, 90]);
+    }
+}
