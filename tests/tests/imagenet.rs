@@ -114,6 +114,29 @@ fn exported_masks_come_back_identical(imagenet: &ImageNet, masks: &Path, checkpo
     assert!(json(&imagenet.place.path("filter/masks.json"))["annotations"].as_array().unwrap().is_empty());
 }
 
+/// The operations of a plan's stage, all images together.
+fn operations(plan: &str, stage: &str) -> f64 {
+    let line = plan.lines().find(|line| line.contains(stage)).unwrap_or_else(|| panic!("no stage {stage} in:\n{plan}"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|word| word.ends_with("FLOP")).unwrap_or_else(|| panic!("no operations in {line}"));
+    let prefix = words[at].trim_end_matches("FLOP");
+    let scale = ["", "k", "M", "G", "T", "P", "E"].iter().position(|known| *known == prefix).unwrap();
+    words[at - 1].parse::<f64>().unwrap() * 1e3f64.powi(scale as i32)
+}
+
+#[test]
+fn each_epoch_of_the_papers_training_is_a_pass_of_the_backbone() {
+    let imagenet = ImageNet::new();
+    let plan = |more: &[&str]| stdout(&imagenet.run("imagenet.yaml", "plan", &[], &[&SMALL[..], &["--dry-run"], more].concat()));
+    let (five, ten) = (plan(&["--set", "label.config.epochs=5"]), plan(&["--set", "label.config.epochs=10"]));
+    let pass = operations(&five, "predict-mlp-head");
+    let epoch = (operations(&ten, "train-mlp-head") - operations(&five, "train-mlp-head")) / 5.0;
+    assert!((1.0..1.2).contains(&(epoch / pass)), "an epoch takes {epoch}, a pass {pass}");
+    let cheap = |epochs: &str| operations(&plan(&["--set", epochs, "--set", "label.config.mode=pooled-features"]), "train-mlp-head");
+    let epoch = (cheap("label.config.epochs=10") - cheap("label.config.epochs=5")) / 5.0;
+    assert!(epoch < 0.5 * pass, "an epoch on pooled features takes {epoch}, a pass {pass}");
+}
+
 #[test]
 fn the_small_recipe_runs_and_says_before_what_it_takes() {
     let imagenet = ImageNet::new();
