@@ -41,7 +41,7 @@ impl Labeler for MlpHead {
             Mode::PooledFeatures => (if config.views > 1 { 2 } else { 1 }) * backbone + epochs * u64::from(config.views) * 3 * head,
             Mode::Augmented => backbone + epochs * (backbone + 3 * head),
         };
-        Work { flops: backbone + head, training_flops }
+        Work { flops: backbone + head, training_flops, ..Work::default() }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
