@@ -86,7 +86,9 @@ mod tests {
     fn other_kinds_of_file_are_refused_by_name() {
         let png = |depth, colours| [&SIGNATURE[..], &[0, 0, 0, 13], b"IHDR", &[0; 8], &[depth, colours]].concat();
         assert!(check_png(&png(8, 2)).is_ok());
-        for (bytes, expected) in [(png(8, 3), "8 bits a channel, palette"), (png(16, 0), "16 bits a channel, grey"), (b"JFIF".to_vec(), "no PNG file")] {
+        for (bytes, expected) in
+            [(png(8, 3), "8 bits a channel, palette"), (png(16, 0), "16 bits a channel, grey"), (b"JFIF".to_vec(), "no PNG file")]
+        {
             let error = check_png(&bytes).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }

@@ -114,9 +114,8 @@ fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: us
     let mut stages = BTreeMap::new();
     for (index, (source, (_, proposer))) in plan.sources.iter().zip(&recipe.proposals).enumerate() {
         stages.extend(rate(&source.propose, Some(proposer), false));
-        let refined = |refine: &RefineStage| {
-            rate_of(&refine.stage, Some(&recipe.refine[refine.refiner].0), works.of_refinement(refine.refiner, index), false)
-        };
+        let refined =
+            |refine: &RefineStage| rate_of(&refine.stage, Some(&recipe.refine[refine.refiner].0), works.of_refinement(refine.refiner, index), false);
         stages.extend(source.refine.iter().filter_map(refined));
     }
     stages.extend(rate(&plan.regions, None, false));

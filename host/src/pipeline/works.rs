@@ -44,7 +44,16 @@ impl Works {
         let only = recipe.refine.get(self.refinements.len()).and_then(|(_, only)| only.as_ref());
         let limited = |name: &String| only.is_some_and(|only| !only.contains(name));
         let steps = sources.iter_mut().zip(answers).zip(&recipe.proposals);
-        steps.map(|((source, work), (name, _))| if limited(name) { Work::default() } else { *source = work; work }).collect()
+        steps
+            .map(|((source, work), (name, _))| {
+                if limited(name) {
+                    Work::default()
+                } else {
+                    *source = work;
+                    work
+                }
+            })
+            .collect()
     }
 
     /// That of a plugin that is no refiner.

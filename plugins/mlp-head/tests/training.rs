@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use convert_mlp_head::{MlpHead, MlpHeadConfig, Mode};
 use convert_sdk::{
-    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Region, Result, Settings, TrainingRegion,
-    TrainingReport, TrainingSample, TrainingSet,
+    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Region, Result, Settings,
+    TrainingRegion, TrainingReport, TrainingSample, TrainingSet,
 };
 use safetensors::SafeTensors;
 
@@ -91,7 +91,8 @@ fn separable_colours_are_learned_and_the_object_beats_the_ground() {
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     let model = labeler.load(&report.checkpoint).unwrap();
     for class in 0..3 {
-        let regions = [block(), Mask::full(SIDE, SIDE).unwrap()].map(|mask| Region { mask, source: "block".into(), score: 1.0, measures: Vec::new() });
+        let regions =
+            [block(), Mask::full(SIDE, SIDE).unwrap()].map(|mask| Region { mask, source: "block".into(), score: 1.0, measures: Vec::new() });
         let prediction = model.predict(&[PredictionInput { id: "block", image: image(class, 77), regions: &regions }]).unwrap().remove(0);
         assert!(prediction.masks[0][class as usize] > 0.9, "{prediction:?}");
         assert_eq!(prediction.masks[1], prediction.global);
