@@ -215,12 +215,7 @@ impl Reader<'_> {
         self.check_files(&export, &work_dir);
         // An empty variable must not turn a prediction into a training on the images that it was to judge.
         let named = tree.get("label").and_then(|label| label.get("checkpoint"));
-        let empty = |value: &Value| match value {
-            Value::Null => true,
-            Value::String(text) | Value::Text(text) => text.is_empty(),
-            _ => false,
-        };
-        if let Some(node) = named.filter(|node| empty(&node.value)) {
+        if let Some(node) = named.filter(|node| matches!(node.value, Value::Null)) {
             self.problems.push(Diagnostic::new(node.place, "`checkpoint` of the labeler is empty: name a file, or leave the key out to train"));
         }
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
