@@ -12,6 +12,7 @@ if [ -z "${WORK:-}" ]; then
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
 fi
+mkdir -p "$WORK"
 export DATA WEIGHTS WORK
 
 printf '| labels | per-image AP, ≥ 2 objects | per-image AP | added labels: precision | recall |\n|---|---|---|---|---|\n'

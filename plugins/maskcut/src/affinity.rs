@@ -2,7 +2,7 @@
 
 use convert_backbones::torch;
 use convert_sdk::{Error, Result};
-use tch::{TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Rows of cosines that are computed together; a multiple of 8.
 const BLOCK: usize = 256;
@@ -26,18 +26,42 @@ impl Affinity {
     /// # Errors
     /// Values that are not a whole number of vectors; what libtorch says.
     pub fn new(values: &[f32], patches: usize, tau: f32, epsilon: f64) -> Result<Self> {
+        let (mut affinity, unit, zero) = Self::unset(values, patches, epsilon)?;
+        torch(|| affinity.compare(&unit, values.len() / patches, tau))?;
+        affinity.remove(&zero);
+        Ok(affinity)
+    }
+
+    /// The same, computed on a device, and there B as a tensor of f64 as well.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn on_device(values: &[f32], patches: usize, tau: f32, epsilon: f64, device: Device) -> Result<(Self, Tensor)> {
+        let (mut affinity, unit, zero) = Self::unset(values, patches, epsilon)?;
+        let shape = [patches as i64, -1];
+        let (above, alike) = torch(|| {
+            let features = Tensor::f_from_slice(&unit)?.f_view(shape)?.f_to_device(device)?;
+            let lower = features.f_mm(&features.f_tr()?)?.f_gt(f64::from(tau))?.f_tril(0)?;
+            let alike = lower.f_logical_or(&lower.f_tr()?)?;
+            let mut above = vec![0u8; patches * patches];
+            alike.f_to_device(Device::Cpu)?.f_copy_data_u8(&mut above, patches * patches)?;
+            Ok((above, alike.f_to_kind(Kind::Double)?))
+        })?;
+        for (index, rows) in above.chunks(8 * patches).enumerate() {
+            affinity.set_rows(8 * index, rows, patches);
+        }
+        affinity.remove(&zero);
+        Ok((affinity, alike))
+    }
+
+    /// Without any patches that are alike; besides it the unit vectors, and which of them are zero.
+    fn unset(values: &[f32], patches: usize, epsilon: f64) -> Result<(Self, Vec<f32>, Vec<bool>)> {
         if patches == 0 || !values.len().is_multiple_of(patches) {
             return Err(Error::invalid(format!("{} feature values are no whole vectors for {patches} patches", values.len())));
         }
-        let dimension = values.len() / patches;
-        let (unit, active) = normalise(values, patches, dimension);
-        let mut affinity = Self { patches, epsilon, planes: vec![0u8; patches * patches.div_ceil(8)], active: vec![true; patches] };
-        torch(|| affinity.compare(&unit, dimension, tau))?;
-        let zero: Vec<bool> = active.iter().map(|active| !active).collect();
-        if zero.contains(&true) {
-            affinity.remove(&zero);
-        }
-        Ok(affinity)
+        let (unit, active) = normalise(values, patches, values.len() / patches);
+        let zero = active.iter().map(|active| !active).collect();
+        Ok((Self { patches, epsilon, planes: vec![0u8; patches * patches.div_ceil(8)], active: vec![true; patches] }, unit, zero))
     }
 
     /// Sets B from unit vectors: blocks of rows of cosines, of which those right of the diagonal are computed and mirrored.
@@ -85,6 +109,11 @@ impl Affinity {
     /// n, the number of patches.
     pub fn patches(&self) -> usize {
         self.patches
+    }
+
+    /// ε.
+    pub(crate) fn epsilon(&self) -> f64 {
+        self.epsilon
     }
 
     /// Whether any patch is left to be cut.

@@ -14,11 +14,11 @@ use crate::tridiagonal::Tridiagonal;
 use crate::vectors::{dot, norm, subtract_projection};
 
 /// Residual ‖Nv − (1 − λ)v‖ that counts as converged.
-const TOLERANCE: f64 = 1e-12;
+pub(crate) const TOLERANCE: f64 = 1e-12;
 /// The same for the third vector, of which only λ₃ is wanted: its error is of the order of the square, and at most this.
-const GAP_TOLERANCE: f64 = 1e-6;
+pub(crate) const GAP_TOLERANCE: f64 = 1e-6;
 /// What is enough of it where λ₃ turns out to be far from λ₂.
-const COARSE_GAP_TOLERANCE: f64 = 1e-4;
+pub(crate) const COARSE_GAP_TOLERANCE: f64 = 1e-4;
 /// How much of the start without structure is added to a given one, which may lack what is looked for.
 const START_SHARE: f64 = 0.1;
 /// A gap λ₃ − λ₂ below this leaves the eigenvector to chance: rounding of the features moves it.
@@ -101,7 +101,7 @@ fn iterate(operator: &Normalised<'_>, guess: &[f64]) -> Outcome {
 }
 
 /// N as an operator.
-struct Normalised<'a> {
+pub(crate) struct Normalised<'a> {
     affinity: &'a Affinity,
     degrees: Vec<f64>,
     /// D^-½.
@@ -109,25 +109,34 @@ struct Normalised<'a> {
 }
 
 /// A Ritz pair and what it cost.
-struct Ritz {
-    value: f64,
-    vector: Vec<f64>,
-    steps: usize,
+pub(crate) struct Ritz {
+    pub value: f64,
+    pub vector: Vec<f64>,
+    pub steps: usize,
 }
 
 impl<'a> Normalised<'a> {
-    fn new(affinity: &'a Affinity) -> Self {
+    pub fn new(affinity: &'a Affinity) -> Self {
         let degrees = affinity.degrees();
         let scale = degrees.iter().map(|degree| 1.0 / degree.sqrt()).collect();
         Self { affinity, degrees, scale }
     }
 
-    fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.scale.len()
     }
 
+    pub fn affinity(&self) -> &'a Affinity {
+        self.affinity
+    }
+
+    /// D^-½'s diagonal.
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+
     /// D^½·1 at unit length.
-    fn trivial(&self) -> Vec<f64> {
+    pub fn trivial(&self) -> Vec<f64> {
         let mut vector: Vec<f64> = self.degrees.iter().map(|degree| degree.sqrt()).collect();
         let length = norm(&vector);
         vector.iter_mut().for_each(|value| *value /= length);
@@ -142,7 +151,7 @@ impl<'a> Normalised<'a> {
         product.iter_mut().zip(&self.scale).for_each(|(value, scale)| *value *= scale);
     }
 
-    fn solution(&self, pair: Ritz, next: Option<Ritz>) -> SecondEigenvector {
+    pub fn solution(&self, pair: Ritz, next: Option<Ritz>) -> SecondEigenvector {
         let gap = next.as_ref().map_or(2.0, |next| (pair.value - next.value).max(0.0));
         let third = next.map_or_else(Vec::new, |next| next.vector);
         let lambda = 1.0 - pair.value;
@@ -163,7 +172,7 @@ impl<'a> Normalised<'a> {
 }
 
 /// What a search for an eigenvector came to.
-enum Search {
+pub(crate) enum Search {
     Found(Ritz),
     /// Nothing is orthogonal to the known vectors.
     Empty,
@@ -171,8 +180,15 @@ enum Search {
     Crowded,
 }
 
+impl Search {
+    /// What was found; empty where nothing was.
+    pub fn vector(&self) -> &[f64] {
+        if let Self::Found(pair) = self { &pair.vector } else { &[] }
+    }
+}
+
 /// After how many steps a dense solver is the better choice: the cost of a step grows with their number.
-fn most_steps(size: usize) -> usize {
+pub(crate) fn most_steps(size: usize) -> usize {
     100.max(size / 8)
 }
 
@@ -221,7 +237,7 @@ fn orthogonalise(vector: &mut [f64], deflated: &[Vec<f64>], basis: &[Vec<f64>]) 
 }
 
 /// The unit vector that a search begins with; `None` where nothing is orthogonal to the known ones.
-fn begin(size: usize, deflated: &[Vec<f64>], guess: &[f64]) -> Option<Vec<f64>> {
+pub(crate) fn begin(size: usize, deflated: &[Vec<f64>], guess: &[f64]) -> Option<Vec<f64>> {
     let mut vector = start(size, deflated.len());
     deflate(&mut vector, deflated)?;
     if guess.len() == size {

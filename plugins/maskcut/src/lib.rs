@@ -1,6 +1,7 @@
 //! Proposer maskcut: normalised cuts on patch features.
 
 mod affinity;
+mod batch;
 mod bipartition;
 mod eigen;
 mod maskcut;
@@ -10,6 +11,7 @@ mod tridiagonal;
 mod vectors;
 
 pub use affinity::Affinity;
+pub use batch::maskcut_batch;
 pub use bipartition::{Grid, Part, part_of};
 pub use eigen::{SecondEigenvector, second_eigenvector};
 pub use maskcut::{Cut, Parameters, maskcut};

@@ -57,37 +57,95 @@ impl Cut {
 /// # Errors
 /// Features that are not one vector a patch.
 pub fn maskcut(values: &[f32], grid: Grid, parameters: &Parameters) -> Result<Vec<Cut>> {
-    if grid.patches() == 0 {
-        return Err(Error::invalid("a patch grid without patches cannot be cut"));
+    let affinity = Affinity::new(values, grid.patches(), parameters.tau, parameters.epsilon)?;
+    let mut cutting = Cutting::new(affinity, grid, parameters)?;
+    while !cutting.is_finished() {
+        let eigen = cutting.eigenvector()?;
+        cutting.apply(eigen);
     }
-    let mut affinity = Affinity::new(values, grid.patches(), parameters.tau, parameters.epsilon)?;
-    let mut cuts: Vec<Cut> = Vec::with_capacity(parameters.masks);
-    while cuts.len() < parameters.masks && affinity.has_active() {
-        // After a rejection nothing has changed, so the same cut recurs: only the rule that compares it with the mask before differs.
-        let recurring = cuts.iter().rev().take_while(|cut| cut.is_rejected()).last().map(|cut| cut.eigen.clone());
-        let solved = match recurring {
-            Some(eigen) => Some(eigen),
-            None => eigenvector(&affinity, parameters, cuts.last().map_or(&[], |cut| &cut.eigen.third))?,
+    Ok(cutting.into_cuts())
+}
+
+/// An image between two cuts.
+pub(crate) struct Cutting<'a> {
+    affinity: Affinity,
+    grid: Grid,
+    parameters: &'a Parameters,
+    cuts: Vec<Cut>,
+    finished: bool,
+}
+
+impl<'a> Cutting<'a> {
+    pub fn new(affinity: Affinity, grid: Grid, parameters: &'a Parameters) -> Result<Self> {
+        if grid.patches() == 0 {
+            return Err(Error::invalid("a patch grid without patches cannot be cut"));
+        }
+        let finished = parameters.masks == 0 || !affinity.has_active();
+        Ok(Self { affinity, grid, parameters, cuts: Vec::with_capacity(parameters.masks), finished })
+    }
+
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    pub fn affinity(&self) -> &Affinity {
+        &self.affinity
+    }
+
+    pub fn into_cuts(self) -> Vec<Cut> {
+        self.cuts
+    }
+
+    /// Where to look for the next cut's vector.
+    pub fn guess(&self) -> &[f64] {
+        self.cuts.last().map_or(&[], |cut| &cut.eigen.third)
+    }
+
+    /// After a rejection nothing has changed, so the same cut recurs: only the rule that compares it with the mask before differs.
+    fn recurring(&self) -> Option<&SecondEigenvector> {
+        self.cuts.iter().rev().take_while(|cut| cut.is_rejected()).last().map(|cut| &cut.eigen)
+    }
+
+    /// Whether the next cut is of all patches, those of earlier masks among them.
+    fn is_whole(&self) -> bool {
+        self.parameters.keep_masked || !self.affinity.active().contains(&false)
+    }
+
+    /// Whether the next cut's vector is that of the whole affinity and not yet known.
+    pub fn wants_whole(&self) -> bool {
+        self.is_whole() && self.recurring().is_none()
+    }
+
+    /// The next cut's eigenvector: of all patches, or of those that are left and 0 for the others.
+    pub fn eigenvector(&self) -> Result<Option<SecondEigenvector>> {
+        match self.recurring() {
+            Some(eigen) => Ok(Some(eigen.clone())),
+            None if self.is_whole() => second_eigenvector(&self.affinity, self.guess()),
+            None => active_eigenvector(&self.affinity, self.guess()),
+        }
+    }
+
+    /// Makes the cut of an eigenvector; without one, no cut is left.
+    pub fn apply(&mut self, eigen: Option<SecondEigenvector>) {
+        let Some(eigen) = eigen else {
+            self.finished = true;
+            return;
         };
-        let Some(eigen) = solved else { break };
-        let everywhere = vec![true; grid.patches()];
-        let present = if parameters.keep_masked { &everywhere } else { affinity.active() };
-        let mut part = part_of(&eigen.vector, present, grid, parameters.corners);
-        let degenerate = eigen.degenerate || part.tied || cuts.last().is_some_and(|previous| previous.degenerate);
-        if cuts.last().is_some_and(|previous| is_rejected(&part.mask, &previous.mask, parameters)) {
+        let parameters = self.parameters;
+        let everywhere = vec![true; self.grid.patches()];
+        let present = if parameters.keep_masked { &everywhere } else { self.affinity.active() };
+        let mut part = part_of(&eigen.vector, present, self.grid, parameters.corners);
+        let degenerate = eigen.degenerate || part.tied || self.cuts.last().is_some_and(|previous| previous.degenerate);
+        if self.cuts.last().is_some_and(|previous| is_rejected(&part.mask, &previous.mask, parameters)) {
             part.mask.fill(false);
         }
-        affinity.remove(&part.mask);
+        self.affinity.remove(&part.mask);
         part.others.retain(|other| parameters.split_components && area(other) > parameters.min_area);
-        part.others.iter().for_each(|other| affinity.remove(other));
+        part.others.iter().for_each(|other| self.affinity.remove(other));
         let cut = Cut { mask: part.mask, others: part.others, eigen, degenerate };
-        let stop = parameters.early_stop && cut.is_rejected();
-        cuts.push(cut);
-        if stop {
-            break;
-        }
+        self.finished = parameters.early_stop && cut.is_rejected() || self.cuts.len() + 1 >= parameters.masks || !self.affinity.has_active();
+        self.cuts.push(cut);
     }
-    Ok(cuts)
 }
 
 /// SPEC 1.7. The mask before may be a rejected, empty one, as in CutLER's code.
@@ -102,11 +160,8 @@ fn area(mask: &[bool]) -> f64 {
     mask.iter().filter(|inside| **inside).count() as f64 / mask.len() as f64
 }
 
-/// The eigenvector of all patches, or of those that are left; 0 for the others. `guess` is where the search begins.
-fn eigenvector(affinity: &Affinity, parameters: &Parameters, guess: &[f64]) -> Result<Option<SecondEigenvector>> {
-    if parameters.keep_masked || !affinity.active().contains(&false) {
-        return second_eigenvector(affinity, guess);
-    }
+/// The eigenvector of the patches that are left; 0 for the others. `guess` is where the search begins.
+fn active_eigenvector(affinity: &Affinity, guess: &[f64]) -> Result<Option<SecondEigenvector>> {
     let active = affinity.active();
     let left: Vec<f64> = guess.iter().zip(active).filter(|(_, active)| **active).map(|(value, _)| *value).collect();
     let Some(mut eigen) = second_eigenvector(&affinity.active_part(), &left)? else { return Ok(None) };

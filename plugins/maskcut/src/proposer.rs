@@ -1,6 +1,9 @@
-use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features};
+use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features, device};
 use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
 
+use tch::Device;
+
+use crate::batch::maskcut_batch;
 use crate::bipartition::Grid;
 use crate::maskcut::{Cut, Parameters, maskcut};
 
@@ -81,6 +84,7 @@ pub struct MaskCut {
     backbone: Backbone,
     request: FeatureRequest,
     parameters: Parameters,
+    device: Device,
 }
 
 impl Proposer for MaskCut {
@@ -101,7 +105,7 @@ impl Proposer for MaskCut {
             keep_masked: config.keep_masked,
             split_components: config.split_components,
         };
-        Ok(Self { backbone, request, parameters })
+        Ok(Self { backbone, request, parameters, device: device(&context)? })
     }
 
     fn batch_size(&self) -> usize {
@@ -126,15 +130,26 @@ impl Proposer for MaskCut {
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
         let pictures: Vec<Image<'_>> = images.iter().map(|sample| sample.image.clone()).collect();
         let features = self.backbone.features(&pictures, &self.request)?;
-        images.iter().zip(&features).map(|(sample, features)| self.one(sample.id, features)).collect()
+        let Some(first) = features.first() else { return Ok(Vec::new()) };
+        // Images of one size have grids of one size.
+        let grid = Grid { rows: first.rows, columns: first.columns };
+        let cuts = if self.device == Device::Cpu {
+            let one = |(sample, features): (&SampleImage<'_>, &Features)| {
+                maskcut(&features.values, grid, &self.parameters).context(|| format!("maskcut failed on {}", sample.id))
+            };
+            images.iter().zip(&features).map(one).collect::<Result<Vec<_>>>()?
+        } else {
+            let values: Vec<&[f32]> = features.iter().map(|features| &features.values[..]).collect();
+            maskcut_batch(&values, grid, &self.parameters, self.device)
+                .context(|| format!("maskcut failed on the {} images from {} on", images.len(), images[0].id))?
+        };
+        images.iter().zip(&cuts).map(|(sample, cuts)| self.masks(sample.id, cuts, grid)).collect()
     }
 }
 
 impl MaskCut {
-    fn one(&self, id: &str, features: &Features) -> Result<Vec<Proposal>> {
-        let grid = Grid { rows: features.rows, columns: features.columns };
-        let cuts = maskcut(&features.values, grid, &self.parameters).context(|| format!("maskcut failed on {id}"))?;
-        let proposals = proposals(&cuts, grid, self.request.input_size)?;
+    fn masks(&self, id: &str, cuts: &[Cut], grid: Grid) -> Result<Vec<Proposal>> {
+        let proposals = proposals(cuts, grid, self.request.input_size)?;
         if proposals.is_empty() {
             let why = if cuts.is_empty() { "no cut of its patches is better than another" } else { "every cut was rejected" };
             tracing::debug!("no masks for {id}: {why}");

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_maskcut::{Grid, Parameters, maskcut};
+use convert_maskcut::{Cut, Grid, Parameters, maskcut, maskcut_batch};
 use convert_refiners::{DenseCrf, DenseCrfConfig, FillHoles, FillHolesConfig};
 use convert_sdk::{Context, Image, LazyImage, Mask, Proposal, Refinement, Refiner};
 use serde_json::Value;
+use tch::Device;
 
 fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from);
@@ -103,6 +104,42 @@ fn grid_masks_and_final_masks_are_the_reference_s() {
     );
     assert!(equal as f64 >= 0.99 * f64::from(determined) && mean(&grid_ious) >= 0.99);
     assert!(mean(&final_ious) >= 0.98 && same_fate >= 0.98);
+}
+
+/// The way of a CUDA device, on tensors of the CPU: all photos of one grid, τ and N together.
+#[test]
+fn photos_cut_together_as_tensors_give_the_cuts_of_each_alone() {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("reference/maskcut");
+    let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
+    let mut groups: Vec<(&Value, Vec<Vec<f32>>)> = Vec::new();
+    for entry in index.as_array().unwrap() {
+        let values = read_half_floats(&folder.join(entry["features"].as_str().unwrap()));
+        let like = |other: &Value| ["grid", "tau", "n"].iter().all(|key| other[key] == entry[key]);
+        match groups.iter_mut().find(|(other, _)| like(other)) {
+            Some((_, group)) => group.push(values),
+            None => groups.push((entry, vec![values])),
+        }
+    }
+    assert!(groups.iter().any(|(_, group)| group.len() > 1));
+    let (mut equal, mut determined) = (0, 0);
+    for (entry, group) in groups {
+        let side = number(entry, "grid") as usize;
+        let grid = Grid { rows: side, columns: side };
+        let values: Vec<&[f32]> = group.iter().map(Vec::as_slice).collect();
+        let together = maskcut_batch(&values, grid, &parameters(entry), Device::Cpu).unwrap();
+        for (values, cuts) in values.iter().zip(together) {
+            let alone: Vec<Cut> = maskcut(values, grid, &parameters(entry)).unwrap();
+            assert_eq!(cuts.len(), alone.len());
+            for (cut, alone) in cuts.iter().zip(&alone).filter(|(_, alone)| !alone.degenerate) {
+                assert!((cut.eigen.lambda - alone.eigen.lambda).abs() < 1e-9 && cut.eigen.residual < 1e-8, "{:e}", cut.eigen.residual);
+                determined += 1;
+                equal += usize::from(cut.mask == alone.mask);
+            }
+        }
+    }
+    eprintln!("together: {equal} of {determined} determined masks equal");
+    assert_eq!(equal, determined);
 }
 
 /// Upsampling, subtraction, refinement and fitting to the photo, as the pipeline does them.

@@ -151,3 +151,48 @@ pub fn head_among(tensors: &BTreeMap<String, Tensor>, prefix: &str) -> Result<He
     }
     Ok(Head { layers })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn data(file: &str) -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pytorch").join(file)
+    }
+
+    /// The largest difference between a head's logits and those in a file of PyTorch's.
+    fn difference(head: &Path, logits: &Path) -> f64 {
+        let head = head_among(&read(head).unwrap().tensors, "").unwrap();
+        let tensors = read(logits).unwrap().tensors;
+        let (inputs, expected) = (&tensors["inputs"], &tensors["logits"]);
+        assert_eq!((inputs.size()[0], expected.size()), (8, vec![8, head.outputs() as i64]));
+        assert!(expected.abs().max().double_value(&[]) > 0.1);
+        torch(|| (head.forward(inputs, Ok)? - expected).f_abs()?.f_max()?.f_double_value(&[])).unwrap()
+    }
+
+    #[test]
+    fn a_trained_head_has_the_logits_that_pytorch_gave() {
+        let difference = difference(&data("head.safetensors"), &data("logits.safetensors"));
+        assert!(difference < 1e-5, "{difference}");
+    }
+
+    #[test]
+    fn a_head_written_now_loads_in_pytorch_with_equal_logits() {
+        let Some(python) = std::env::var_os("CONVERT_PYTORCH") else {
+            eprintln!("skipped: CONVERT_PYTORCH does not name a Python with torch and safetensors");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let (file, logits) = (folder.path().join("head.safetensors"), folder.path().join("logits.safetensors"));
+        for widths in [&[12, 7, 5][..], &[12, 9, 9, 5], &[30, 4]] {
+            let head = Head::random(widths, 3).unwrap();
+            Contents { tensors: named_tensors("", head.parameters()), metadata: "of a test" }.write(&file).unwrap();
+            let status = Command::new(&python).arg(data("logits.py")).args([&file, &logits]).status().unwrap();
+            assert!(status.success());
+            let difference = difference(&file, &logits);
+            assert!(difference < 1e-5, "{widths:?}: {difference}");
+        }
+    }
+}

@@ -33,8 +33,6 @@ impl<const V: usize> Lattice<V> {
         let mut corners = Vec::with_capacity(points);
         let mut weights = Vec::with_capacity(points);
         let scales = scales::<D>();
-        // Neighbouring pixels often share corners: the last point's are tried before the table.
-        let mut last = ([K::EMPTY; V], [0u32; V]);
         for start in (0..points).step_by(LANES) {
             let count = LANES.min(points - start);
             let mut features = [[0.0; LANES]; D];
@@ -43,24 +41,30 @@ impl<const V: usize> Lattice<V> {
                 (0..D).for_each(|axis| features[axis][lane] = feature[axis]);
             }
             let simplices = Simplices::<K, V>::around(&features, &scales);
-            for (keys, simplex_weights) in simplices.corners.into_iter().zip(simplices.weights).take(count) {
-                for (colour, key) in keys.into_iter().enumerate() {
-                    if key != last.0[colour] {
-                        last.0[colour] = key;
-                        last.1[colour] = table.insert(key);
-                    }
+            // All places are read before any is compared, so that the memory's delays overlap.
+            let mut found = [[(K::EMPTY, 0); V]; LANES];
+            for (found, keys) in found.iter_mut().zip(&simplices.corners) {
+                for (found, key) in found.iter_mut().zip(keys) {
+                    *found = table.candidate(*key);
                 }
-                corners.push(last.1);
-                weights.push(simplex_weights);
+            }
+            for ((keys, found), simplex_weights) in simplices.corners.iter().zip(&found).zip(&simplices.weights).take(count) {
+                let mut slots = [0; V];
+                for ((slot, key), found) in slots.iter_mut().zip(keys).zip(found) {
+                    *slot = if found.0 == *key { found.1 } else { table.insert(*key) };
+                }
+                corners.push(slots);
+                weights.push(*simplex_weights);
             }
         }
-        let mut order: Vec<(K, u32)> = table.keys().iter().copied().zip(0..).collect();
+        let mut order: Vec<(K, u32)> = table.into_keys().into_iter().zip(0..).collect();
         order.sort_unstable();
         let mut rank = vec![0u32; order.len()];
         order.iter().zip(0..).for_each(|((_, slot), place)| rank[*slot as usize] = place);
         corners.as_flattened_mut().iter_mut().for_each(|corner| *corner = rank[*corner as usize]);
-        let neighbours = (0..V).map(|axis| neighbours::<K, V>(&order, axis)).collect();
-        let mut lattice = Self { corners, weights, neighbours, size: order.len() };
+        let keys: Vec<K> = order.into_iter().map(|(key, _)| key).collect();
+        let neighbours = (0..V).map(|axis| neighbours::<K, V>(&keys, axis)).collect();
+        let mut lattice = Self { corners, weights, neighbours, size: keys.len() };
         lattice.normalise();
         lattice
     }
@@ -129,20 +133,22 @@ fn blur_along<const C: usize>(neighbours: &[[u32; 2]], from: &[[f32; C]], to: &m
 }
 
 /// The neighbours of points in the order of their keys: a step along an axis adds the same number to every key, so the wanted keys ascend as well.
-fn neighbours<K: Key, const V: usize>(order: &[(K, u32)], axis: usize) -> Vec<[u32; 2]> {
+fn neighbours<K: Key, const V: usize>(keys: &[K], axis: usize) -> Vec<[u32; 2]> {
     let along = if axis + 1 < V { K::unit(axis).times(V as i32) } else { K::ZERO };
     let step = along.minus(K::ones(V - 1));
-    let none = order.len() as u32;
-    let mut neighbours = vec![[none; 2]; order.len()];
-    let mut candidates = (0u32..).zip(order).peekable();
-    for (index, (key, _)) in order.iter().enumerate() {
-        let wanted = key.plus(step);
-        while candidates.next_if(|(_, (candidate, _))| *candidate < wanted).is_some() {}
-        if let Some((at, _)) = candidates.peek().filter(|(_, (candidate, _))| *candidate == wanted) {
-            neighbours[index][1] = *at;
-            neighbours[*at as usize][0] = index as u32;
-        }
+    let none = keys.len();
+    // Free of branches that depend on the keys. The point after the last takes what is written where nothing was found.
+    let mut neighbours = vec![[none as u32; 2]; none + 1];
+    let (mut index, mut candidate) = (0, 0);
+    while index < none && candidate < none {
+        let (wanted, key) = (keys[index].plus(step), keys[candidate]);
+        let found = wanted == key;
+        neighbours[index][1] = if found { candidate } else { none } as u32;
+        neighbours[if found { candidate } else { none }][0] = index as u32;
+        index += usize::from(wanted <= key);
+        candidate += usize::from(key <= wanted);
     }
+    neighbours.truncate(none);
     neighbours
 }
 

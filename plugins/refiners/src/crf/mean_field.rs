@@ -225,18 +225,21 @@ fn place(pixel: u32, width: u32, sigma: f32) -> [f32; 2] {
     [(pixel % width) as f32 / sigma, (pixel / width) as f32 / sigma]
 }
 
-/// The pixels tile by tile, so that the lattice points that neighbours share stay in the nearest caches.
+/// The pixels tile by tile within larger tiles, so that the lattice points that neighbours share stay in the nearest caches.
 fn visiting_order(width: usize, height: usize) -> Vec<u32> {
-    const TILE: usize = 8;
     let mut order = Vec::with_capacity(width * height);
-    for top in (0..height).step_by(TILE) {
-        for left in (0..width).step_by(TILE) {
-            for y in top..(top + TILE).min(height) {
-                order.extend((left..(left + TILE).min(width)).map(|x| (y * width + x) as u32));
-            }
+    for (left, top, right, bottom) in tiles(64, 0, 0, width, height) {
+        for (left, top, right, bottom) in tiles(8, left, top, right, bottom) {
+            (top..bottom).for_each(|y| order.extend((left..right).map(|x| (y * width + x) as u32)));
         }
     }
     order
+}
+
+/// Tiles of a rectangle, row by row: left, top, right and bottom of each.
+fn tiles(side: usize, left: usize, top: usize, right: usize, bottom: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+    let across = move |y: usize| (left..right).step_by(side).map(move |x| (x, y, (x + side).min(right), (y + side).min(bottom)));
+    (top..bottom).step_by(side).flat_map(across)
 }
 
 /// log p − log(1 − p), both clipped as CutLER clips them.
@@ -287,9 +290,9 @@ mod tests {
 
     #[test]
     fn every_pixel_is_visited_once() {
-        let mut order = visiting_order(19, 11);
+        let mut order = visiting_order(150, 11);
         order.sort_unstable();
-        assert_eq!(order, (0..19 * 11).collect::<Vec<u32>>());
+        assert_eq!(order, (0..150 * 11).collect::<Vec<u32>>());
     }
 
     #[test]

@@ -93,8 +93,7 @@ key!(u128, i128, 25, |key| {
 
 /// An open-addressing hash table from keys to slots, numbered from 0 in the order of insertion.
 pub(super) struct PointTable<K> {
-    places: Vec<K>,
-    slots: Vec<u32>,
+    places: Vec<(K, u32)>,
     keys: Vec<K>,
     bits: u32,
 }
@@ -102,50 +101,60 @@ pub(super) struct PointTable<K> {
 impl<K: Key> PointTable<K> {
     pub fn with_capacity(points: usize) -> Self {
         let bits = (points.max(8) * 2).next_power_of_two().trailing_zeros();
-        Self { places: vec![K::EMPTY; 1 << bits], slots: vec![0; 1 << bits], keys: Vec::with_capacity(points), bits }
+        Self { places: vec![(K::EMPTY, 0); 1 << bits], keys: Vec::with_capacity(points), bits }
     }
 
     /// The key of every point, by slot.
-    pub fn keys(&self) -> &[K] {
-        &self.keys
+    pub fn into_keys(self) -> Vec<K> {
+        self.keys
+    }
+
+    /// What stands where the search for a key begins. Asked for many keys before any of them is inserted, the memory's delays overlap.
+    #[inline(always)]
+    pub fn candidate(&self, key: K) -> (K, u32) {
+        self.places[self.start(key)]
     }
 
     /// The slot of a point, which is added where it is new.
     #[inline(always)]
     pub fn insert(&mut self, key: K) -> u32 {
         let at = self.probe(key);
-        if self.places[at] == key { self.slots[at] } else { self.add(key, at) }
+        if self.places[at].0 == key { self.places[at].1 } else { self.add(key, at) }
     }
 
-    #[cold]
     fn add(&mut self, key: K, at: usize) -> u32 {
         let slot = self.keys.len() as u32;
         self.keys.push(key);
-        (self.places[at], self.slots[at]) = (key, slot);
-        if self.keys.len() * 2 > self.slots.len() {
+        self.places[at] = (key, slot);
+        if self.keys.len() * 2 > self.places.len() {
             self.grow();
         }
         slot
+    }
+
+    #[inline(always)]
+    fn start(&self, key: K) -> usize {
+        (key.hash() >> (64 - self.bits)) as usize & (self.places.len() - 1)
     }
 
     /// Where a key stands in the table, or the empty place where it belongs.
     #[inline(always)]
     fn probe(&self, key: K) -> usize {
         let mask = self.places.len() - 1;
-        let mut at = (key.hash() >> (64 - self.bits)) as usize & mask;
-        while self.places[at] != key && self.places[at] != K::EMPTY {
+        let mut at = self.start(key);
+        while self.places[at].0 != key && self.places[at].0 != K::EMPTY {
             at = (at + 1) & mask;
         }
         at
     }
 
+    #[cold]
     fn grow(&mut self) {
         self.bits += 1;
-        self.places = vec![K::EMPTY; 1 << self.bits];
-        self.slots = vec![0; 1 << self.bits];
+        self.places = vec![(K::EMPTY, 0); 1 << self.bits];
         for (index, key) in self.keys.iter().enumerate() {
             let at = self.probe(*key);
-            (self.places[at], self.slots[at]) = (*key, index as u32);
+            self.places[at] = (*key, index as u32);
         }
     }
 }
@@ -166,7 +175,7 @@ mod tests {
             let moved = K::unit(1).times(7).minus(K::ones(3).times(2));
             assert_eq!(key([point[0] - 2, point[1] + 5, point[2] - 2, point[3], point[4]]), key(*point).plus(moved));
         }
-        assert_eq!(table.keys().len(), 5000);
+        assert_eq!(table.into_keys().len(), 5000);
         assert!(key([3, 1, 900, 900, 900]) < key([4, 1, -900, -900, -900]), "c0 - c1 leads");
     }
 
