@@ -230,8 +230,8 @@ pub enum EvaluateCommand {
         /// A COCO file with masks or boxes, or a list of results in COCO's form.
         #[arg(long, value_name = "COCO.json")]
         predictions: PathBuf,
-        /// A COCO file with the true objects.
-        #[arg(long, value_name = "COCO.json")]
+        /// A COCO file with the true objects, or a folder of ImageNet-S's annotations.
+        #[arg(long, value_name = "COCO.json|DIR")]
         truth: PathBuf,
         /// Write every figure to this file.
         #[arg(long, value_name = "FILE")]

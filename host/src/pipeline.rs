@@ -11,7 +11,9 @@ mod select;
 mod session;
 mod train;
 mod training_sets;
+mod works;
 
-pub use plan::Plan;
+pub use plan::{Plan, RefineStage};
 pub(crate) use session::HostSide;
 pub use session::{Options, Session, check_plugins, prepare};
+pub use works::Works;

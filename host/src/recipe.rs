@@ -213,6 +213,11 @@ impl Reader<'_> {
             }
         }
         self.check_files(&export, &work_dir);
+        // An empty variable must not turn a prediction into a training on the images that it was to judge.
+        let named = tree.get("label").and_then(|label| label.get("checkpoint"));
+        if let Some(node) = named.filter(|node| matches!(node.value, Value::Null)) {
+            self.problems.push(Diagnostic::new(node.place, "`checkpoint` of the labeler is empty: name a file, or leave the key out to train"));
+        }
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
         Some(Recipe {
             name,

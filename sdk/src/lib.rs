@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod image;
 pub mod imagenet;
+pub mod imagenet_s;
 mod label_map;
 pub mod label_sets;
 mod labels;

@@ -114,6 +114,120 @@ fn exported_masks_come_back_identical(imagenet: &ImageNet, masks: &Path, checkpo
     assert!(json(&imagenet.place.path("filter/masks.json"))["annotations"].as_array().unwrap().is_empty());
 }
 
+/// The operations of a plan's stage, all images together.
+fn operations(plan: &str, stage: &str) -> f64 {
+    let line = plan.lines().find(|line| line.contains(stage)).unwrap_or_else(|| panic!("no stage {stage} in:\n{plan}"));
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let at = words.iter().position(|word| word.ends_with("FLOP")).unwrap_or_else(|| panic!("no operations in {line}"));
+    let prefix = words[at].trim_end_matches("FLOP");
+    let scale = ["", "k", "M", "G", "T", "P", "E"].iter().position(|known| *known == prefix).unwrap();
+    words[at - 1].parse::<f64>().unwrap() * 1e3f64.powi(scale as i32)
+}
+
+#[test]
+fn each_epoch_of_the_papers_training_is_a_pass_of_the_backbone() {
+    let imagenet = ImageNet::new();
+    let plan = |more: &[&str]| stdout(&imagenet.run("imagenet.yaml", "plan", &[], &[&SMALL[..], &["--dry-run"], more].concat()));
+    let (five, ten) = (plan(&["--set", "label.config.epochs=5"]), plan(&["--set", "label.config.epochs=10"]));
+    let pass = operations(&five, "predict-mlp-head");
+    let epoch = (operations(&ten, "train-mlp-head") - operations(&five, "train-mlp-head")) / 5.0;
+    assert!((1.0..1.2).contains(&(epoch / pass)), "an epoch takes {epoch}, a pass {pass}");
+    let cheap = |epochs: &str| operations(&plan(&["--set", epochs, "--set", "label.config.mode=pooled-features"]), "train-mlp-head");
+    let epoch = (cheap("label.config.epochs=10") - cheap("label.config.epochs=5")) / 5.0;
+    assert!(epoch < 0.5 * pass, "an epoch on pooled features takes {epoch}, a pass {pass}");
+}
+
+/// Whether a piece of text is a whole command, and not the name of one.
+fn is_run(span: &str) -> bool {
+    span.starts_with("convert ") && (span.contains(" --") || span.contains('/'))
+}
+
+/// The commands of a page: the lines of its blocks, and what stands in the text as `convert …` with its arguments; equations are left out, and
+/// the run at full size, which is too large for a test.
+fn commands(page: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in page.lines() {
+        match line.strip_prefix("    ") {
+            Some(command) if command.contains(" = ") || command.contains("full_size") => {}
+            Some(command) => found.push(command.trim().to_owned()),
+            None => found.extend(line.split('`').skip(1).step_by(2).filter(|span| is_run(span)).map(str::to_owned)),
+        }
+    }
+    found
+}
+
+/// With every size brought down, on the CPU, and with this place's files for those that a reader would have.
+fn made_small(command: &str, place: &Path) -> String {
+    let data = place.join("val300").display().to_string();
+    let replaced = [
+        ("/data/imagenet/train", data.as_str()),
+        ("/data/imagenet/val", &data),
+        ("/data/relabel", &place.join("maps").display().to_string()),
+        ("/data/imagenet_train_fixsize480_tau0.15_N3.json", &place.join("runs/imagenet/masks.json").display().to_string()),
+        ("/data/head.safetensors", &format!("$(ls {}/runs/imagenet/stages/train-*/head.safetensors)", place.display())),
+        ("/data/vit_tiny_patch16_224.safetensors", &place.join("DINO_B.safetensors").display().to_string()),
+        ("--device cuda", "--device cpu"),
+    ];
+    let mut small = replaced.iter().fold(command.to_owned(), |command, (theirs, ours)| command.replace(theirs, ours));
+    let settings: Vec<&str> = match () {
+        () if command.contains("recipes/imagenet.yaml") => [&SMALL[..], &["--set", "select.config.threshold=0"]].concat(),
+        () if command.contains("recipes/imagenet-val.yaml") => SMALL.to_vec(),
+        () if command.contains("recipes/image-folder.yaml") => vec!["--set", "proposals.vit.config.layer=2"],
+        () => Vec::new(),
+    };
+    settings.iter().for_each(|setting| small += &format!(" {setting}"));
+    small
+}
+
+/// One shell runs them all in a copy of the repository's recipes, as a reader would.
+#[test]
+fn every_command_of_the_page_runs() {
+    let imagenet = ImageNet::new();
+    let place = imagenet.place.path("");
+    std::fs::create_dir(place.join("recipes")).unwrap();
+    std::fs::create_dir(place.join("recipes/data")).unwrap();
+    for folder in ["recipes", "recipes/data"] {
+        for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten().filter(|file| file.path().is_file()) {
+            std::fs::copy(file.path(), place.join(folder).join(file.file_name())).unwrap();
+        }
+    }
+    // The drawn images under the names of validation photos, so that ReaL's form of truth knows them.
+    let mut number = 0;
+    for class in ["n01440764", "n01443537", "n02123045", "n07753592"] {
+        let (photos, maps) = (place.join("val300").join(class), place.join("maps").join(class));
+        std::fs::create_dir_all(&photos).unwrap();
+        for image in std::fs::read_dir(place.join("data").join(class)).unwrap().flatten() {
+            number += 1;
+            let stem = format!("ILSVRC2012_val_{number:08}");
+            image::open(image.path()).unwrap().save_with_format(photos.join(format!("{stem}.JPEG")), image::ImageFormat::Jpeg).unwrap();
+            std::fs::copy(repository().join("plugins/selectors/tests/data/0.pt"), maps.join(format!("{stem}.pt"))).unwrap();
+        }
+    }
+    let truth: Vec<Vec<u32>> = (0..50_000).map(|image| vec![image / 2 % 2, 7]).collect();
+    std::fs::write(place.join("real.json"), serde_json::to_vec(&truth).unwrap()).unwrap();
+
+    let page = std::fs::read_to_string(repository().join("docs/imagenet.md")).unwrap();
+    let commands = commands(&page);
+    assert!(commands.len() > 20, "{commands:#?}");
+    let small: Vec<String> = commands.iter().map(|command| made_small(command, &place)).collect();
+    let script = format!("set -euxo pipefail\n{}\n", small.join("\n"));
+    let path = format!("{}:{}", convert_tests::build_folder().display(), std::env::var("PATH").unwrap());
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", &script]).current_dir(&place).env("PATH", path).env("EPOCHS", "2").env("INPUT_SIZE", "96").env("NO_COLOR", "1");
+    shell.env("DATA", place.join("val300")).env("MAPS", place.join("maps")).env("FAMILY", "dinov3").env_remove("CONVERT_PLUGIN_PATH");
+    for (name, _) in Shape::PUBLISHED {
+        shell.env(name, place.join(format!("{name}.safetensors")));
+    }
+    let output = shell.output().expect("bash can be started");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(place.join("held-out.tsv")).unwrap().lines().count(), 8);
+    for work in ["b-by-a", "a-by-b"] {
+        let stages = std::fs::read_dir(place.join("runs").join(work).join("stages")).unwrap().flatten();
+        let names: Vec<String> = stages.map(|stage| stage.file_name().to_string_lossy().into_owned()).collect();
+        assert!(!names.iter().any(|name| name.starts_with("train-")), "{work} is held out, nothing is trained on it: {names:?}");
+    }
+}
+
 #[test]
 fn the_small_recipe_runs_and_says_before_what_it_takes() {
     let imagenet = ImageNet::new();

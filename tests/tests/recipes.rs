@@ -103,6 +103,23 @@ fn a_variable_that_is_not_set() {
     check(("root: data", "root: \"${NO_SUCH_VARIABLE}\""), "recipe.yaml:3:40: the environment variable NO_SUCH_VARIABLE is not set");
 }
 
+/// As a failed `$(ls …)` after `--set label.checkpoint=` leaves it: the run would train on the images that it was to judge.
+#[test]
+fn an_empty_checkpoint_is_no_wish_to_train() {
+    let expected = "`checkpoint` of the labeler is empty: name a file, or leave the key out to train";
+    check(("plugin: mlp-head, config", "plugin: mlp-head, checkpoint: null, config"), expected);
+    check(
+        ("plugin: mlp-head, config", "plugin: mlp-head, checkpoint: \"${NO_SUCH_CHECKPOINT:-}\", config"),
+        "`label.checkpoint` of the recipe: the file",
+    );
+    let place = Place::new(GOOD);
+    place.write_images(&["apple", "pear"], 2);
+    let output = place.run(&["--set", "label.checkpoint="]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
+    assert!(!place.path("work").join("stages").exists(), "nothing was trained");
+}
+
 #[test]
 fn text_that_is_no_yaml() {
     check(("{ cells: 2 }", "{ cells: 2"), "recipe.yaml:");

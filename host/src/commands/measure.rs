@@ -11,7 +11,7 @@ use super::{cancel_on_ctrl_c, check};
 use crate::cli::RunArguments;
 use crate::engine::{Progress, Stage};
 use crate::failure::Failure;
-use crate::pipeline::{Options, Session, check_plugins};
+use crate::pipeline::{Options, RefineStage, Session, Works, check_plugins};
 use crate::plugins::Catalog;
 use crate::recipe::{Configured, Overrides, Recipe};
 
@@ -97,22 +97,26 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     check::check(file, &arguments.overrides, catalog)
 }
 
-fn rates(session: &Session, works: &[Work], arguments: &RunArguments, threads: usize) -> Measured {
+fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: usize) -> Measured {
     let finished = session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let rate = |stage: &Stage, plugin: Option<&Configured>, training: bool| {
+    let rate_of = |stage: &Stage, plugin: Option<&Configured>, work: Work, training: bool| {
         let info: &StageInfo = finished.iter().find(|info| info.name == stage.name).filter(|info| info.images > 0)?;
-        let work = plugin.and_then(|plugin| session.recipe.plugins().zip(works).find(|(configured, _)| std::ptr::eq(*configured, plugin)));
-        let flops = work.map_or(0, |(_, work)| if training { work.training_flops } else { work.flops });
+        let flops = if training { work.training_flops } else { work.flops };
         let images = info.images as f64;
         let rate = Rate { seconds: info.seconds / images, bytes: size(&stage.folder) as f64 / images };
         Some((stage.name.clone(), StageRate { config: config(plugin), rate, flops }))
     };
     let (plan, recipe) = (&session.plan, &session.recipe);
+    let rate = |stage: &Stage, plugin: Option<&Configured>, training: bool| {
+        rate_of(stage, plugin, plugin.map_or_else(Work::default, |plugin| works.of_plugin(recipe, plugin)), training)
+    };
     let label = Some(&recipe.label);
     let mut stages = BTreeMap::new();
-    for (source, (_, proposer)) in plan.sources.iter().zip(&recipe.proposals) {
+    for (index, (source, (_, proposer))) in plan.sources.iter().zip(&recipe.proposals).enumerate() {
         stages.extend(rate(&source.propose, Some(proposer), false));
-        stages.extend(source.refine.iter().filter_map(|refine| rate(&refine.stage, Some(&recipe.refine[refine.refiner].0), false)));
+        let refined =
+            |refine: &RefineStage| rate_of(&refine.stage, Some(&recipe.refine[refine.refiner].0), works.of_refinement(refine.refiner, index), false);
+        stages.extend(source.refine.iter().filter_map(refined));
     }
     stages.extend(rate(&plan.regions, None, false));
     stages.extend(plan.map_stages().enumerate().filter_map(|(index, stage)| rate(stage, label, index == 0)));

@@ -3,10 +3,12 @@
 //! The truth is held in memory, about 100 bytes an object and its mask's run lengths; the predictions are read as a stream.
 
 mod coco;
+mod imagenet_s;
 
 use std::collections::HashMap;
 use std::path::Path;
 
+use convert_sdk::label_sets::NameIndex;
 use convert_sdk::{BoundingBox, Error, Mask, Result, ResultExt};
 use serde::Serialize;
 
@@ -53,13 +55,13 @@ pub struct Scores {
     pub corloc_best: f64,
 }
 
-/// Compares a COCO file, or a list of results in COCO's form, with a COCO file. Images are matched by `file_name`, or by its last part where that is
+/// Compares a COCO file, or a list of results in COCO's form, with a COCO file or a folder of ImageNet-S's annotations. Images are matched by `file_name`, or by its last part where that is
 /// unique; those of a list of results by id.
 ///
 /// # Errors
 /// A file that cannot be read, and what in it makes no sense.
 pub fn score_proposals(predictions: &Path, truth: &Path) -> Result<ProposalScores> {
-    let mut truth = Truth::read(truth)?;
+    let mut truth = if truth.is_dir() { imagenet_s::truth(truth)? } else { Truth::read(truth)? };
     let mut images: HashMap<u64, Option<usize>> = HashMap::new();
     coco::images(predictions, |image| {
         images.insert(image.id, truth.find(&image.file_name));
@@ -81,12 +83,15 @@ pub fn score_proposals(predictions: &Path, truth: &Path) -> Result<ProposalScore
 }
 
 /// The true objects, by image.
+#[derive(Default)]
 struct Truth {
     images: Vec<TrueImage>,
     ids: HashMap<u64, usize>,
     names: HashMap<String, usize>,
     /// By the last part of the name; `None` where several images share it.
     last_parts: HashMap<String, Option<usize>>,
+    /// By the name without folder and extension, where annotations are files of their own.
+    stems: NameIndex,
     crowds: u64,
 }
 
@@ -128,7 +133,7 @@ struct Counts {
 
 impl Truth {
     fn read(path: &Path) -> Result<Self> {
-        let mut truth = Self { images: Vec::new(), ids: HashMap::new(), names: HashMap::new(), last_parts: HashMap::new(), crowds: 0 };
+        let mut truth = Self::default();
         coco::images(path, |image| {
             let place = truth.images.len();
             truth.images.push(TrueImage { size: (image.width, image.height), objects: Vec::new(), first: None, best: None });
@@ -156,7 +161,8 @@ impl Truth {
     }
 
     fn find(&self, name: &str) -> Option<usize> {
-        self.names.get(name).copied().or_else(|| self.last_parts.get(last_part(name)).copied().flatten())
+        let last = || self.last_parts.get(last_part(name)).copied().flatten();
+        self.names.get(name).copied().or_else(last).or_else(|| self.stems.find(name))
     }
 
     fn scores(&self, counts: &Counts) -> ProposalScores {
@@ -225,10 +231,14 @@ impl Counts {
     }
 }
 
+/// x, y, width and height.
+fn around(bounds: BoundingBox) -> [f64; 4] {
+    [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::from)
+}
+
 /// An annotation's box, x, y, width and height, and its mask. Without a box it is the mask's.
 fn shape(annotation: &Annotation, size: (u32, u32)) -> Result<([f64; 4], Option<Mask>)> {
     let mask = annotation.segmentation.as_ref().map(|segmentation| segmentation.mask(size)).transpose()?;
-    let around = |bounds: BoundingBox| [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::from);
     let bounds = match (annotation.bbox, &mask) {
         (Some(bounds), _) => bounds,
         (None, Some(mask)) => mask.bounding_box().map_or([0.0; 4], around),

@@ -25,12 +25,12 @@ impl Session {
         let classes = self.samples.classes.len();
         self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ImageRegions)]| {
             let model = model.ok_or_else(|| Error::invalid("a finished stage has no work"))?;
-            let masks = batch.iter().map(|(_, row)| row.masks()).collect::<Result<Vec<_>, Error>>()?;
-            let inputs = batch
-                .iter()
-                .zip(&masks)
-                .map(|((index, _), masks)| Ok(PredictionInput { image: self.load_image(&self.samples.list[*index].id)?, masks }))
-                .collect::<Result<Vec<_>, Error>>()?;
+            let regions = batch.iter().map(|(_, row)| row.clone().into_regions()).collect::<Result<Vec<_>, Error>>()?;
+            let input = |((index, _), regions): (&(usize, ImageRegions), _)| {
+                let id = self.samples.list[*index].id.as_str();
+                Ok(PredictionInput { id, image: self.load_image(id)?, regions })
+            };
+            let inputs = batch.iter().zip(regions.iter().map(Vec::as_slice)).map(input).collect::<Result<Vec<_>, Error>>()?;
             let predictions = model.predict(&inputs)?;
             let row = |prediction: convert_sdk::Prediction| {
                 Ok(ImagePrediction {

@@ -9,6 +9,7 @@ use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Host, LogLevel, Result as PluginResult, SelectorNeeds, Settings, Work};
 
 use super::plan::Plan;
+use super::works::Works;
 use crate::engine::{Ledger, Progress, Runner, Samples, StageProgress};
 use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
@@ -124,16 +125,16 @@ fn selector_needs(recipe: &Recipe, samples: &Samples, cancel: &Arc<AtomicBool>) 
     Ok(built.needs())
 }
 
-/// Builds every plugin of a recipe and lets it go again; what an image costs each, in the order of [`Recipe::plugins`].
+/// Builds every plugin of a recipe and lets it go again; what an image costs each.
 ///
 /// # Errors
 /// What a plugin says, at its place in the recipe.
-pub fn check_plugins(recipe: &Recipe, samples: &Samples) -> Result<Vec<Work>, Failure> {
+pub fn check_plugins(recipe: &Recipe, samples: &Samples) -> Result<Works, Failure> {
     let host = Arc::new(HostSide { cancel: Arc::default(), current: Arc::default() });
-    recipe
-        .plugins()
-        .map(|configured| try_build(recipe, configured, &context(recipe, configured, Arc::clone(&host), samples.classes.clone(), "cpu", 1)))
-        .collect()
+    Works::of(recipe, |configured, before| {
+        let context = context(recipe, configured, Arc::clone(&host), samples.classes.clone(), "cpu", 1);
+        try_build(recipe, configured, &context, before)
+    })
 }
 
 fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, classes: Vec<String>, device: &str, threads: usize) -> Context {
@@ -211,7 +212,7 @@ impl Session {
         busy.extend(plan.map_stages().skip(1).chain(predictions).any(|stage| !self.is_finished(stage)).then_some(&recipe.label));
         busy.extend(recipe.postprocess.iter().filter(|_| !self.is_finished(&plan.labels)));
         busy.extend(recipe.export.iter().map(|(exporter, _)| exporter));
-        busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured)).map(drop))
+        busy.into_iter().try_for_each(|configured| try_build(recipe, configured, &self.context(configured), &[]).map(drop))
     }
 
     /// Whether every shard that this run is to work on is finished in a stage.
@@ -230,25 +231,25 @@ impl Session {
     }
 }
 
-/// Builds a plugin and lets it go again; what an image costs it.
-fn try_build(recipe: &Recipe, configured: &Configured, context: &Context) -> Result<Work, Failure> {
+/// Builds a plugin and lets it go again; what an image costs it. Of a refiner, what it costs after each of the works `before`.
+fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before: &[Work]) -> Result<Vec<Work>, Failure> {
     let (plugin, config) = (&configured.plugin, configured.config.to_string());
     let builder = &plugin.builder;
-    let mut work = Work::default();
+    let mut works = vec![Work::default()];
     let built = match plugin.role {
         Role::Dataset | Role::Extractor => Ok(()),
-        Role::Proposer => builder.proposer(&config, context).map(|proposer| work = proposer.work()),
-        Role::Refiner => builder.refiner(&config, context).map(drop),
+        Role::Proposer => builder.proposer(&config, context).map(|proposer| works = vec![proposer.work()]),
+        Role::Refiner => builder.refiner(&config, context).map(|refiner| works = before.iter().map(|before| refiner.work(before)).collect()),
         Role::Selector => builder.selector(&config, context).map(drop),
         Role::Labeler => builder.labeler(&config, context).and_then(|labeler| {
-            work = labeler.work();
+            works = vec![labeler.work()];
             recipe.checkpoint.as_ref().map_or(Ok(()), |checkpoint| labeler.load(checkpoint).map(drop))
         }),
         Role::Postprocessor => builder.postprocessor(&config, context).map(drop),
         Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(&config, context)),
     };
     built.map_err(|error| recipe.refuse(configured, format!("{} {}: {error}", plugin.role.name(), plugin.name)))?;
-    Ok(work)
+    Ok(works)
 }
 
 /// One run a work directory; the processes of `convert stage` share it.

@@ -25,7 +25,7 @@ pub struct CocoMasksConfig {
     /// What an image does that the file does not have.
     #[serde(default)]
     pub missing: Missing,
-    /// The authors' region results as JSON, `{annotation id: {"prob": [5], "label": [5]}}`: the probability of a mask's first class becomes its score, its
+    /// The authors' region results, `.pt` or JSON, `{annotation id: {"prob": [5], "label": [5]}}`: the probability of a mask's first class becomes its score, its
     /// class the measure `class`. A mask without an entry is an error.
     #[serde(default)]
     pub results: Option<InputFile>,
@@ -33,6 +33,9 @@ pub struct CocoMasksConfig {
     #[serde(default)]
     pub min_score: Option<f32>,
 }
+
+/// The measure with an annotation's id.
+pub const ANNOTATION: &str = "annotation";
 
 /// What an image does that the file does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -104,11 +107,10 @@ impl CocoMasks {
         }
         let (mut score, mut class) = (entry.score, None);
         if let Some(results) = &self.results {
-            let top = results.top(entry.annotation);
-            let top = top.ok_or_else(|| Error::invalid(format!("the region results have no mask {}", entry.annotation)))?;
-            (class, score) = (Some(top.0), top.1);
+            let top = results.of(entry.annotation)?[0]; // never empty
+            (class, score) = (Some(top.class), top.probability.get());
         }
-        let proposal = Proposal::new(mask, score)?.with_measure("annotation", entry.annotation as f64);
+        let proposal = Proposal::new(mask, score)?.with_measure(ANNOTATION, entry.annotation as f64);
         Ok(class.into_iter().fold(proposal, |proposal, class| proposal.with_measure("class", f64::from(class))))
     }
 }

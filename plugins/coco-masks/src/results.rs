@@ -1,13 +1,16 @@
-//! The authors' region results as JSON: `{mask id: {"prob": [5], "label": [5]}}` (SPEC 8).
+//! The authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as their `.pt` or as JSON of the same shape (SPEC 8).
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use convert_sdk::{Deserialize, Error, Probability, Result, ResultExt, serde};
+use convert_sdk::{ClassScore, Deserialize, Error, Probability, Result, ResultExt, serde};
+use convert_tensor_files::TensorFile;
 
-/// The most probable class of each mask.
+/// The most probable classes of each mask, best first, at least one.
 #[derive(Debug)]
-pub struct RegionResults(HashMap<u64, (u32, f32)>);
+pub struct RegionResults(HashMap<u64, Vec<ClassScore>>);
 
 #[derive(Deserialize)]
 #[serde(crate = "serde", deny_unknown_fields)]
@@ -17,23 +20,79 @@ struct Raw {
 }
 
 impl RegionResults {
-    /// Reads a file.
+    /// Reads a file in either form, which is detected.
     ///
     /// # Errors
     /// A file of another form; a mask without classes, or with a number that is no probability.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-        let raw: HashMap<u64, Raw> =
-            serde_json::from_slice(&bytes).map_err(|error| Error::invalid(format!("cannot read the region results {}: {error}", path.display())))?;
-        let top = |(id, raw): (u64, Raw)| match (raw.label.first(), raw.prob.first().map(|p| Probability::new(*p))) {
-            (Some(class), Some(Ok(probability))) if raw.label.len() == raw.prob.len() => Ok((id, (*class, probability.get()))),
-            _ => Err(Error::invalid(format!("{}: the mask {id} needs as many probabilities as labels, at least one", path.display()))),
-        };
-        Ok(Self(raw.into_iter().map(top).collect::<Result<_>>()?))
+        let named = || format!("cannot read the region results {}", path.display());
+        let raw = if is_json(path).context(named)? { json(path) } else { tensors(path) }.context(named)?;
+        let scores = |(id, raw): (u64, Raw)| Ok((id, raw.scores().context(|| format!("{}: the mask {id}", path.display()))?));
+        Ok(Self(raw.into_iter().map(scores).collect::<Result<_>>()?))
     }
 
-    /// The most probable class of a mask and its probability.
-    pub fn top(&self, annotation: u64) -> Option<(u32, f32)> {
-        self.0.get(&annotation).copied()
+    /// The classes of a mask, best first.
+    ///
+    /// # Errors
+    /// A mask that the file does not have.
+    pub fn of(&self, mask: u64) -> Result<&[ClassScore]> {
+        self.0.get(&mask).map(Vec::as_slice).ok_or_else(|| Error::invalid(format!("the region results have no mask {mask}")))
     }
+
+    /// How many masks there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The highest class and a mask that has it.
+    pub fn highest_class(&self) -> Option<(u32, u64)> {
+        self.0.iter().flat_map(|(mask, scores)| scores.iter().map(|score| (score.class, *mask))).max()
+    }
+}
+
+impl Raw {
+    fn scores(self) -> Result<Vec<ClassScore>> {
+        if self.label.is_empty() || self.label.len() != self.prob.len() {
+            return Err(Error::invalid("needs as many probabilities as labels, at least one"));
+        }
+        let pairs = self.label.into_iter().zip(self.prob);
+        pairs.map(|(class, probability)| Ok(ClassScore { class, probability: Probability::new(probability)? })).collect()
+    }
+}
+
+fn is_json(path: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut start)?;
+    Ok(start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
+}
+
+fn json(path: &Path) -> Result<HashMap<u64, Raw>> {
+    serde_json::from_reader(BufReader::new(File::open(path)?)).map_err(|error| Error::invalid(error.to_string()))
+}
+
+/// What `torch.save` made of a dictionary of dictionaries of tensors.
+fn tensors(path: &Path) -> Result<HashMap<u64, Raw>> {
+    let file = TensorFile::open(path)?;
+    let mut results = HashMap::<u64, Raw>::new();
+    for name in file.entries().keys() {
+        let known = name.split_once('.').and_then(|(id, what)| Some((id.parse::<u64>().ok()?, what)));
+        let Some((id, what @ ("prob" | "label"))) = known else {
+            return Err(Error::invalid(format!("it has a tensor `{name}`: `ID.prob` and `ID.label` are expected")));
+        };
+        let entry = results.entry(id).or_insert_with(|| Raw { prob: Vec::new(), label: Vec::new() });
+        let numbers = file.read_f64(name)?;
+        match what {
+            "prob" => entry.prob = numbers.into_iter().map(|number| number as f32).collect(),
+            _ => entry.label = numbers.into_iter().map(|number| class(number, name)).collect::<Result<_>>()?,
+        }
+    }
+    if results.is_empty() {
+        return Err(Error::invalid("it has no tensors: lists instead of tensors are read as JSON alone"));
+    }
+    Ok(results)
+}
+
+fn class(number: f64, name: &str) -> Result<u32> {
+    let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    if whole { Ok(number as u32) } else { Err(Error::invalid(format!("`{name}` has the class {number}"))) }
 }

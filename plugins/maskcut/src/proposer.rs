@@ -75,6 +75,9 @@ impl Default for MaskCutConfig {
     }
 }
 
+/// Products of the affinities with a vector that a cut takes on photos: some twenty for λ₂, as many for λ₃. What an image really takes depends on its spectrum.
+const LANCZOS_STEPS: u64 = 40;
+
 /// The proposer `maskcut`.
 #[derive(Debug)]
 pub struct MaskCut {
@@ -109,12 +112,19 @@ impl Proposer for MaskCut {
         self.backbone.batch_size()
     }
 
-    /// The backbone, and the affinities of as many cuts as there may be masks; how long the eigensolver takes depends on the image.
+    /// The backbone; the affinities and the eigenvector of as many cuts as there may be masks.
     fn work(&self) -> Work {
         let side = u64::from(self.request.input_size / self.backbone.patch_size());
         let patches = side * side;
         let affinity = 2 * patches * patches * self.backbone.dimension(&self.request) as u64;
-        Work { flops: self.backbone.flops(&self.request) + self.parameters.masks as u64 * affinity, training_flops: 0 }
+        let eigenvector = 2 * patches * patches * LANCZOS_STEPS;
+        let masks = self.parameters.masks as u64;
+        Work {
+            flops: self.backbone.flops(&self.request) + masks * (affinity + eigenvector),
+            masks,
+            mask_pixels: u64::from(self.request.input_size).pow(2),
+            ..Work::default()
+        }
     }
 
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet, Work};
 
-use crate::config::MlpHeadConfig;
+use crate::config::{MlpHeadConfig, Mode};
 use crate::features::FeatureSource;
 use crate::model::MlpHeadModel;
 use crate::training::Training;
@@ -29,14 +29,19 @@ impl Labeler for MlpHead {
         Ok(Self { config, context, features: Arc::new(features) })
     }
 
-    /// The backbone once an image, in training once more for mirrored views; forward and backward through the head in every epoch, as of one region an image.
+    /// The backbone once an image; in training once more for mirrored views, or again in every epoch for fresh ones. Forward and backward through the head in
+    /// every epoch. All as of one region an image.
     fn work(&self) -> Work {
         let (config, context) = (&self.config, &self.context);
-        let (hidden, layers) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)));
-        let head = 2 * hidden * (self.features.dimension() as u64 + (layers - 1) * hidden + context.classes().len() as u64);
-        let passes = if config.views > 1 { 2 } else { 1 };
-        let epochs = 3 * head * u64::from(config.views) * u64::from(config.epochs);
-        Work { flops: self.features.flops() + head, training_flops: passes * self.features.flops() + epochs }
+        let (hidden, layers, epochs) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)), u64::from(config.epochs));
+        let width = config.pooling.width(self.features.dimension()) as u64;
+        let head = 2 * hidden * (width + (layers - 1) * hidden + context.classes().len() as u64);
+        let backbone = self.features.flops();
+        let training_flops = match config.mode {
+            Mode::PooledFeatures => (if config.views > 1 { 2 } else { 1 }) * backbone + epochs * u64::from(config.views) * 3 * head,
+            Mode::Augmented => backbone + epochs * (backbone + 3 * head),
+        };
+        Work { flops: backbone + head, training_flops, ..Work::default() }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {

@@ -82,7 +82,7 @@ impl LabelModel for MlpHeadModel {
                 let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(features, patches, self.pooling));
                 let global = of_patches(&pooling::active_patches(None, features, self.coverage))?;
                 let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), features, self.coverage));
-                Ok(Prediction { global, masks: input.masks.iter().map(of_mask).collect::<Result<_>>()? })
+                Ok(Prediction { global, masks: input.regions.iter().map(|region| of_mask(&region.mask)).collect::<Result<_>>()? })
             })
             .collect()
     }

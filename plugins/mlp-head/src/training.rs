@@ -106,6 +106,11 @@ impl Training<'_> {
         let steps = order.len().div_ceil(size);
         let (mut loss_sum, mut right, mut count) = (0.0, 0, 0);
         for (step, batch) in order.chunks(size).enumerate() {
+            // An augmented epoch is a pass of the backbone over all images: too long to wait for its end.
+            if self.config.mode == Mode::Augmented && self.context.cancelled() {
+                let message = format!("interrupted in epoch {} of the training: run again to continue from its last checkpoint", progress.epoch + 1);
+                return Err(Error::new(ErrorKind::Interrupted, message));
+            }
             let rate = learning_rate(self.config, f64::from(progress.epoch) + (step + 1) as f64 / steps as f64);
             let Some(batch) = vectors.batch(batch, progress.epoch)? else { continue };
             let taken = batch.labels.size()[0];

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use convert_mlp_head::{MlpHead, MlpHeadConfig};
+use convert_mlp_head::{MlpHead, MlpHeadConfig, Mode};
 use convert_sdk::{
-    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Result, Settings, TrainingRegion,
-    TrainingReport, TrainingSample, TrainingSet,
+    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Region, Result, Settings,
+    TrainingRegion, TrainingReport, TrainingSample, TrainingSet,
 };
 use safetensors::SafeTensors;
 
@@ -91,8 +91,9 @@ fn separable_colours_are_learned_and_the_object_beats_the_ground() {
     assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     let model = labeler.load(&report.checkpoint).unwrap();
     for class in 0..3 {
-        let masks = [block(), Mask::full(SIDE, SIDE).unwrap()];
-        let prediction = model.predict(&[PredictionInput { image: image(class, 77), masks: &masks }]).unwrap().remove(0);
+        let regions =
+            [block(), Mask::full(SIDE, SIDE).unwrap()].map(|mask| Region { mask, source: "block".into(), score: 1.0, measures: Vec::new() });
+        let prediction = model.predict(&[PredictionInput { id: "block", image: image(class, 77), regions: &regions }]).unwrap().remove(0);
         assert!(prediction.masks[0][class as usize] > 0.9, "{prediction:?}");
         assert_eq!(prediction.masks[1], prediction.global);
         for numbers in prediction.masks.iter().chain([&prediction.global]) {
@@ -153,6 +154,28 @@ fn an_interrupted_training_continues_to_the_same_bytes_and_another_seed_begins_a
     }
     let other = train(config(), context(&CLASSES, |settings| settings.seed = 5, 1_000), &COLOURS, folder.path()).unwrap();
     assert_ne!(other.curve, expected.curve);
+}
+
+#[test]
+fn an_augmented_training_interrupted_between_and_within_epochs_continues_to_the_same_bytes() {
+    let config = || MlpHeadConfig { mode: Mode::Augmented, epochs: 4, checkpoint_every: 1, dropout: Some(0.2), ..config() };
+    let context = |threads, patience| context(&CLASSES, |settings| settings.threads = threads, patience);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = train(config(), context(1, 1_000), &COLOURS, whole.path()).unwrap();
+    assert_eq!(expected.curve.len(), 4);
+    let folder = tempfile::tempdir().unwrap();
+    // 30 reports of the extraction; then four steps an epoch, and the epoch.
+    for (patience, reached) in [(30 + 5, "after epoch 1"), (30 + 7, "in epoch 3"), (30 + 5, "after epoch 3")] {
+        let error = train(config(), context(2, patience), &COLOURS, folder.path()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
+        assert!(error.message.contains(reached), "{error}");
+    }
+    let report = train(config(), context(2, 1_000), &COLOURS, folder.path()).unwrap();
+    assert_eq!((&report.curve, &report.warnings), (&expected.curve, &expected.warnings));
+    for name in ["head.safetensors", "best.safetensors", "last.safetensors"] {
+        let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+        assert!(read(folder.path()) == read(whole.path()), "{name} differs");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result, Work};
 
 use crate::change::keep_if_alike;
 use crate::crf::{CrfModel, CrfParameters, PositionLattice};
@@ -72,6 +72,12 @@ impl DenseCrfConfig {
     }
 }
 
+/// Operations a pixel to place it in both lattices: the simplex around it, and the weights with their normalisation.
+const LATTICE_FLOPS: u64 = 150;
+/// Operations a pixel, mask and iteration: spreading to and reading from 3 + 6 corners, two each; blurring along as many axes, three each, as if every
+/// pixel had a lattice point of its own; the beliefs' exponential and the sums, about ten.
+const ITERATION_FLOPS: u64 = 9 * (2 + 2 + 3) + 10;
+
 /// Sizes whose position lattice is kept: proposers give masks of few sizes.
 const KEPT_SIZES: usize = 4;
 /// The most pixels of such a size; its lattice takes about 45 bytes a pixel.
@@ -113,6 +119,12 @@ impl Refiner for DenseCrf {
 
     fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
         Ok(Self { config, positions: Mutex::default() })
+    }
+
+    /// The lattices of one image, and as many iterations for each mask; images whose lattices are sparser take less.
+    fn work(&self, before: &Work) -> Work {
+        let flops = before.mask_pixels * (LATTICE_FLOPS + before.masks * u64::from(self.config.iterations) * ITERATION_FLOPS);
+        Work { flops: if before.masks == 0 { 0 } else { flops }, masks: before.masks, mask_pixels: before.mask_pixels, ..Work::default() }
     }
 
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
@@ -176,6 +188,19 @@ mod tests {
         assert!(square(32, 8, 16).mask.difference(&second.mask).unwrap().is_empty(), "the smaller mask is refined at its own size");
         assert!(matches!(&refined[2], Refinement::Drop { reason } if reason == "the crf left nothing of the mask"), "{:?}", refined[2]);
         assert!(matches!(&refined[3], Refinement::Drop { reason } if reason == "the mask was empty before the crf"));
+    }
+
+    #[test]
+    fn the_estimate_grows_with_masks_and_iterations() {
+        let flops = |iterations, masks| {
+            let refiner = DenseCrf::new(DenseCrfConfig { iterations, ..Default::default() }, Context::for_tests(&[])).unwrap();
+            let work = refiner.work(&Work { flops: 7, masks, mask_pixels: 480 * 480, ..Work::default() });
+            assert_eq!((work.masks, work.mask_pixels), (masks, 480 * 480));
+            work.flops
+        };
+        assert_eq!((flops(10, 0), flops(0, 3)), (0, 480 * 480 * LATTICE_FLOPS));
+        assert_eq!(flops(10, 3) - flops(0, 3), 2 * (flops(5, 3) - flops(0, 3)));
+        assert_eq!(flops(10, 3) - flops(0, 3), 3 * (flops(10, 1) - flops(0, 1)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::module::{enter, read_config};
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
-    Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Mask, Prediction, PredictionInput, Result, TrainingReport, TrainingSample,
+    Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Prediction, PredictionInput, Region, Result, TrainingReport, TrainingSample,
     TrainingSet, Work,
 };
 
@@ -103,8 +103,22 @@ impl From<TrainingReportAbi> for TrainingReport {
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct PredictionInputAbi<'a> {
+    id: RStr<'a>,
     image: ImageAbi<'a>,
-    masks: RVec<MaskAbi>,
+    regions: RVec<RegionAbi>,
+}
+
+impl<'a> PredictionInputAbi<'a> {
+    /// Id, image and regions, checked.
+    fn parts(self) -> Result<(&'a str, Image<'a>, Vec<Region>)> {
+        Ok((self.id.as_str(), <Result<Image<'_>>>::from_abi(self.image)?, checked(self.regions)?))
+    }
+}
+
+impl<'a> From<&'a PredictionInput<'_>> for PredictionInputAbi<'a> {
+    fn from(input: &'a PredictionInput<'_>) -> Self {
+        Self { id: input.id.into(), image: (&input.image).into(), regions: all(input.regions) }
+    }
 }
 
 #[sabi_trait]
@@ -112,7 +126,7 @@ pub trait LabelModelAbi: Send + Sync {
     fn batch_size(&self) -> u32;
     fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>>;
     #[sabi(last_prefix_field)]
-    fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
+    fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
 }
 
 pub type ModelObject = LabelModelAbi_TO<'static, RBox<()>>;
@@ -135,15 +149,12 @@ impl LabelModelAbi for ExportedModel {
             all,
         )
     }
-    fn predict(&self, batch: RSlice<'_, PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
+    fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
         guard(
             || {
-                let masks = batch.iter().map(|input| checked(input.masks.iter().map(MaskRef))).collect::<Result<Vec<Vec<Mask>>>>()?;
-                let batch = batch
-                    .iter()
-                    .zip(&masks)
-                    .map(|(input, masks)| Ok(PredictionInput { image: <Result<Image<'_>>>::from_abi(input.image)?, masks }))
-                    .collect::<Result<Vec<_>>>()?;
+                let parts = batch.into_iter().map(PredictionInputAbi::parts).collect::<Result<Vec<_>>>()?;
+                let inputs = parts.iter().map(|(id, image, regions)| PredictionInput { id, image: image.clone(), regions });
+                let batch: Vec<PredictionInput<'_>> = inputs.collect();
                 self.model.predict(&batch)
             },
             all,
@@ -222,12 +233,10 @@ impl LabelModel for ForeignModel {
         self.0.batch_size() as usize
     }
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        let crossing: Vec<PredictionInputAbi<'_>> =
-            batch.iter().map(|input| PredictionInputAbi { image: (&input.image).into(), masks: all(input.masks) }).collect();
-        let predictions = received(self.0.predict(crossing.as_slice().into()))?;
+        let predictions = received(self.0.predict(batch.iter().map(PredictionInputAbi::from).collect()))?;
         same_count("labeler", "predictions", predictions.len(), batch.len())?;
         for (prediction, input) in predictions.iter().zip(batch) {
-            same_count("labeler", "mask predictions", prediction.mask_count(), input.masks.len())?;
+            same_count("labeler", "mask predictions", prediction.mask_count(), input.regions.len())?;
         }
         Ok(predictions.into_iter().map(Prediction::from).collect())
     }

@@ -5,7 +5,7 @@ use super::guard::guard;
 use super::host::ContextAbi;
 use super::module::{enter, read_config};
 use super::values::*;
-use crate::{Context, Image, LazyImage, Proposal, Refinement, Refiner, Result};
+use crate::{Context, Image, LazyImage, Proposal, Refinement, Refiner, Result, Work};
 
 /// An image that the other side decodes when asked.
 #[sabi_trait]
@@ -46,6 +46,7 @@ pub fn import_image<'a>(object: LoadImageObject<'a>) -> LazyImage<'a> {
 
 #[sabi_trait]
 pub trait RefinerAbi: Send + Sync {
+    fn work(&self, before: WorkAbi) -> AbiResult<WorkAbi>;
     #[sabi(last_prefix_field)]
     fn refine(&self, image: LoadImageObject<'_>, proposals: RVec<ProposalAbi>) -> AbiResult<RVec<RefinementAbi>>;
 }
@@ -55,6 +56,9 @@ pub type Object = RefinerAbi_TO<'static, RBox<()>>;
 struct Exported<T>(T);
 
 impl<T: Refiner> RefinerAbi for Exported<T> {
+    fn work(&self, before: WorkAbi) -> AbiResult<WorkAbi> {
+        guard(|| Ok(self.0.work(&before.into())), WorkAbi::from)
+    }
     fn refine(&self, image: LoadImageObject<'_>, proposals: RVec<ProposalAbi>) -> AbiResult<RVec<RefinementAbi>> {
         guard(|| self.0.refine(&import_image(image), &checked::<_, Proposal>(proposals)?), all)
     }
@@ -72,6 +76,10 @@ impl Refiner for ForeignRefiner {
 
     fn new(_: Self::Config, _: Context) -> Result<Self> {
         Err(built_by_loader())
+    }
+    fn work(&self, before: &Work) -> Work {
+        // An estimate that a plugin fails to give is one that is not known.
+        received(self.0.work((*before).into())).map(Work::from).unwrap_or_default()
     }
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let refinements = received(self.0.refine(export_image(image), all(proposals)))?;

@@ -168,15 +168,6 @@ impl FromAbi<MaskAbi> for Result<Mask> {
     }
 }
 
-/// A mask that is only lent.
-pub struct MaskRef<'a>(pub &'a MaskAbi);
-
-impl FromAbi<MaskRef<'_>> for Result<Mask> {
-    fn from_abi(mask: MaskRef<'_>) -> Self {
-        Mask::from_runs(mask.0.width, mask.0.height, &mask.0.runs)
-    }
-}
-
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct TruthObjectAbi {
@@ -479,16 +470,18 @@ pub fn same_count(role: &str, what: &str, got: usize, expected: usize) -> Result
 pub struct WorkAbi {
     flops: u64,
     training_flops: u64,
+    masks: u64,
+    mask_pixels: u64,
 }
 
 impl From<Work> for WorkAbi {
     fn from(work: Work) -> Self {
-        Self { flops: work.flops, training_flops: work.training_flops }
+        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels }
     }
 }
 
 impl From<WorkAbi> for Work {
     fn from(work: WorkAbi) -> Self {
-        Self { flops: work.flops, training_flops: work.training_flops }
+        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels }
     }
 }

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use super::{EpochRecord, PluginConfig, Work};
+use super::{EpochRecord, PluginConfig, Region, Work};
 use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Result};
 
 /// A region to train on.
@@ -50,21 +50,23 @@ pub struct TrainingReport {
     pub warnings: Vec<String>,
 }
 
-/// An image and the masks whose classes are wanted.
+/// An image and the regions whose classes are wanted.
 #[derive(Clone, Debug)]
 pub struct PredictionInput<'a> {
+    /// The sample's id.
+    pub id: &'a str,
     /// The image at its full size.
     pub image: Image<'a>,
     /// At the image's size, possibly none.
-    pub masks: &'a [Mask],
+    pub regions: &'a [Region],
 }
 
-/// Class probabilities of an image: K numbers that sum to 1 for the whole image and for each mask.
+/// Class probabilities of an image: K numbers for the whole image and for each mask, which sum to 1 unless the labeler knows the most probable ones alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// Of all patches together.
+    /// Of the whole image.
     pub global: Vec<f32>,
-    /// Of each mask, in their order.
+    /// Of each region's mask, in their order.
     pub masks: Vec<Vec<f32>>,
 }
 

@@ -1,4 +1,4 @@
-use super::{PluginConfig, Proposal};
+use super::{PluginConfig, Proposal, Work};
 use crate::{Context, LazyImage, Result};
 
 /// What a refiner made of a proposal.
@@ -24,6 +24,11 @@ pub trait Refiner: Send + Sync {
     fn new(config: Self::Config, context: Context) -> Result<Self>
     where
         Self: Sized;
+
+    /// What an image costs whose proposals come from `before`, and what is left of them.
+    fn work(&self, before: &Work) -> Work {
+        Work { masks: before.masks, mask_pixels: before.mask_pixels, ..Work::default() }
+    }
 
     /// One answer for each of an image's proposals, in their order. A mask keeps its own size; a refiner that looks at pixels resizes the image to it.
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>>;

@@ -1,8 +1,12 @@
 /// What the work on an image costs, for the estimates of `convert check`; 0 where it is not known or too little to count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Work {
-    /// Floating-point operations for an image in `propose` or `predict`; a multiply-add is two.
+    /// Floating-point operations for an image in `propose`, `refine` or `predict`; a multiply-add is two.
     pub flops: u64,
     /// Those for each image of a labeler's `train`, all epochs together.
     pub training_flops: u64,
+    /// The most masks that a proposer or refiner makes of an image.
+    pub masks: u64,
+    /// The pixels of each of them.
+    pub mask_pixels: u64,
 }

@@ -4,7 +4,7 @@ use convert_sdk::Work;
 
 use crate::commands::measure::Measured;
 use crate::engine::{Samples, Stage};
-use crate::pipeline::Plan;
+use crate::pipeline::{Plan, Works};
 use crate::recipe::{Configured, Recipe};
 
 /// A stage, and what it takes an image.
@@ -32,18 +32,18 @@ enum Part {
 struct Rows<'a> {
     recipe: &'a Recipe,
     samples: &'a Samples,
-    works: &'a [Work],
+    works: &'a Works,
     measured: Option<&'a Measured>,
     rows: Vec<PlanRow>,
 }
 
 /// The stages in order.
-pub fn plan_rows(recipe: &Recipe, plan: &Plan, samples: &Samples, works: &[Work], measured: Option<&Measured>) -> Vec<PlanRow> {
+pub fn plan_rows(recipe: &Recipe, plan: &Plan, samples: &Samples, works: &Works, measured: Option<&Measured>) -> Vec<PlanRow> {
     let mut rows = Rows { recipe, samples, works, measured, rows: Vec::new() };
-    for (source, (_, proposer)) in plan.sources.iter().zip(&recipe.proposals) {
+    for (index, (source, (_, proposer))) in plan.sources.iter().zip(&recipe.proposals).enumerate() {
         rows.add(&source.propose, Some(proposer), Part::Call);
         for refine in &source.refine {
-            rows.add(&refine.stage, Some(&recipe.refine[refine.refiner].0), Part::Call);
+            rows.add_work(&refine.stage, Some(&recipe.refine[refine.refiner].0), Part::Call, works.of_refinement(refine.refiner, index));
         }
     }
     rows.add(&plan.regions, None, Part::Call);
@@ -64,7 +64,11 @@ pub fn plan_rows(recipe: &Recipe, plan: &Plan, samples: &Samples, works: &[Work]
 
 impl Rows<'_> {
     fn add(&mut self, stage: &Stage, plugin: Option<&Configured>, part: Part) {
-        let work = plugin.map_or_else(Work::default, |plugin| self.work(plugin));
+        let work = plugin.map_or_else(Work::default, |plugin| self.works.of_plugin(self.recipe, plugin));
+        self.add_work(stage, plugin, part, work);
+    }
+
+    fn add_work(&mut self, stage: &Stage, plugin: Option<&Configured>, part: Part, work: Work) {
         let flops = match part {
             Part::Call => work.flops,
             Part::Training => work.training_flops,
@@ -75,7 +79,7 @@ impl Rows<'_> {
         };
         let rate = self.measured.and_then(|measured| measured.rate(&stage.name, plugin));
         let (name, version) = plugin.map_or(("convert", env!("CARGO_PKG_VERSION")), |plugin| (&plugin.plugin.name, &plugin.plugin.version));
-        // What could not be measured is taken to run at the rate of the networks that were.
+        // What could not be measured is taken to run at the rate of what was.
         let by_flops = || self.measured.and_then(Measured::seconds_per_flop).map(|seconds| seconds * flops as f64).filter(|_| flops > 0);
         self.rows.push(PlanRow {
             stage: stage.name.clone(),
@@ -91,11 +95,6 @@ impl Rows<'_> {
             seconds: rate.map(|rate| rate.seconds).or_else(by_flops).filter(|_| state != CACHED),
             state,
         });
-    }
-
-    fn work(&self, plugin: &Configured) -> Work {
-        let found = self.recipe.plugins().zip(self.works).find(|(configured, _)| std::ptr::eq(*configured, plugin));
-        found.map_or_else(Work::default, |(_, work)| *work)
     }
 }
 

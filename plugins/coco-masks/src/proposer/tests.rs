@@ -97,7 +97,7 @@ fn region_results_give_score_and_class() {
     let error = propose(&open(&file).unwrap(), "n2/y.JPEG", 5, 4).unwrap_err().to_string();
     assert_eq!(error, "the region results have no mask 2");
     std::fs::write(&file, r#"{"1": {"prob": [1.75], "label": [7]}}"#).unwrap();
-    assert!(open(&file).unwrap_err().to_string().contains("the mask 1 needs"));
+    assert!(open(&file).unwrap_err().to_string().contains("the mask 1"));
 }
 
 #[test]
