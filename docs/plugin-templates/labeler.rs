@@ -110,7 +110,7 @@ impl LabelModel for Colours {
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
         let predict = |input: &PredictionInput<'_>| Prediction {
             global: self.probabilities(mean(&input.image, None)),
-            masks: input.masks.iter().map(|mask| self.probabilities(mean(&input.image, Some(mask)))).collect(),
+            masks: input.regions.iter().map(|region| self.probabilities(mean(&input.image, Some(&region.mask)))).collect(),
         };
         Ok(batch.iter().map(predict).collect())
     }
@@ -148,8 +148,11 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
         // The left half is dark, the right half light.
         let image = Image::new(4, 2, [[10u8; 6], [190; 6], [10; 6], [190; 6]].concat()).unwrap();
-        let mask = |x| Mask::from_box(4, 2, BoundingBox { x, y: 0, width: 2, height: 2 }).unwrap();
-        let prediction = &model.predict(&[PredictionInput { image, masks: &[mask(0), mask(2)] }]).unwrap()[0];
+        let regions = [0, 2].map(|x| {
+            let mask = Mask::from_box(4, 2, BoundingBox { x, y: 0, width: 2, height: 2 }).unwrap();
+            Region { mask, source: "halves".into(), score: 1.0, measures: Vec::new() }
+        });
+        let prediction = &model.predict(&[PredictionInput { id: "halves", image, regions: &regions }]).unwrap()[0];
         for (probabilities, class) in prediction.masks.iter().zip(0..) {
             assert!(probabilities[class] > 0.99 && probabilities[2] == 0.0, "{probabilities:?}");
         }
