@@ -169,14 +169,23 @@ impl<'de> Deserialize<'de> for Segmentation {
 ///
 /// # Errors
 /// A file that cannot be read or is no COCO file, and what `take` gives.
-pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, take: impl FnMut(T) -> Result<()>) -> Result<()> {
+pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
     let file = File::open(path).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    // What `take` says of an item is kept beside the parser, which would call it a broken file.
+    let mut refusal = None;
+    let take = |item| {
+        take(item).map_err(|error| {
+            refusal = Some(error);
+            Error::invalid("an item was refused")
+        })
+    };
     let document = Document { section, take, item: PhantomData };
-    document
-        .deserialize(&mut reader)
-        .and_then(|()| reader.end())
-        .map_err(|error| Error::invalid(format!("{} is no COCO file, or a broken one: {error}", path.display())))
+    let read = document.deserialize(&mut reader).and_then(|()| reader.end());
+    match refusal {
+        Some(error) => Err(error),
+        None => read.map_err(|error| Error::invalid(format!("{} is no COCO file, or a broken one: {error}", path.display()))),
+    }
 }
 
 /// A file of which one section's items are handed out.

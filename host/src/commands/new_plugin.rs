@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::plugins::{Catalog, Plugin};
 
 /// The crates of this workspace that hold no plugin, and so are in no catalog: a crate of the same name could not stand beside them.
-const TAKEN_CRATES: [&str; 5] = ["sdk", "backbones", "tensor-files", "tests", "convert"];
+const TAKEN_CRATES: [&str; 4] = ["sdk", "backbones", "tensor-files", "tests"];
 
 /// The manifest of the example in `docs/writing-a-plugin.md`.
 const MANIFEST: &str = include_str!("../../../docs/example-plugin/Cargo.toml");
@@ -59,6 +59,9 @@ pub fn new_plugin(role: Role, name: &str, folder: &Path, sdk: Option<&Path>, cat
     let folder = std::path::absolute(folder).map_err(|error| Failure::usage(format!("--dir {}: {error}", folder.display())))?;
     check_empty(&folder)?;
     let home = Home::find(&folder, sdk)?;
+    if let Home::Member(root) = &home {
+        check_unwritten(name, &root.join("plugins"))?;
+    }
     let manifest = home.manifest(name);
     let code = Template::of(role).code(role, name);
     fs::create_dir_all(folder.join("src")).map_err(|error| cannot_write(&folder, &error))?;
@@ -78,6 +81,9 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 /// A name is words of lower-case letters and digits, the first beginning with a letter, with single hyphens between them.
 fn check_name(name: &str) -> Result<(), Failure> {
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    if name.starts_with("test-") {
+        return Err(Failure::usage(format!("{name:?} cannot be a plugin's name: those that begin with `test-` are never installed, take another")));
+    }
     if name.len() <= 64 && name.starts_with(|first: char| first.is_ascii_lowercase()) && name.split('-').all(is_word) {
         return Ok(());
     }
@@ -101,6 +107,16 @@ fn check_free(role: Role, name: &str, catalog: &Catalog) -> Result<(), Failure> 
             Err(Failure::usage(format!("the crate `{crate_name}` is there already, it has the plugin `{}`: take another name", known.name)))
         }
         None if TAKEN_CRATES.contains(&name) => Err(Failure::usage(format!("the crate `{crate_name}` is there already: take another name"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a crate of that name stands in the folder of plugins, perhaps not built yet.
+fn check_unwritten(name: &str, plugins: &Path) -> Result<(), Failure> {
+    let line = format!("name = \"{}\"", crate_name(name));
+    let manifests = fs::read_dir(plugins).into_iter().flatten().flatten().map(|entry| entry.path().join("Cargo.toml"));
+    match manifests.into_iter().find(|path| fs::read_to_string(path).is_ok_and(|text| text.lines().any(|own| own == line))) {
+        Some(path) => Err(Failure::usage(format!("{} has the crate `{}` already: take another name", path.display(), crate_name(name)))),
         None => Ok(()),
     }
 }
@@ -154,14 +170,24 @@ enum Home {
 impl Home {
     /// For a plugin in an absolute folder: with the sdk that was named, or that of the clone that holds the folder or the executable, or that the executable was built from.
     fn find(folder: &Path, sdk: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(sdk) = sdk {
+        let clone = clone_around(folder);
+        let member = clone.as_ref().filter(|root| folder.parent() == Some(&root.join("plugins")));
+        if let Some(root) = clone.as_ref().filter(|root| folder.starts_with(root.join("tests"))) {
+            return Err(Failure::usage(format!("{} is for the plugins of tests: take {}", folder.display(), root.join("plugins").display())));
+        }
+        if let Some(sdk) = sdk.filter(|_| member.is_none()) {
             let sdk = std::path::absolute(sdk).map_err(|error| Failure::usage(format!("--sdk {}: {error}", sdk.display())))?;
             if !is_sdk(&sdk) {
                 return Err(Failure::usage(format!("--sdk {} is not the folder of convert-sdk: it has no Cargo.toml of that name", sdk.display())));
             }
             return Ok(Self::Own(sdk));
         }
-        match clone_around(folder) {
+        if let (Some(root), Some(sdk)) = (member, sdk)
+            && std::path::absolute(sdk).ok() != Some(root.join("sdk"))
+        {
+            return Err(Failure::usage(format!("a plugin in {} has the sdk of that clone: leave out --sdk", root.join("plugins").display())));
+        }
+        match clone {
             Some(root) if folder.parent() == Some(&root.join("plugins")) => return Ok(Self::Member(root)),
             Some(root) => return Ok(Self::Own(root.join("sdk"))),
             None => {}
@@ -253,7 +279,14 @@ mod tests {
         assert_eq!(Home::find(&root.join("plugins/x"), None).unwrap(), Home::Member(root.clone()));
         assert_eq!(Home::find(&root.join("runs/x"), None).unwrap(), Home::Own(root.join("sdk")));
         assert_eq!(Home::find(Path::new("/elsewhere/x"), Some(&root.join("sdk"))).unwrap(), Home::Own(root.join("sdk")));
-        assert!(Home::find(&root.join("plugins/x"), Some(&root)).unwrap_err().to_string().contains("is not the folder of convert-sdk"));
+        assert_eq!(Home::find(&root.join("plugins/x"), Some(&root.join("sdk"))).unwrap(), Home::Member(root.clone()));
+        let refused = |folder: &Path, sdk: &Path| Home::find(folder, Some(sdk)).unwrap_err().to_string();
+        assert!(refused(Path::new("/elsewhere/x"), &root).contains("is not the folder of convert-sdk"));
+        assert!(refused(&root.join("plugins/x"), Path::new("/elsewhere/sdk")).contains("leave out --sdk"));
+        assert!(refused(&root.join("tests/plugins/x"), &root.join("sdk")).contains("is for the plugins of tests"));
+        let taken = check_unwritten("datasets", &root.join("plugins")).unwrap_err().to_string();
+        assert!(taken.contains("has the crate `convert-datasets` already"), "{taken}");
+        assert!(check_unwritten("not-there", &root.join("plugins")).is_ok() && check_name("test-drop").is_err());
         let member = Home::Member(root.clone()).manifest("x");
         assert!(member.contains("path = \"../../sdk\"") && !member.contains("[workspace]"), "{member}");
         let own = Home::Own("/with \"quotes\"/sdk".into()).manifest("x");

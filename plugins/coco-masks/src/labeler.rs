@@ -1,6 +1,7 @@
 //! The labeler `region-results`: what an earlier run, or the authors, said of each mask.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use convert_sdk::tracing::info;
 use convert_sdk::{
@@ -31,6 +32,8 @@ pub struct StoredResults {
 struct Model {
     results: RegionResults,
     classes: usize,
+    /// The configuration whose masks the results are of: that of the first mask.
+    source: OnceLock<String>,
 }
 
 impl Labeler for StoredResults {
@@ -49,10 +52,12 @@ impl Labeler for StoredResults {
         let results = RegionResults::read(checkpoint)?;
         if let Some((class, mask)) = results.highest_class().filter(|(class, _)| *class as usize >= self.classes) {
             let (file, classes) = (checkpoint.display(), self.classes);
-            return Err(Error::invalid(format!("{file}: the mask {mask} has the class {class}, but the dataset has {classes}")));
+            return Err(Error::invalid(format!(
+                "{file}: the mask {mask} has the class {class}, but the dataset has only {classes} classes: is it the file of another class list?"
+            )));
         }
         info!("{}: classes of {} masks", checkpoint.display(), results.len());
-        Ok(Box::new(Model { results, classes: self.classes }))
+        Ok(Box::new(Model { results, classes: self.classes, source: OnceLock::new() }))
     }
 }
 
@@ -73,6 +78,13 @@ impl Model {
             let source = &region.source;
             Error::config(format!("the masks of {source:?} have no annotation id: region-results needs the proposals of coco-masks"))
         })?;
+        let source = self.source.get_or_init(|| region.source.clone());
+        if *source != region.source {
+            return Err(Error::config(format!(
+                "the masks of {source:?} and {:?} number their annotations alike: region-results serves one configuration of proposals",
+                region.source
+            )));
+        }
         let mut probabilities = vec![0.0; self.classes];
         for score in self.results.of(id.value as u64)? {
             probabilities[score.class as usize] = score.probability.get(); // below the number of classes: `load` checked
@@ -116,12 +128,21 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let error = load(&["a", "b"], RESULTS).err().unwrap().to_string();
-        assert!(error.contains("the mask 4 has the class 2, but the dataset has 2"), "{error}");
+        assert!(error.contains("the mask 4 has the class 2, but the dataset has only 2 classes"), "{error}");
         let model = load(&["a", "b", "c"], RESULTS).unwrap();
         let error = predict(model.as_ref(), &[Some(5.0)]).unwrap_err().to_string();
-        assert_eq!(error, "sample x.jpg: the region results have no mask 5");
+        assert_eq!(error, "sample x.jpg: the region results have no mask 5: are they those of these masks?");
         let error = predict(model.as_ref(), &[None]).unwrap_err().to_string();
         assert!(error.contains("needs the proposals of coco-masks"), "{error}");
+        let regions = ["cut", "other"].map(|source| Region {
+            mask: Mask::full(4, 4).unwrap(),
+            source: source.into(),
+            score: 1.0,
+            measures: vec![Measure { name: ANNOTATION.into(), value: 4.0 }],
+        });
+        let image = Image::new(4, 4, vec![0; 48]).unwrap();
+        let error = model.predict(&[PredictionInput { id: "x.jpg", image, regions: &regions }]).unwrap_err().to_string();
+        assert!(error.contains("serves one configuration of proposals"), "{error}");
     }
 
     /// `tests/data/make_region_results.py` wrote the file with PyTorch.

@@ -36,7 +36,10 @@ impl RegionResults {
     /// # Errors
     /// A mask that the file does not have.
     pub fn of(&self, mask: u64) -> Result<&[ClassScore]> {
-        self.0.get(&mask).map(Vec::as_slice).ok_or_else(|| Error::invalid(format!("the region results have no mask {mask}")))
+        self.0
+            .get(&mask)
+            .map(Vec::as_slice)
+            .ok_or_else(|| Error::invalid(format!("the region results have no mask {mask}: are they those of these masks?")))
     }
 
     /// How many masks there are.

@@ -135,10 +135,10 @@ fn categories(file: &Path) -> Result<(ClassList, HashMap<u64, u32>)> {
         return Err(Error::config(format!("it has {} categories: at least 2 are needed to tell objects apart", categories.len())));
     }
     let order = class_order(&categories);
-    if order.len() < categories.len() {
-        return Err(Error::config("two of its categories have the same id"));
-    }
     categories.sort_by_key(|category| category.id);
+    if let Some(pair) = categories.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        return Err(Error::config(format!("two of its categories have the id {}: give one another id", pair[0].id)));
+    }
     let name = |category: CocoCategory| category.name.ok_or_else(|| Error::config(format!("its category {} has no name", category.id)));
     let names = categories.into_iter().map(name).collect::<Result<Vec<_>>>()?;
     let classes = ClassList::new(names)

@@ -64,14 +64,29 @@ pub enum Classes<'a> {
     Found,
 }
 
-/// The classes, and the index of each label: a name, or a number where the classes are known beforehand and none has that name.
+/// A label as it stands beside an image.
+#[derive(Clone, Copy)]
+pub struct Label<'a> {
+    pub text: &'a str,
+    /// Whether it is a number, and so an index, whatever the classes are called.
+    pub is_index: bool,
+}
+
+impl<'a> Label<'a> {
+    /// A name, or an index written out.
+    pub fn of_text(text: &'a str) -> Self {
+        Self { text, is_index: false }
+    }
+}
+
+/// The classes, and the index of each label: a name, or an index where the classes are known beforehand.
 ///
 /// `data` is what the labels are of, `place` says which sample a label is of.
 ///
 /// # Errors
-/// A label that is no class; one class only; numbers without names.
+/// A label that is no class, or a text that is the name of one class and the index of another; one class only; numbers without names.
 pub fn resolve<'l>(
-    labels: impl Iterator<Item = &'l str> + Clone,
+    labels: impl Iterator<Item = Label<'l>> + Clone,
     classes: Classes<'_>,
     data: &str,
     place: impl Fn(usize) -> String,
@@ -79,17 +94,28 @@ pub fn resolve<'l>(
     let classes = match classes {
         Classes::Given(source) => ClassList::of(source)?,
         Classes::Known(classes) => classes,
-        Classes::Found => return found(labels, data),
+        Classes::Found => return found(labels.map(|label| label.text), data),
     };
     let count = classes.names().len();
     let number = |label: &str| label.parse::<u32>().ok().filter(|index| (*index as usize) < count);
-    let index = |(at, label): (usize, &str)| {
-        let found = classes.index(label).or_else(|| number(label));
-        found.ok_or_else(|| {
+    let index = |(at, label): (usize, Label<'_>)| {
+        let (named, indexed) = (classes.index(label.text).filter(|_| !label.is_index), number(label.text));
+        if let (Some(name), Some(index)) = (named, indexed)
+            && name != index
+        {
+            return Err(Error::config(format!(
+                "{} has the label {:?}, which is the name of class {name} and the index of class {:?}: write the classes' names so that they are no indices",
+                place(at),
+                label.text,
+                classes.names()[index as usize]
+            )));
+        }
+        named.or(indexed).ok_or_else(|| {
+            let label: String = label.text.chars().take(80).collect();
             Error::config(format!(
                 "{} has the label {label:?}, which is neither one of the {count} class names nor an index from 0 to {}",
                 place(at),
-                count - 1
+                count.saturating_sub(1)
             ))
         })
     };
@@ -110,4 +136,29 @@ fn found<'l>(labels: impl Iterator<Item = &'l str> + Clone, data: &str) -> Resul
         ClassList::new(names.iter().map(|name| (*name).to_owned()).collect()).map_err(|_| Error::config(format!("{data} names a class twice")))?;
     let indices = labels.map(|label| classes.index(label).unwrap_or_default()).collect();
     Ok((classes, indices))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(labels: &[&str], is_index: bool) -> Result<Vec<u32>> {
+        let classes = ClassList::new(["0", "10", "2", "pear"].map(str::to_owned).to_vec()).unwrap();
+        let labels = labels.iter().map(|text| Label { text, is_index });
+        resolve(labels, Classes::Known(classes), "data", |at| format!("sample {at}")).map(|(_, indices)| indices)
+    }
+
+    #[test]
+    fn numbers_are_indices_whatever_the_classes_are_called() {
+        assert_eq!(resolved(&["0", "1", "2", "3"], true).unwrap(), [0, 1, 2, 3]);
+        assert!(resolved(&["10"], true).unwrap_err().to_string().contains("neither one of the 4 class names nor an index from 0 to 3"));
+    }
+
+    #[test]
+    fn a_text_that_is_a_name_and_another_class_s_index_is_refused() {
+        assert_eq!(resolved(&["0", "10", "2", "pear", "3"], false).unwrap(), [0, 1, 2, 3, 3]);
+        let classes = ClassList::new(["1", "0"].map(str::to_owned).to_vec()).unwrap();
+        let error = resolve([Label::of_text("1")].into_iter(), Classes::Known(classes), "data", |_| "a".into()).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("the name of class 0 and the index of class \"0\""), "{error}");
+    }
 }

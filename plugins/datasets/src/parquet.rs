@@ -12,7 +12,7 @@ use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, In
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
-use crate::labels::{self, Classes, Incomplete, LeftOut};
+use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
 use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
@@ -107,7 +107,12 @@ impl Dataset for Parquet {
             None => class_names(&files)?.map_or(Classes::Found, Classes::Known),
         };
         let place = |at: usize| files[rows[at].place.file as usize].row_name(rows[at].place.row);
-        let (classes, labels) = labels::resolve(rows.iter().map(|row| row.label.as_str()), source, &root, place)?;
+        let (classes, labels) = labels::resolve(
+            rows.iter().map(|row| Label { text: &row.label, is_index: files[row.place.file as usize].integer_labels }),
+            source,
+            &root,
+            place,
+        )?;
         let places = Places::new(rows.iter().map(|row| (row.sample.id.as_str(), row.place)));
         let samples: Vec<Sample> = rows.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
@@ -152,6 +157,13 @@ fn class_names(files: &[ParquetFile]) -> Result<Option<ClassList>> {
         }
     }
     let Some((names, path)) = found else { return Ok(None) };
+    if names.len() < 2 {
+        let path = path.display();
+        return Err(Error::config(format!(
+            "the `huggingface` metadata of {path} names {} classes, a labeler needs at least two: give `classes`",
+            names.len()
+        )));
+    }
     let same = |(first, second): (usize, usize)| {
         Error::config(format!(
             "the classes {first} and {second} in the `huggingface` metadata of {} have the same name: give `classes`",

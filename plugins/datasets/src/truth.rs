@@ -26,6 +26,8 @@ struct Annotation {
     category_id: u64,
     #[serde(default)]
     segmentation: Option<Segmentation>,
+    #[serde(default)]
+    iscrowd: u8,
 }
 
 impl Truth {
@@ -58,7 +60,9 @@ impl Truth {
             let (name, size) = images.get(&annotation.image_id).ok_or_else(|| unknown("image", annotation.image_id))?;
             let (category, class) = class_of.get(&annotation.category_id).ok_or_else(|| unknown("category", annotation.category_id))?;
             let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is no class of the dataset")))?;
-            let mask = mask(annotation.segmentation.as_ref(), *size).context(|| format!("annotation {at}"))?;
+            // A crowd shows its class, but it is no object that a region could be.
+            let segmentation = annotation.segmentation.as_ref().filter(|_| annotation.iscrowd == 0);
+            let mask = mask(segmentation, *size).context(|| format!("annotation {at}"))?;
             objects
                 .entry(name.clone())
                 .or_default()
@@ -81,11 +85,12 @@ impl Truth {
     }
 }
 
-/// The mask of an annotation; none of polygons on an image whose size the file does not say.
+/// The mask of an annotation; none of polygons on an image whose size the file does not say, of an empty list of them, and of one without a pixel.
 fn mask(segmentation: Option<&Segmentation>, size: Option<(u32, u32)>) -> Result<Option<Mask>> {
     match (segmentation, size) {
         (None, _) | (Some(Segmentation::Polygons(_)), None) => Ok(None),
-        (Some(segmentation), size) => segmentation.mask(size.unwrap_or_default()).map(Some),
+        (Some(Segmentation::Polygons(polygons)), _) if polygons.is_empty() => Ok(None),
+        (Some(segmentation), size) => Ok(Some(segmentation.mask(size.unwrap_or_default())?).filter(|mask| !mask.is_empty())),
     }
 }
 
@@ -119,6 +124,12 @@ mod tests {
         }
         let polygon = truth(json!({"image_id": 1, "category_id": 7, "segmentation": [[0, 0, 1, 0, 1, 1]]})).unwrap();
         assert_eq!(polygon.of_sample("pear/a.jpg").unwrap().unwrap()[0].mask, None, "the image has no size");
+        let square = json!([[1, 1, 3, 1, 3, 3, 1, 3]]);
+        for (segmentation, crowd) in [(json!([]), 0), (json!({"size": [4, 3], "counts": [12]}), 0), (square, 1)] {
+            let truth = truth(json!({"image_id": 2, "category_id": 7, "segmentation": segmentation, "iscrowd": crowd})).unwrap();
+            let objects = truth.of_sample("pear/b.jpg").unwrap().unwrap();
+            assert_eq!(objects, [TruthObject { class: 1, mask: None }], "{segmentation}, crowd {crowd}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use convert_sdk::{
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
-use crate::labels::{self, Classes, Incomplete, LeftOut};
+use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
 use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
@@ -107,7 +107,7 @@ impl Dataset for WebDataset {
         }
         let source = config.classes.as_ref().map_or(Classes::Found, Classes::Given);
         let place = |at: usize| format!("the sample {:?} of {root}", found[at].sample.id);
-        let (classes, labels) = labels::resolve(found.iter().map(|row| row.label.as_str()), source, &root, place)?;
+        let (classes, labels) = labels::resolve(found.iter().map(|row| Label::of_text(&row.label)), source, &root, place)?;
         let places = Places::new(found.iter().map(|row| (row.sample.id.as_str(), row.place)));
         let samples: Vec<Sample> = found.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
@@ -143,6 +143,9 @@ impl Dataset for WebDataset {
 
 /// The complete samples of all shards.
 fn scan(shards: &[PathBuf], config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
+    if config.extensions.is_empty() {
+        return Err(Error::config("`extensions` is empty: name those of the images, such as jpg"));
+    }
     let wanted = Wanted::new(&config.extensions, &config.label, &config.json_key);
     let mut left_out = LeftOut::new(config.incomplete);
     let mut rows = Vec::new();

@@ -1,7 +1,8 @@
 //! MaskCut of several images at once, with the affinities and their products as tensors of a device (CUDA).
 //!
 //! What is cheap or rare stays on the CPU: the tridiagonal problem, the bipartition, the sign, and spectra that the iteration does not solve. Memory on the device
-//! for each image of n patches: 9·n² bytes while the affinity is made, 8·n² afterwards, and 8·n for each of at most max(100, n/8) Lanczos steps.
+//! for each image of n patches: 16·n² bytes at most (its affinity, and while they are put together or some images need no more cuts, a copy of it), and 8·n for each of max(100, n/8)
+//! Lanczos steps.
 
 use convert_backbones::torch;
 use convert_sdk::Result;
@@ -30,7 +31,10 @@ pub fn maskcut_batch(features: &[&[f32]], grid: Grid, parameters: &Parameters, d
     if cuttings.is_empty() {
         return Ok(Vec::new());
     }
-    let alike = torch(|| Tensor::f_stack(&alike, 0))?;
+    let alike = {
+        let each = alike;
+        torch(|| Tensor::f_stack(&each, 0))?
+    };
     while cuttings.iter().any(|cutting| !cutting.is_finished()) {
         let open: Vec<usize> = (0..cuttings.len()).filter(|index| !cuttings[*index].is_finished()).collect();
         let (wanted, others): (Vec<usize>, Vec<usize>) = open.into_iter().partition(|index| cuttings[*index].wants_whole());

@@ -95,7 +95,7 @@ fn region_results_give_score_and_class() {
     let top = |p: &Proposal| (p.score, p.measures.iter().find(|measure| measure.name == "class").unwrap().value);
     assert_eq!(proposals.iter().map(top).collect::<Vec<_>>(), [(0.75, 7.0), (0.5, 9.0), (0.25, 1.0)]);
     let error = propose(&open(&file).unwrap(), "n2/y.JPEG", 5, 4).unwrap_err().to_string();
-    assert_eq!(error, "the region results have no mask 2");
+    assert_eq!(error, "the region results have no mask 2: are they those of these masks?");
     std::fs::write(&file, r#"{"1": {"prob": [1.75], "label": [7]}}"#).unwrap();
     assert!(open(&file).unwrap_err().to_string().contains("the mask 1"));
 }

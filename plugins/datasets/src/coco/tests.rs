@@ -88,7 +88,7 @@ fn bad_files_are_named() {
     check("/images/1/category_id", json!(3), "the image \"b.jpg\" is of the category 3, which the file does not list");
     check("/categories", json!([{"id": 17, "name": "cat"}]), "it has 1 categories");
     check("/categories/0/name", json!("cat"), "its categories 17 and 18 have the same name");
-    check("/categories/0/id", json!(17), "two of its categories have the same id");
+    check("/categories/0/id", json!(17), "two of its categories have the id 17");
     check("/annotations/1/image_id", json!(7), "annotation 2 is of the image 7");
     check("/annotations/1/category_id", json!(7), "annotation 2 is of the category 7");
     check("/annotations/1/area", Value::Null, "annotation 2 has no `area` and no `bbox`");

@@ -30,6 +30,8 @@ pub struct ParquetFile {
     image: String,
     /// The label's class names in the metadata that Hugging Face writes.
     pub class_names: Option<Vec<String>>,
+    /// Whether labels are integers.
+    pub integer_labels: bool,
 }
 
 impl ParquetFile {
@@ -70,7 +72,8 @@ impl ParquetFile {
             starts.push(starts[starts.len() - 1] + group.num_rows().max(0) as u64);
         }
         let class_names = class_names(&metadata, &config.label_column);
-        Ok(Self { path, metadata, starts, image, class_names })
+        let integer_labels = kind(&config.label_column)?.is_integer();
+        Ok(Self { path, metadata, starts, image, class_names, integer_labels })
     }
 
     /// A row, for people.

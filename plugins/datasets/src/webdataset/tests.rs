@@ -114,7 +114,7 @@ fn bad_samples_are_named() {
 }
 
 #[test]
-fn a_shard_cut_anywhere_is_refused_or_read_whole() {
+fn a_shard_cut_within_a_member_or_a_sample_is_refused_and_one_without_an_end_mark_is_read() {
     let photo = [7u8; 5000];
     let whole = tar(&[("1.cls", b"ant"), ("1.jpg", &photo), ("2.cls", b"bee"), ("2.jpg", &photo)]);
     for at in [100, 512, 700, 1024, 3000, whole.len() - 1024 - 600] {
