@@ -79,6 +79,14 @@ pub enum Segmentation {
 }
 
 impl Segmentation {
+    /// The mask's own width and height; polygons have none.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Compressed { size: [height, width], .. } | Self::Runs { size: [height, width], .. } => Some((*width, *height)),
+            Self::Polygons(_) => None,
+        }
+    }
+
     /// The mask; polygons are drawn on an image of `size` (width, height), as pycocotools draws them.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ use convert_sdk::{Error, Result, ResultExt, serde};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::segmentation::Segmentation;
 use crate::spool::{Spool, SpoolWriter};
+use convert_sdk::coco::Segmentation;
 
 /// An image of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use convert_sdk::{Result, ResultExt};
 
-use crate::segmentation::Segmentation;
+use crate::segmentation::{from_bytes, to_bytes};
+use convert_sdk::coco::Segmentation;
 
 /// A mask in the spool.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +57,7 @@ impl SpoolWriter {
     /// # Errors
     /// A full disk.
     pub fn add(&mut self, annotation: Option<u64>, image: u64, score: f32, segmentation: &Segmentation) -> Result<()> {
-        let bytes = segmentation.to_bytes();
+        let bytes = to_bytes(segmentation);
         self.file.write_all(&bytes).context(|| "cannot write the masks to the cache folder".into())?;
         let annotation = annotation.unwrap_or(self.entries.len() as u64 + 1);
         self.entries.push(Entry {
@@ -103,6 +104,6 @@ impl Spool {
     pub fn read(&self, entry: &Entry) -> Result<Segmentation> {
         let mut bytes = vec![0; entry.length as usize];
         self.file.read_exact_at(&mut bytes, entry.offset).context(|| "cannot read the masks in the cache folder".into())?;
-        Segmentation::from_bytes(&bytes)
+        from_bytes(&bytes)
     }
 }

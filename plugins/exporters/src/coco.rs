@@ -2,12 +2,11 @@
 
 mod records;
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 
+use crate::coco_file::CocoFile;
 use records::{Annotation, Category, ImageRecord, Info};
 
 /// Masks, classes and scores as COCO JSON, an annotation a mask.
@@ -24,15 +23,11 @@ pub struct CocoConfig {
     pub min_score: f32,
 }
 
-/// See [`CocoConfig`]. Holds nothing that grows with the dataset: images go to the output as they come, annotations to an unnamed file in
-/// the same folder, which is appended at the end.
+/// See [`CocoConfig`].
 #[derive(Debug)]
 pub struct Coco {
     min_score: f32,
-    output: BufWriter<File>,
-    annotations: BufWriter<File>,
-    image_count: u64,
-    annotation_count: u64,
+    file: CocoFile,
 }
 
 impl CocoConfig {
@@ -44,14 +39,6 @@ impl CocoConfig {
     }
 }
 
-/// Writes a value as one line, after a comma unless it is the first.
-pub(crate) fn write_item(file: &mut BufWriter<File>, count: &mut u64, item: &impl serde::Serialize) -> Result<()> {
-    file.write_all(if *count == 0 { b"\n" } else { b",\n" })?;
-    serde_json::to_writer(file, item)?;
-    *count += 1;
-    Ok(())
-}
-
 impl Exporter for Coco {
     type Config = CocoConfig;
 
@@ -61,44 +48,26 @@ impl Exporter for Coco {
 
     fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
         config.validated()?;
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let scratch = || tempfile::tempfile_in(folder);
-        let annotations = scratch().context(|| format!("cannot create a temporary file in {}", folder.display()))?;
-        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        let mut file = BufWriter::new(file);
-        file.write_all(b"{\"info\":")?;
-        serde_json::to_writer(&mut file, &Info::of(&run))?;
-        file.write_all(b",\n\"licenses\":[],\n\"categories\":[")?;
-        let mut categories = 0;
-        for (class, name) in (0..).zip(context.classes()) {
-            write_item(&mut file, &mut categories, &Category::of(class, name))?;
-        }
-        file.write_all(b"\n],\n\"images\":[")?;
-        Ok(Self { min_score: config.min_score, output: file, annotations: BufWriter::new(annotations), image_count: 0, annotation_count: 0 })
+        let categories = (0..).zip(context.classes()).map(|(class, name)| Category::of(class, name));
+        let file = CocoFile::create(output, &Info::of(&run), categories)?;
+        Ok(Self { min_score: config.min_score, file })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        let image_id = self.image_count + 1;
-        write_item(&mut self.output, &mut self.image_count, &ImageRecord::of(image_id, sample))?;
+        let image_id = self.file.next_image();
+        self.file.add_image(&ImageRecord::of(image_id, sample))?;
         for region in &sample.regions {
-            let id = self.annotation_count + 1;
+            let id = self.file.next_annotation();
             let annotation = Annotation::of(id, image_id, region).context(|| format!("image {:?}", sample.id))?;
             if annotation.score >= self.min_score {
-                write_item(&mut self.annotations, &mut self.annotation_count, &annotation)?;
+                self.file.add_annotation(&annotation)?;
             }
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.output.write_all(b"\n],\n\"annotations\":[")?;
-        self.annotations.flush()?;
-        let scratch = self.annotations.get_mut();
-        scratch.seek(SeekFrom::Start(0))?;
-        std::io::copy(scratch, &mut self.output)?;
-        self.output.write_all(b"\n]}\n")?;
-        self.output.flush()?;
-        Ok(())
+        self.file.finish()
     }
 }
 

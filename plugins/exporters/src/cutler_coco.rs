@@ -1,13 +1,11 @@
 //! Masks in the form of CutLER's pseudo-mask files (SPEC 8), written as a stream.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, Serialize, schemars, serde};
+use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, Serialize, schemars, serde};
 
-use crate::coco::write_item;
+use crate::coco_file::{CocoFile, Segmentation};
 
 /// Masks without classes as CutLER's pseudo-mask files have them, to train a detector on: one category `fg`, ids from 1 without gaps, compressed run lengths.
 ///
@@ -33,15 +31,21 @@ impl CutlerCocoConfig {
     }
 }
 
-/// See [`CutlerCocoConfig`]. Holds nothing that grows with the dataset: annotations wait in an unnamed file in the output's folder.
+/// See [`CutlerCocoConfig`].
 #[derive(Debug)]
 pub struct CutlerCoco {
     config: CutlerCocoConfig,
-    output: BufWriter<File>,
-    annotations: BufWriter<File>,
-    images: u64,
+    file: CocoFile,
     kept: u64,
     all: u64,
+}
+
+#[derive(Serialize)]
+#[serde(crate = "serde")]
+struct Category {
+    id: u8,
+    name: &'static str,
+    supercategory: &'static str,
 }
 
 #[derive(Serialize)]
@@ -51,13 +55,6 @@ struct ImageRecord<'a> {
     file_name: &'a str,
     width: u32,
     height: u32,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "serde")]
-struct Segmentation {
-    size: [u32; 2],
-    counts: String,
 }
 
 #[derive(Serialize)]
@@ -85,19 +82,15 @@ impl Exporter for CutlerCoco {
 
     fn new(config: Self::Config, run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
         config.validated()?;
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let annotations = tempfile::tempfile_in(folder).context(|| format!("cannot create a temporary file in {}", folder.display()))?;
-        let mut file = BufWriter::new(File::create(output).context(|| format!("cannot create {}", output.display()))?);
         let info = serde_json::json!({ "description": format!("masks of {}", run.name), "version": format!("convert {}", run.version) });
-        writeln!(file, "{{\"info\":{info},\n\"licenses\":[],\n\"categories\":[{{\"id\":1,\"name\":\"fg\",\"supercategory\":\"fg\"}}],")?;
-        file.write_all(b"\"images\":[")?;
-        Ok(Self { config, output: file, annotations: BufWriter::new(annotations), images: 0, kept: 0, all: 0 })
+        let category = Category { id: 1, name: "fg", supercategory: "fg" };
+        Ok(Self { config, file: CocoFile::create(output, &info, [category])?, kept: 0, all: 0 })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        let image_id = self.images + 1;
+        let image_id = self.file.next_image();
         let (file_name, width, height) = (sample.id.as_str(), sample.width, sample.height);
-        write_item(&mut self.output, &mut self.images, &ImageRecord { id: image_id, file_name, width, height })?;
+        self.file.add_image(&ImageRecord { id: image_id, file_name, width, height })?;
         for region in &sample.regions {
             let (Some(top), Some(bounds)) = (region.top.first(), region.mask.bounding_box()) else {
                 return Err(Error::invalid(format!("image {:?}: a region of source {:?} has an empty mask or no class", sample.id, region.source)));
@@ -108,30 +101,25 @@ impl Exporter for CutlerCoco {
                 continue;
             }
             let annotation = Annotation {
-                id: self.kept + 1,
+                id: self.file.next_annotation(),
                 image_id,
                 category_id: 1,
                 iscrowd: 0,
                 area: region.mask.area(),
                 bbox: [bounds.x, bounds.y, bounds.width, bounds.height],
-                segmentation: Segmentation { size: [height, width], counts: region.mask.counts() },
+                segmentation: Segmentation::from(&region.mask),
                 width,
                 height,
                 score: self.config.scores.then_some(confidence),
             };
-            write_item(&mut self.annotations, &mut self.kept, &annotation)?;
+            self.file.add_annotation(&annotation)?;
+            self.kept += 1;
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.output.write_all(b"\n],\n\"annotations\":[")?;
-        self.annotations.flush()?;
-        let scratch = self.annotations.get_mut();
-        scratch.seek(SeekFrom::Start(0))?;
-        std::io::copy(scratch, &mut self.output)?;
-        self.output.write_all(b"\n]}\n")?;
-        self.output.flush()?;
+        self.file.finish()?;
         let share = if self.all == 0 { 100.0 } else { self.kept as f64 * 100.0 / self.all as f64 };
         info!("kept {} of {} masks ({share:.1} %) at a confidence of at least {}", self.kept, self.all, self.config.min_confidence);
         Ok(())

@@ -1,6 +1,7 @@
 //! Exporters: the labels as files that other programs read.
 
 mod coco;
+mod coco_file;
 mod cutler_coco;
 mod jsonl;
 mod multilabel_tsv;

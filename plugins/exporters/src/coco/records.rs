@@ -2,6 +2,8 @@
 
 use convert_sdk::{ClassScore, Error, ExportRun, LabelledRegion, LabelledSample, Result, Serialize, serde};
 
+use crate::coco_file::Segmentation;
+
 /// A category's id: COCO counts from 1.
 fn category_id(class: u32) -> u64 {
     u64::from(class) + 1
@@ -74,13 +76,6 @@ impl<'a> ImageRecord<'a> {
 
 #[derive(Serialize)]
 #[serde(crate = "serde")]
-struct Segmentation {
-    size: [u32; 2],
-    counts: String,
-}
-
-#[derive(Serialize)]
-#[serde(crate = "serde")]
 pub struct Annotation<'a> {
     id: u64,
     image_id: u64,
@@ -109,7 +104,7 @@ impl<'a> Annotation<'a> {
             bbox: [bounds.x, bounds.y, bounds.width, bounds.height],
             area: region.mask.area(),
             iscrowd: 0,
-            segmentation: Segmentation { size: [region.mask.height(), region.mask.width()], counts: region.mask.counts() },
+            segmentation: Segmentation::from(&region.mask),
             top5: region.top.iter().map(Score::from).collect(),
             source: &region.source,
             proposal_score: region.score,
