@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::coco::{CocoCategory, CocoImage, class_order, read_items};
 use convert_sdk::{
@@ -12,6 +11,7 @@ use convert_sdk::{
 use crate::classes::ClassList;
 use crate::files::{self, UNREADABLE};
 use crate::labels::{Incomplete, LeftOut};
+use crate::listing::Listing;
 use crate::truth::Truth;
 
 /// The images of a COCO file, each with one label: the category that its annotations have in common, or the one that takes the most room.
@@ -61,7 +61,7 @@ pub struct Coco {
     root: PathBuf,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
-    listed: Mutex<Option<Vec<Sample>>>,
+    listed: Listing,
     truth: Truth,
     config: CocoConfig,
     context: Context,
@@ -101,7 +101,7 @@ impl Dataset for Coco {
         let images = annotated(&config, &class_of).context(named)?;
         let samples = samples(images, &classes, &root, &config, &context)?;
         let truth = if config.truth { Truth::read(&config.file, &classes)? } else { Truth::default() };
-        Ok(Self { root, classes, listed: Mutex::new(Some(samples)), truth, config, context })
+        Ok(Self { root, classes, listed: Listing::new(samples), truth, config, context })
     }
 
     fn classes(&self) -> Vec<String> {
@@ -109,10 +109,7 @@ impl Dataset for Coco {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(listed) => Ok(listed),
-            None => Self::new(self.config.clone(), self.context.clone())?.samples(),
-        }
+        self.listed.take(|| Self::new(self.config.clone(), self.context.clone())?.samples())
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {

@@ -5,7 +5,6 @@ mod flat;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::tracing::warn;
 use convert_sdk::{
@@ -17,6 +16,7 @@ use flat::FlatLabels;
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files::{self, UNREADABLE};
+use crate::listing::Listing;
 use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
@@ -65,8 +65,7 @@ pub struct ImageFolder {
     /// The labels of images in the root itself; `None` where class folders give them.
     flat: Option<FlatLabels>,
     truth: Truth,
-    /// What `new` listed, until it is first asked for: 1.3 million samples are not worth keeping twice.
-    listed: Mutex<Option<Vec<Sample>>>,
+    listed: Listing,
     context: Context,
 }
 
@@ -87,10 +86,10 @@ impl Dataset for ImageFolder {
         };
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         let flat = FlatLabels::of_config(&config, &contents)?;
-        let dataset = Self { root, extensions, classes, flat, truth, listed: Mutex::default(), context };
+        let mut dataset = Self { root, extensions, classes, flat, truth, listed: Listing::default(), context };
         let samples = dataset.list(&contents)?;
         dataset.check(&contents, &samples, config.classes.is_some())?;
-        *dataset.listed.lock().unwrap_or_else(PoisonError::into_inner) = Some(samples);
+        dataset.listed = Listing::new(samples);
         Ok(dataset)
     }
 
@@ -99,10 +98,7 @@ impl Dataset for ImageFolder {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(samples) => Ok(samples),
-            None => self.list(&RootContents::read(&self.root, &self.extensions)?),
-        }
+        self.listed.take(|| self.list(&RootContents::read(&self.root, &self.extensions)?))
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {

@@ -6,6 +6,7 @@ mod coco;
 mod files;
 mod image_folder;
 mod labels;
+mod listing;
 mod manifest;
 mod parquet;
 mod places;

@@ -4,12 +4,12 @@ mod rows;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample};
 
 use crate::classes::ClassList;
 use crate::files::{self, UNREADABLE};
+use crate::listing::Listing;
 use rows::{Columns, Row};
 
 /// Images listed in a table: a CSV file with a header, or JSON Lines.
@@ -55,7 +55,7 @@ pub struct Manifest {
     /// The path of each id, where ids are not the paths.
     paths: Option<HashMap<String, String>>,
     /// What `new` read, until it is first asked for.
-    listed: Mutex<Option<Vec<Sample>>>,
+    listed: Listing,
     config: ManifestConfig,
     context: Context,
 }
@@ -75,7 +75,7 @@ impl Dataset for Manifest {
         };
         let samples = samples(&rows, &root, &classes, &config, &context)?;
         let paths = config.id_column.is_some().then(|| rows.into_iter().map(|row| (row.id, row.path)).collect());
-        Ok(Self { root, classes, paths, listed: Mutex::new(Some(samples)), config, context })
+        Ok(Self { root, classes, paths, listed: Listing::new(samples), config, context })
     }
 
     fn classes(&self) -> Vec<String> {
@@ -83,13 +83,10 @@ impl Dataset for Manifest {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(listed) => Ok(listed),
-            None => {
-                let rows = rows::read(&self.config.file, &columns(&self.config))?;
-                samples(&rows, &self.root, &self.classes, &self.config, &self.context)
-            }
-        }
+        self.listed.take(|| {
+            let rows = rows::read(&self.config.file, &columns(&self.config))?;
+            samples(&rows, &self.root, &self.classes, &self.config, &self.context)
+        })
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {

@@ -6,13 +6,13 @@ mod file;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample, TruthObject};
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
 use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
+use crate::listing::Listing;
 use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
@@ -77,7 +77,7 @@ pub struct Parquet {
     places: Places<Place>,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
-    listed: Mutex<Option<Vec<Sample>>>,
+    listed: Listing,
     blocks: Blocks,
     truth: Truth,
     config: ParquetConfig,
@@ -116,7 +116,7 @@ impl Dataset for Parquet {
         let places = Places::new(rows.iter().map(|row| (row.sample.id.as_str(), row.place)));
         let samples: Vec<Sample> = rows.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
-        Ok(Self { files, places, classes, listed: Mutex::new(Some(samples)), blocks: Blocks::default(), truth, config, context })
+        Ok(Self { files, places, classes, listed: Listing::new(samples), blocks: Blocks::default(), truth, config, context })
     }
 
     fn classes(&self) -> Vec<String> {
@@ -124,10 +124,7 @@ impl Dataset for Parquet {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(listed) => Ok(listed),
-            None => Self::new(self.config.clone(), self.context.clone())?.samples(),
-        }
+        self.listed.take(|| Self::new(self.config.clone(), self.context.clone())?.samples())
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {

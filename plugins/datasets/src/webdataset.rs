@@ -4,7 +4,6 @@ mod shard;
 
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
@@ -13,6 +12,7 @@ use convert_sdk::{
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
 use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
+use crate::listing::Listing;
 use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
@@ -88,7 +88,7 @@ pub struct WebDataset {
     places: Places<Place>,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
-    listed: Mutex<Option<Vec<Sample>>>,
+    listed: Listing,
     truth: Truth,
     config: WebDatasetConfig,
     context: Context,
@@ -111,7 +111,7 @@ impl Dataset for WebDataset {
         let places = Places::new(found.iter().map(|row| (row.sample.id.as_str(), row.place)));
         let samples: Vec<Sample> = found.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
-        Ok(Self { shards, places, classes, listed: Mutex::new(Some(samples)), truth, config, context })
+        Ok(Self { shards, places, classes, listed: Listing::new(samples), truth, config, context })
     }
 
     fn classes(&self) -> Vec<String> {
@@ -119,10 +119,7 @@ impl Dataset for WebDataset {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        match self.listed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(listed) => Ok(listed),
-            None => Self::new(self.config.clone(), self.context.clone())?.samples(),
-        }
+        self.listed.take(|| Self::new(self.config.clone(), self.context.clone())?.samples())
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {

@@ -21,20 +21,18 @@ use crate::tridiagonal::Tridiagonal;
 /// # Errors
 /// Features that are not one vector a patch; what libtorch says, as when the device's memory is used up.
 pub fn maskcut_batch(features: &[&[f32]], grid: Grid, parameters: &Parameters, device: Device) -> Result<Vec<Vec<Cut>>> {
-    let mut alike = Vec::with_capacity(features.len());
+    let mut each = Vec::with_capacity(features.len());
     let mut cuttings = Vec::with_capacity(features.len());
     for values in features {
         let (affinity, tensor) = Affinity::on_device(values, grid.patches(), parameters.tau, parameters.epsilon, device)?;
-        alike.push(tensor);
+        each.push(tensor);
         cuttings.push(Cutting::new(affinity, grid, parameters)?);
     }
     if cuttings.is_empty() {
         return Ok(Vec::new());
     }
-    let alike = {
-        let each = alike;
-        torch(|| Tensor::f_stack(&each, 0))?
-    };
+    let alike = torch(|| Tensor::f_stack(&each, 0))?;
+    drop(each);
     while cuttings.iter().any(|cutting| !cutting.is_finished()) {
         let open: Vec<usize> = (0..cuttings.len()).filter(|index| !cuttings[*index].is_finished()).collect();
         let (wanted, others): (Vec<usize>, Vec<usize>) = open.into_iter().partition(|index| cuttings[*index].wants_whole());

@@ -1,5 +1,6 @@
 //! MaskCut against the authors' code on real photos' features, and the whole chain with the CRF; needs `CONVERT_SHARED`.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use convert_maskcut::{Cut, Grid, Parameters, maskcut, maskcut_batch};
@@ -11,7 +12,8 @@ use tch::Device;
 fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: CONVERT_SHARED is not set (the folder with reference/maskcut and photos/coco128)");
+        // Not by `eprintln`, which the test harness captures.
+        let _ = writeln!(std::io::stderr(), "skipped: CONVERT_SHARED is not set (the folder with reference/maskcut and photos/coco128)");
     }
     folder
 }
