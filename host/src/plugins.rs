@@ -5,7 +5,7 @@ mod loader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::abi::{Builder, Role};
+use convert_sdk::abi::{Builder, Results, Role};
 use serde_json::Value as Json;
 
 use crate::failure::Failure;
@@ -23,6 +23,8 @@ pub struct Plugin {
     pub package: String,
     /// The version of its crate.
     pub version: String,
+    /// What its results depend on besides config and input.
+    pub results: Results,
     /// The JSON schema of its config.
     pub schema: Json,
     /// The library that holds it.

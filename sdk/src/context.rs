@@ -45,6 +45,8 @@ pub struct Settings {
     pub cache_folder: PathBuf,
     /// The dataset's class names, by index; empty for the dataset plugin itself.
     pub classes: Vec<String>,
+    /// Whether nothing that was remembered of files and folders may be trusted: listings are made anew.
+    pub rescan: bool,
 }
 
 /// What a plugin is built with: settings and the way back to the host. Cheap to clone.
@@ -82,6 +84,7 @@ impl Context {
             device: "cpu".into(),
             cache_folder: std::env::temp_dir(),
             classes: classes.iter().map(|class| class.to_string()).collect(),
+            rescan: false,
         };
         Self::new(settings, Arc::new(Quiet))
     }

@@ -21,11 +21,25 @@ pub enum ErrorKind {
     Interrupted,
     /// The plugin panicked; the library's guard caught it.
     Panic,
+    /// The device's memory, or the machine's, is too small for this call; with fewer images it may do.
+    OutOfMemory,
+    /// The device failed: it says nothing about the images it was given.
+    Device,
 }
 
 impl ErrorKind {
-    const ALL: [ErrorKind; 8] =
-        [Self::Other, Self::Config, Self::InvalidInput, Self::Io, Self::Numeric, Self::Unsupported, Self::Interrupted, Self::Panic];
+    const ALL: [ErrorKind; 10] = [
+        Self::Other,
+        Self::Config,
+        Self::InvalidInput,
+        Self::Io,
+        Self::Numeric,
+        Self::Unsupported,
+        Self::Interrupted,
+        Self::Panic,
+        Self::OutOfMemory,
+        Self::Device,
+    ];
 
     /// The integer that stands for this kind at the ABI.
     pub fn code(self) -> u32 {

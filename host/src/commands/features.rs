@@ -51,6 +51,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         device: options.device.clone(),
         cache_folder: std::env::temp_dir(),
         classes: Vec::new(),
+        rescan: false,
     };
     let context = Context::new(settings, Arc::new(HostSide::new(cancel.clone())));
     let extractor = plugin.builder.extractor(&config.to_string(), &context).map_err(|error| Failure::usage(format!("--backbone: {error}")))?;

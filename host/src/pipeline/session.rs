@@ -146,6 +146,7 @@ fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, classe
         device: device.to_owned(),
         cache_folder: recipe.work_dir.join("cache"),
         classes,
+        rescan: false,
     };
     Context::new(settings, host)
 }

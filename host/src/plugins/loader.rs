@@ -34,6 +34,7 @@ pub fn load(file: &Path) -> Result<Vec<Plugin>, String> {
                 summary: declaration.summary.into(),
                 package: declaration.package.into(),
                 version: declaration.version.into(),
+                results: declaration.results,
                 schema,
                 file: file.to_owned(),
                 builder: declaration.builder,

@@ -13,7 +13,7 @@ pub use labeler::{StoredResults, StoredResultsConfig};
 pub use proposer::{CocoMasks, CocoMasksConfig, Missing};
 
 convert_sdk::export_plugins! {
-    proposer "coco-masks" => CocoMasks,
-    proposer "imagenet-s" => ImageNetS,
-    labeler "region-results" => StoredResults,
+    proposer "coco-masks" => CocoMasks { results_version: 1, seeded: false },
+    proposer "imagenet-s" => ImageNetS { results_version: 1, seeded: false },
+    labeler "region-results" => StoredResults { results_version: 1, seeded: false },
 }

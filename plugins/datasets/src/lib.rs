@@ -21,9 +21,9 @@ pub use parquet::{Parquet, ParquetConfig};
 pub use webdataset::{WebDataset, WebDatasetConfig};
 
 convert_sdk::export_plugins! {
-    dataset "image-folder" => ImageFolder,
-    dataset "manifest" => Manifest,
-    dataset "coco" => Coco,
-    dataset "webdataset" => WebDataset,
-    dataset "parquet" => Parquet,
+    dataset "image-folder" => ImageFolder { results_version: 1, seeded: false },
+    dataset "manifest" => Manifest { results_version: 1, seeded: false },
+    dataset "coco" => Coco { results_version: 1, seeded: false },
+    dataset "webdataset" => WebDataset { results_version: 1, seeded: false },
+    dataset "parquet" => Parquet { results_version: 1, seeded: false },
 }

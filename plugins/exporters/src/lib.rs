@@ -19,11 +19,11 @@ pub use region_results::{RegionResults, RegionResultsConfig};
 pub use training_json::{TrainingJson, TrainingJsonConfig};
 
 convert_sdk::export_plugins! {
-    exporter "multilabel-tsv" => MultilabelTsv,
-    exporter "coco" => Coco,
-    exporter "cutler-coco" => CutlerCoco,
-    exporter "region-results" => RegionResults,
-    exporter "jsonl" => Jsonl,
-    exporter "parquet" => Parquet,
-    exporter "training-json" => TrainingJson,
+    exporter "multilabel-tsv" => MultilabelTsv { results_version: 1, seeded: false },
+    exporter "coco" => Coco { results_version: 1, seeded: false },
+    exporter "cutler-coco" => CutlerCoco { results_version: 1, seeded: false },
+    exporter "region-results" => RegionResults { results_version: 1, seeded: false },
+    exporter "jsonl" => Jsonl { results_version: 1, seeded: false },
+    exporter "parquet" => Parquet { results_version: 1, seeded: false },
+    exporter "training-json" => TrainingJson { results_version: 1, seeded: false },
 }

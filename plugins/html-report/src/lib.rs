@@ -21,5 +21,5 @@ pub use config::HtmlReportConfig;
 pub use exporter::HtmlReport;
 
 convert_sdk::export_plugins! {
-    exporter "html-report" => HtmlReport,
+    exporter "html-report" => HtmlReport { results_version: 1 },
 }

@@ -10,6 +10,6 @@ pub use cooccurrence_prior::{CooccurrencePrior, CooccurrencePriorConfig, Normali
 pub use pairs::PairsConfig;
 
 convert_sdk::export_plugins! {
-    postprocessor "cooccurrence-prior" => CooccurrencePrior,
-    postprocessor "asymmetric-threshold" => AsymmetricThreshold,
+    postprocessor "cooccurrence-prior" => CooccurrencePrior { results_version: 1, seeded: false },
+    postprocessor "asymmetric-threshold" => AsymmetricThreshold { results_version: 1, seeded: false },
 }

@@ -14,8 +14,8 @@ pub use fill_holes::{FillHoles, FillHolesConfig};
 pub use nms::{Nms, NmsConfig};
 
 convert_sdk::export_plugins! {
-    refiner "dense-crf" => DenseCrf,
-    refiner "fill-holes" => FillHoles,
-    refiner "drop-small" => DropSmall,
-    refiner "nms" => Nms,
+    refiner "dense-crf" => DenseCrf { results_version: 1, seeded: false },
+    refiner "fill-holes" => FillHoles { results_version: 1, seeded: false },
+    refiner "drop-small" => DropSmall { results_version: 1, seeded: false },
+    refiner "nms" => Nms { results_version: 1, seeded: false },
 }

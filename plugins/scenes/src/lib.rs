@@ -15,4 +15,4 @@ mod stamp;
 
 pub use scenes::{Scenes, ScenesConfig};
 
-convert_sdk::export_plugins! { dataset "scenes" => Scenes }
+convert_sdk::export_plugins! { dataset "scenes" => Scenes { results_version: 1 } }

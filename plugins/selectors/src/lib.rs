@@ -7,6 +7,6 @@ pub use keep_largest::{KeepLargest, KeepLargestConfig};
 pub use relabel::{Keep, Maps, RelabelFilter, RelabelFilterConfig};
 
 convert_sdk::export_plugins! {
-    selector "keep-largest" => KeepLargest,
-    selector "relabel-filter" => RelabelFilter,
+    selector "keep-largest" => KeepLargest { results_version: 1, seeded: false },
+    selector "relabel-filter" => RelabelFilter { results_version: 1, seeded: false },
 }

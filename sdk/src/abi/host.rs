@@ -59,6 +59,7 @@ pub struct ContextAbi {
     device: RString,
     cache_folder: RString,
     classes: RVec<RString>,
+    rescan: bool,
     host: HostObject,
 }
 
@@ -73,6 +74,7 @@ impl From<&Context> for ContextAbi {
             device: settings.device.into(),
             cache_folder: settings.cache_folder.to_string_lossy().into_owned().into(),
             classes: strings(settings.classes),
+            rescan: settings.rescan,
             host: HostAbi_TO::from_ptr(RArc::new(Exported(context.host().clone())), sabi_trait::TD_Opaque),
         }
     }
@@ -88,6 +90,7 @@ impl From<ContextAbi> for Context {
             device: context.device.into(),
             cache_folder: context.cache_folder.into_string().into(),
             classes: context.classes.into_iter().map(Into::into).collect(),
+            rescan: context.rescan,
         };
         Context::new(settings, Arc::new(Foreign(context.host)))
     }

@@ -28,7 +28,7 @@ pub use dataset::ForeignDataset;
 pub use exporter::ForeignExporter;
 pub use extractor::ForeignExtractor;
 pub use labeler::ForeignLabeler;
-pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Role};
+pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results, Role};
 pub use postprocessor::ForeignPostprocessor;
 pub use proposer::ForeignProposer;
 pub use refiner::ForeignRefiner;
@@ -39,22 +39,23 @@ pub use selector::ForeignSelector;
 pub use abi_stable as __abi_stable;
 
 /// The version of this ABI; a library built for another is refused before anything else of it is used.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// The symbol that holds a library's [`ABI_VERSION`].
 pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";
 
-/// Ends a plugin library: names its plugins, each a role, a name and the struct that implements the role's trait.
+/// Ends a plugin library: names its plugins, each a role, a name and the struct that implements the role's trait. Behind it may stand what the host should know
+/// of its results, see [`Results`](crate::abi::Results).
 ///
 /// ```ignore
 /// convert_sdk::export_plugins! {
-///     proposer "grid" => Grid,
+///     proposer "grid" => Grid { results_version: 2, seeded: false },
 ///     refiner "nms" => Nms,
 /// }
 /// ```
 #[macro_export]
 macro_rules! export_plugins {
-    ($($role:ident $name:literal => $plugin:ty),+ $(,)?) => {
+    ($($role:ident $name:literal => $plugin:ty $({ $($key:ident : $value:expr),* $(,)? })?),+ $(,)?) => {
         #[doc(hidden)]
         #[allow(unsafe_code, non_upper_case_globals)] // the symbol names are fixed
         mod __convert_plugins {
@@ -65,7 +66,11 @@ macro_rules! export_plugins {
             pub static convert_plugin_abi_version: u32 = $crate::abi::ABI_VERSION;
 
             extern "C" fn plugins() -> $crate::abi::Declarations {
-                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>($name, (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")))),+])
+                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>(
+                    $name,
+                    (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+                    $crate::abi::Results { $($($key: $value,)*)? ..Default::default() },
+                )),+])
             }
 
             fn module() -> $crate::abi::PluginModuleRef {

@@ -43,10 +43,28 @@ pub struct PluginDeclaration {
     pub package: RString,
     /// The version of its crate.
     pub version: RString,
+    /// What its results depend on besides config and input.
+    pub results: Results,
     /// The JSON schema of its config.
     pub schema: RString,
     /// How it is built.
     pub builder: Builder,
+}
+
+/// What a plugin's results depend on besides its config and input; decides which stored results a run takes up.
+#[repr(C)]
+#[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Results {
+    /// To be raised when the plugin gives other results for the same config and input; 0, the default: every version of its crate does.
+    pub results_version: u32,
+    /// Whether they depend on the run's seed; true by default.
+    pub seeded: bool,
+}
+
+impl Default for Results {
+    fn default() -> Self {
+        Self { results_version: 0, seeded: true }
+    }
 }
 
 /// The function that builds a plugin from its config (JSON) and a context, by role.
@@ -223,7 +241,7 @@ pub mod declare {
     /// A crate's name and version.
     pub type Package = (&'static str, &'static str);
 
-    fn plugin<C: PluginConfig>(name: &str, (package, version): Package, builder: Builder) -> PluginDeclaration {
+    fn plugin<C: PluginConfig>(name: &str, (package, version): Package, results: Results, builder: Builder) -> PluginDeclaration {
         let schema = schemars::schema_for!(C);
         let description = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
         let summary: Vec<&str> = description.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
@@ -232,6 +250,7 @@ pub mod declare {
             summary: summary.join(" ").into(),
             package: package.into(),
             version: version.into(),
+            results,
             schema: schema.to_value().to_string().into(),
             builder,
         }
@@ -240,8 +259,8 @@ pub mod declare {
     macro_rules! declare {
         ($($function:ident $trait:ident $builder:ident;)+) => {$(
             #[doc = concat!("A ", stringify!($function), ".")]
-            pub fn $function<T: crate::$trait + 'static>(name: &str, package: Package) -> PluginDeclaration {
-                plugin::<T::Config>(name, package, Builder::$builder($function::build::<T>))
+            pub fn $function<T: crate::$trait + 'static>(name: &str, package: Package, results: Results) -> PluginDeclaration {
+                plugin::<T::Config>(name, package, results, Builder::$builder($function::build::<T>))
             }
         )+};
     }
@@ -257,7 +276,7 @@ pub mod declare {
     }
 
     /// An exporter.
-    pub fn exporter<T: crate::Exporter + 'static>(name: &str, package: Package) -> PluginDeclaration {
-        plugin::<T::Config>(name, package, Builder::Exporter(exporter::BuildExporter::of::<T>()))
+    pub fn exporter<T: crate::Exporter + 'static>(name: &str, package: Package, results: Results) -> PluginDeclaration {
+        plugin::<T::Config>(name, package, results, Builder::Exporter(exporter::BuildExporter::of::<T>()))
     }
 }

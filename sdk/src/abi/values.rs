@@ -472,16 +472,29 @@ pub struct WorkAbi {
     training_flops: u64,
     masks: u64,
     mask_pixels: u64,
+    memory: u64,
 }
 
 impl From<Work> for WorkAbi {
     fn from(work: Work) -> Self {
-        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels }
+        Self {
+            flops: work.flops,
+            training_flops: work.training_flops,
+            masks: work.masks,
+            mask_pixels: work.mask_pixels,
+            memory: work.memory,
+        }
     }
 }
 
 impl From<WorkAbi> for Work {
     fn from(work: WorkAbi) -> Self {
-        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels }
+        Self {
+            flops: work.flops,
+            training_flops: work.training_flops,
+            masks: work.masks,
+            mask_pixels: work.mask_pixels,
+            memory: work.memory,
+        }
     }
 }

@@ -9,4 +9,6 @@ pub struct Work {
     pub masks: u64,
     /// The pixels of each of them.
     pub mask_pixels: u64,
+    /// Bytes of the device's memory that the loaded plugin holds, whatever it works on: its weights.
+    pub memory: u64,
 }
