@@ -89,6 +89,10 @@ pub struct RunArguments {
     #[arg(long)]
     pub fresh: bool,
 
+    /// List folders and read files anew, even those that have not changed since they were last looked at.
+    #[arg(long)]
+    pub rescan: bool,
+
     /// End with exit code 3 when samples were skipped.
     #[arg(long)]
     pub strict: bool,
@@ -201,6 +205,9 @@ pub enum Command {
         /// Threads; all cores by default.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,
+        /// List folders and read files anew, even those that have not changed since they were last looked at.
+        #[arg(long)]
+        rescan: bool,
     },
 }
 

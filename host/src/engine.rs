@@ -1,19 +1,23 @@
 //! The stage engine: samples in shards, results in Parquet files under keys, errors in a ledger, bars on the terminal. It knows no algorithm.
 
+mod hashes;
 pub mod images;
 mod key;
 mod ledger;
 mod progress;
 mod samples;
-mod shard;
+mod segment;
 mod stage;
+mod store;
 
-pub use key::{Key, KeyBuilder, content_hash};
-pub use ledger::Ledger;
+pub use hashes::{FileHashes, content_hash};
+pub use key::{Key, KeyBuilder, KeySettings};
+pub use ledger::{Entry, Ledger};
 pub use progress::{Progress, StageProgress};
 pub use samples::Samples;
-pub use shard::{is_temporary_name, temporary_name};
-pub use stage::{Outcome, Row, Runner, Stage};
+pub use segment::{Input, Reads, SampleStep, SampleWork};
+pub use stage::{Runner, Stage};
+pub use store::{AnyError, Record, Row, is_temporary_name, read as read_rows, temporary_name, write as write_rows};
 
 /// Writes a file whole or not at all.
 ///
@@ -23,5 +27,5 @@ pub fn replace_file(
     path: &std::path::Path,
     write: impl FnOnce(&std::fs::File) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<(), crate::failure::Failure> {
-    shard::replace(path, write).map_err(|error| crate::failure::Failure::run(format!("cannot write {}: {error}", path.display())))
+    store::replace(path, write).map_err(|error| crate::failure::Failure::run(format!("cannot write {}: {error}", path.display())))
 }

@@ -14,6 +14,9 @@ pub enum Failure {
     /// The run failed on the way.
     #[error("error: {0}")]
     Run(String),
+    /// A model does not fit into memory.
+    #[error("error: {0}")]
+    OutOfMemory(String),
     /// The user interrupted it.
     #[error("{0}")]
     Interrupted(String),
@@ -26,7 +29,7 @@ impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Run(_) => 1,
+            Self::Run(_) | Self::OutOfMemory(_) => 1,
             Self::Usage(_) | Self::Recipe(_) => 2,
             Self::Skipped(_) => 3,
             Self::Interrupted(_) => 130,

@@ -1,19 +1,20 @@
 //! The pipeline: which stages a recipe makes, what each reads, and how each calls its plugin.
 
+mod execution;
 mod exports;
-mod labels;
-mod learning;
+mod host_side;
+mod labeler;
 mod maps;
-mod masks;
 mod plan;
 mod rows;
-mod select;
 mod session;
+mod steps;
 mod train;
 mod training_sets;
+mod work_dir;
 mod works;
 
-pub use plan::{Plan, RefineStage};
-pub(crate) use session::HostSide;
-pub use session::{Options, Session, check_plugins, prepare};
+pub(crate) use host_side::HostSide;
+pub use plan::{Action, Step};
+pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
 pub use works::Works;

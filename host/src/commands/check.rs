@@ -12,7 +12,7 @@ use super::measure::Measured;
 use super::summary::table;
 use crate::cli::RecipeOverrides;
 use crate::failure::Failure;
-use crate::pipeline::{check_plugins, prepare};
+use crate::pipeline::{Planning, check_plugins, prepare};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 use plan_rows::{PlanRow, plan_rows};
@@ -20,9 +20,9 @@ use plan_rows::{PlanRow, plan_rows};
 /// Checks a recipe and prints its plan.
 pub fn check(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog) -> Result<(), Failure> {
     let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
-    let prepared = prepare(&recipe, None, &Arc::default())?;
-    let (samples, plan) = (&prepared.samples, &prepared.plan);
-    let works = check_plugins(&recipe, samples)?;
+    let prepared = prepare(&recipe, &Planning { limit: None, rescan: false, cancel: &Arc::default() })?;
+    let samples = &prepared.samples;
+    let works = check_plugins(&recipe, &prepared)?;
     let measured = Measured::read(&recipe.work_dir);
 
     answer!("recipe     {} ({})", recipe.name, file.display());
@@ -35,7 +35,7 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog) -> Res
         samples.classes.len()
     );
     answer!("work dir   {}", recipe.work_dir.display());
-    let rows = plan_rows(&recipe, plan, samples, &works, measured.as_ref());
+    let rows = plan_rows(&recipe, &prepared, &works, measured.as_ref());
     answer!("{}", shown(&rows, samples.list.len()));
     match &measured {
         Some(measured) => answer!("rates      measured with {} images on {}, {} threads", measured.images, measured.device, measured.threads),

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{StageInfo, Work};
 use serde::{Deserialize, Serialize};
 
 use super::{cancel_on_ctrl_c, check};
 use crate::cli::RunArguments;
-use crate::engine::{Progress, Stage};
+use crate::engine::Progress;
 use crate::failure::Failure;
-use crate::pipeline::{Options, RefineStage, Session, Works, check_plugins};
+use crate::pipeline::{Options, Session, Works};
 use crate::plugins::Catalog;
 use crate::recipe::{Configured, Overrides, Recipe};
 
@@ -79,13 +78,19 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     let scratch = work_dir.join("measure");
     remove(&scratch)?;
     let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
-    let options =
-        Options { limit: Some(limit), device: arguments.device.clone(), threads: Some(threads), part: None, progress, cancel: cancel_on_ctrl_c()? };
+    let options = Options {
+        limit: Some(limit),
+        device: arguments.device.clone(),
+        threads: Some(threads),
+        rescan: arguments.rescan,
+        part: None,
+        progress,
+        cancel: cancel_on_ctrl_c()?,
+    };
     let session = Session::open(load(Some(&scratch))?, options)?;
-    let works = check_plugins(&session.recipe, &session.samples)?;
-    session.run_masks()?;
-    match session.run_learning() {
-        Ok(_) => session.run_labels()?,
+    let works = session.works()?;
+    match session.run_steps(|step| !step.on_demand) {
+        Ok(_) => {}
         // Of a few images the selection may keep nothing; what comes after it is then estimated.
         Err(Failure::Run(message)) => tracing::warn!("not measured beyond this: {message}"),
         Err(other) => return Err(other),
@@ -99,34 +104,14 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
 
 fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: usize) -> Measured {
     let finished = session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let rate_of = |stage: &Stage, plugin: Option<&Configured>, work: Work, training: bool| {
-        let info: &StageInfo = finished.iter().find(|info| info.name == stage.name).filter(|info| info.images > 0)?;
-        let flops = if training { work.training_flops } else { work.flops };
-        let images = info.images as f64;
-        let rate = Rate { seconds: info.seconds / images, bytes: size(&stage.folder) as f64 / images };
-        Some((stage.name.clone(), StageRate { config: config(plugin), rate, flops }))
-    };
-    let (plan, recipe) = (&session.plan, &session.recipe);
-    let rate = |stage: &Stage, plugin: Option<&Configured>, training: bool| {
-        rate_of(stage, plugin, plugin.map_or_else(Work::default, |plugin| works.of_plugin(recipe, plugin)), training)
-    };
-    let label = Some(&recipe.label);
     let mut stages = BTreeMap::new();
-    for (index, (source, (_, proposer))) in plan.sources.iter().zip(&recipe.proposals).enumerate() {
-        stages.extend(rate(&source.propose, Some(proposer), false));
-        let refined =
-            |refine: &RefineStage| rate_of(&refine.stage, Some(&recipe.refine[refine.refiner].0), works.of_refinement(refine.refiner, index), false);
-        stages.extend(source.refine.iter().filter_map(refined));
+    for (index, step) in session.plan.steps().iter().enumerate().filter(|(_, step)| !step.on_demand) {
+        let Some(info) = finished.iter().find(|info| info.name == step.stage.name).filter(|info| info.images > 0) else { continue };
+        let (work, images) = (works.of_step(index), info.images as f64);
+        let flops = if step.trains() { work.training_flops } else { work.flops };
+        let rate = Rate { seconds: info.seconds / images, bytes: size(&step.stage.folder) as f64 / images };
+        stages.insert(step.stage.name.clone(), StageRate { config: config(step.plugin(&session.recipe)), rate, flops });
     }
-    stages.extend(rate(&plan.regions, None, false));
-    stages.extend(plan.map_stages().enumerate().filter_map(|(index, stage)| rate(stage, label, index == 0)));
-    for round in plan.rounds() {
-        stages.extend(rate(&round.select, Some(&recipe.select), false));
-        stages.extend(rate(&round.train, label, true));
-        stages.extend(rate(&round.predict, label, false));
-    }
-    stages.extend(rate(&plan.predict, label, false));
-    stages.extend(rate(&plan.labels, None, false));
     Measured { images: session.samples.list.len(), device: arguments.device.clone(), threads, stages }
 }
 

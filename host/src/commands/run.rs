@@ -6,7 +6,7 @@ use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::failure::Failure;
-use crate::pipeline::{Options, Session};
+use crate::pipeline::{Action, Options, Session};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 
@@ -24,6 +24,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
         limit,
         device: arguments.device.clone(),
         threads: arguments.threads.map(|threads| threads as usize),
+        rescan: arguments.rescan,
         part: None,
         progress,
         cancel: cancel_on_ctrl_c()?,
@@ -36,10 +37,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
 
     session.check_plugins()?;
-    session.run_masks()?;
-    let curve = session.run_learning()?;
-    session.run_labels()?;
-
+    let curve = session.run_steps(|step| !step.on_demand)?;
     let (statistics, evaluation) = session.summarise()?;
     session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
     summary::print(&session, &statistics, evaluation.as_ref());
@@ -53,8 +51,9 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
 
 /// Removes what earlier runs stored under this run's keys.
 fn forget(session: &Session) -> Result<(), Failure> {
-    for folder in session.plan.folders() {
-        match fs::remove_dir_all(&folder) {
+    for step in session.plan.steps().iter().filter(|step| !matches!(step.action, Action::Export { .. })) {
+        let folder = &step.stage.folder;
+        match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Failure::run(format!("cannot remove {}: {error}", folder.display())));
             }

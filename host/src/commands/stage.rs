@@ -4,13 +4,13 @@ use super::cancel_on_ctrl_c;
 use crate::cli::Command;
 use crate::engine::Progress;
 use crate::failure::Failure;
-use crate::pipeline::{Options, Session};
+use crate::pipeline::{Action, Options, Session, Step};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe, suggestion};
 
 /// Runs one stage on its part of the shards. The stages that it reads must be finished for those shards.
 pub fn stage(command: &Command, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let Command::Stage { name, recipe, shard, output, overrides, limit, device, threads } = command else {
+    let Command::Stage { name, recipe, shard, output, overrides, limit, device, threads, rescan } = command else {
         return Err(Failure::usage("not a stage command"));
     };
     let recipe = Recipe::load(recipe, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
@@ -18,27 +18,25 @@ pub fn stage(command: &Command, catalog: &Catalog, progress: Progress) -> Result
         limit: limit.map(|limit| limit as usize),
         device: device.clone(),
         threads: threads.map(|threads| threads as usize),
+        rescan: *rescan,
         part: Some(*shard),
         progress,
         cancel: cancel_on_ctrl_c()?,
     };
     let session = Session::open(recipe, options)?;
-    let plan = &session.plan;
-    let known = plan.names();
-    if !known.contains(name) {
-        return Err(Failure::usage(format!("unknown stage `{name}`{}", suggestion(name, known.iter().map(String::as_str)))));
+    let steps = session.plan.steps().iter().filter(|step| !matches!(step.action, Action::Export { .. }));
+    let known: Vec<&Step> = steps.collect();
+    let Some(step) = known.iter().find(|step| step.stage.name == *name) else {
+        return Err(Failure::usage(format!("unknown stage `{name}`{}", suggestion(name, known.iter().map(|step| step.stage.name.as_str())))));
+    };
+    let makes_maps = |action| matches!(action, Action::Maps | Action::LabelMaps);
+    if output.is_some() && !makes_maps(step.action) {
+        let maps: Vec<&str> = known.iter().filter(|step| makes_maps(step.action)).map(|step| step.stage.name.as_str()).collect();
+        return Err(Failure::usage(format!("--output is for the stages of label maps, {}", maps.join(" and "))));
     }
-    let maps = [&plan.maps.maps, &plan.label_maps].into_iter().find(|stage| stage.name == *name);
-    if output.is_some() && maps.is_none() {
-        return Err(Failure::usage(format!("--output is for the stages of label maps, {} and {}", plan.maps.maps.name, plan.label_maps.name)));
-    }
-    session.run_masks_where(|stage| stage.name == *name)?;
-    session.run_learning_stage(name)?;
-    if plan.labels.name == *name {
-        session.run_labels()?;
-    }
-    if let (Some(stage), Some(folder)) = (maps, output) {
-        let count = session.write_maps(stage, folder)?;
+    session.run_step(step)?;
+    if let Some(folder) = output {
+        let count = session.write_maps(&step.stage, folder)?;
         tracing::info!("{count} label maps written to {}", folder.display());
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::hashes::FileHashes;
 use crate::failure::Failure;
 use crate::recipe::Configured;
 
@@ -43,54 +44,78 @@ impl KeyBuilder {
         self.with("reads", key.0.as_bytes())
     }
 
-    /// Adds a plugin: its package, name, version and config. Of a file that the config names the content counts, not the place, so that a moved file changes nothing.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn plugin(self, configured: &Configured) -> Result<Self, Failure> {
-        let mut config = configured.config.clone();
-        for named in configured.paths.iter().filter(|named| named.content) {
-            replace(&mut config, &named.path, &content_hash(&named.path)?);
-        }
-        let plugin = &configured.plugin;
-        Ok(self
-            .with("package", plugin.package.as_bytes())
-            .with("plugin", plugin.name.as_bytes())
-            .with("version", plugin.version.as_bytes())
-            .with("config", sorted(&config).to_string().as_bytes()))
-    }
-
     /// The key.
     pub fn finish(self) -> Key {
         Key(self.0.finalize().to_hex()[..16].to_owned())
     }
 }
 
-/// The hash of a file's content, or of the names and contents of the files directly in a folder.
-///
-/// # Errors
-/// A file that cannot be read.
-pub fn content_hash(path: &Path) -> Result<String, Failure> {
-    let of_file = |path: &Path| -> std::io::Result<blake3::Hash> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(std::fs::File::open(path)?)?;
-        Ok(hasher.finalize())
-    };
-    let hash = || -> std::io::Result<blake3::Hash> {
-        if !path.is_dir() {
-            return of_file(path);
+/// What of a run's settings can be part of a key.
+pub struct KeySettings<'a> {
+    /// `paper` or `authors-code`.
+    pub profile: &'a str,
+    /// The run's seed.
+    pub seed: u64,
+    /// The hashes of files that configs name.
+    pub files: &'a FileHashes,
+}
+
+impl KeySettings<'_> {
+    /// Begins the key of a step that a plugin computes.
+    ///
+    /// # Errors
+    /// A file that the config names and that cannot be read.
+    pub fn step(&self, kind: &str, configured: &Configured) -> Result<KeyBuilder, Failure> {
+        self.with_plugin(KeyBuilder::new(kind).with("profile", self.profile.as_bytes()), configured)
+    }
+
+    /// Adds a plugin: its package, name, results version and config, and the seed where its results depend on it. Of a file that the config names the content
+    /// counts, not the place, so that a moved file changes nothing. Keys that the schema marks with `x-identity: false` do not count.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn with_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, Failure> {
+        let plugin = &configured.plugin;
+        let mut config = configured.config.clone();
+        if let Json::Object(entries) = &mut config {
+            let properties = plugin.schema.get("properties");
+            entries.retain(|name, _| properties.and_then(|all| all.get(name)?.get("x-identity")) != Some(&Json::Bool(false)));
         }
-        let mut files = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-        files.retain(|file| file.is_file());
-        files.sort();
-        let mut hasher = blake3::Hasher::new();
-        for file in files {
-            let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-            hasher.update(&(name.len() as u64).to_le_bytes()).update(name).update(of_file(&file)?.as_bytes());
+        self.with_config(key, configured, config)
+    }
+
+    /// As [`KeySettings::with_plugin`], with every key of the config.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn with_whole_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, Failure> {
+        self.with_config(key, configured, configured.config.clone())
+    }
+
+    fn with_config(&self, key: KeyBuilder, configured: &Configured, mut config: Json) -> Result<KeyBuilder, Failure> {
+        for named in configured.paths.iter().filter(|named| named.content) {
+            if mentions(&config, &named.path) {
+                replace(&mut config, &named.path, &self.files.content(&named.path)?);
+            }
         }
-        Ok(hasher.finalize())
-    };
-    hash().map(|hash| hash.to_hex().to_string()).map_err(|error| Failure::run(format!("cannot read {}: {error}", path.display())))
+        let plugin = &configured.plugin;
+        let key = key.with("package", plugin.package.as_bytes()).with("plugin", plugin.name.as_bytes());
+        let key = match plugin.results.results_version {
+            0 => key.with("version", plugin.version.as_bytes()),
+            version => key.with("results version", &version.to_le_bytes()),
+        };
+        let key = if plugin.results.seeded { key.with("seed", &self.seed.to_le_bytes()) } else { key };
+        Ok(key.with("config", sorted(&config).to_string().as_bytes()))
+    }
+}
+
+fn mentions(json: &Json, path: &Path) -> bool {
+    match json {
+        Json::String(text) => Path::new(text) == path,
+        Json::Array(items) => items.iter().any(|item| mentions(item, path)),
+        Json::Object(entries) => entries.values().any(|value| mentions(value, path)),
+        _ => false,
+    }
 }
 
 fn replace(json: &mut Json, path: &Path, hash: &str) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use convert_sdk::{Dataset, Sample};
 
-use super::key::{Key, KeyBuilder};
+use super::key::{Key, KeyBuilder, KeySettings};
 use crate::failure::Failure;
 use crate::recipe::Configured;
 
@@ -24,7 +24,13 @@ impl Samples {
     ///
     /// # Errors
     /// No samples, fewer than two classes, a repeated id, a label outside the classes.
-    pub fn list(dataset: &dyn Dataset, configured: &Configured, limit: Option<usize>, shard_size: usize) -> Result<Self, String> {
+    pub fn list(
+        dataset: &dyn Dataset,
+        configured: &Configured,
+        limit: Option<usize>,
+        shard_size: usize,
+        settings: &KeySettings<'_>,
+    ) -> Result<Self, String> {
         let classes = dataset.classes();
         let mut list = dataset.samples().map_err(|error| error.to_string())?;
         list.sort();
@@ -48,8 +54,10 @@ impl Samples {
             let count = list.len();
             list = (0..limit).map(|index| list[index * count / limit].clone()).collect();
         }
-        let mut key =
-            KeyBuilder::new("samples").plugin(configured).map_err(|failure| failure.to_string())?.with("shard size", &shard_size.to_le_bytes());
+        let mut key = settings
+            .with_plugin(KeyBuilder::new("samples"), configured)
+            .map_err(|failure| failure.to_string())?
+            .with("shard size", &shard_size.to_le_bytes());
         for class in &classes {
             key = key.with("class", class.as_bytes());
         }
@@ -83,9 +91,14 @@ impl Samples {
     ///
     /// # Errors
     /// As [`Samples::list`], shown in the recipe.
-    pub fn of_recipe(dataset: &dyn Dataset, recipe: &crate::recipe::Recipe, limit: Option<usize>) -> Result<Self, Failure> {
-        let mut samples =
-            Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size).map_err(|message| recipe.refuse(&recipe.dataset, message))?;
+    pub fn of_recipe(
+        dataset: &dyn Dataset,
+        recipe: &crate::recipe::Recipe,
+        limit: Option<usize>,
+        settings: &KeySettings<'_>,
+    ) -> Result<Self, Failure> {
+        let mut samples = Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size, settings)
+            .map_err(|message| recipe.refuse(&recipe.dataset, message))?;
         if recipe.sections.exif_orientation {
             samples.key = KeyBuilder::new("upright samples").reads(&samples.key).finish();
         }

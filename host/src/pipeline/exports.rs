@@ -1,6 +1,6 @@
 //! The exporters: every labelled sample to each file whose content may have changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -8,8 +8,10 @@ use convert_sdk::abi::ForeignExporter;
 use convert_sdk::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
 use serde::{Deserialize, Serialize};
 
-use super::rows::{ImageLabels, ImageRegions};
+use super::plan::Action;
+use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
+use super::steps::LabelInputs;
 use crate::engine::Key;
 use crate::evaluate::{Scorer, Tally};
 use crate::failure::Failure;
@@ -46,10 +48,11 @@ impl Session {
     /// # Errors
     /// Stored labels that cannot be read; a file that cannot be written.
     pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), Failure> {
+        let (labels, regions) = (self.plan.stage_of(Action::Labels)?, self.plan.stage_of(Action::Regions)?);
         let (mut tally, mut scorer) = (Tally::new(0.5), Scorer::new(self.samples.classes.len(), 0.5));
         for shard in 0..self.samples.shards() {
             let mut with_masks = BTreeMap::new();
-            for (index, row) in self.plan.labels.read_indexed::<ImageLabels>(&self.samples, shard)? {
+            for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
                 let sample = &self.samples.list[index];
                 tally.add(&row.labels);
                 if let Some(truth) = self.dataset.truth(&sample.id)? {
@@ -61,7 +64,7 @@ impl Session {
             if with_masks.is_empty() {
                 continue;
             }
-            for (index, row) in self.plan.regions.read_indexed::<ImageRegions>(&self.samples, shard)? {
+            for (index, row) in regions.read::<ImageRegions>(&self.samples, shard)? {
                 if let Some(truth) = with_masks.get(&index) {
                     let fitted = truth.iter().map(|mask| mask.fit_to(row.width, row.height)).collect::<Result<Vec<_>, _>>()?;
                     scorer.add_masks(&fitted, &row.masks()?)?;
@@ -85,7 +88,9 @@ impl Session {
         let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let run = self.export_run(statistics, evaluation, curve);
         let mut writers = Vec::new();
-        for ((configured, file), (key, _)) in self.recipe.export.iter().zip(&self.plan.exports) {
+        for step in self.plan.steps() {
+            let Action::Export { exporter } = step.action else { continue };
+            let ((configured, file), key) = (&self.recipe.export[exporter], &step.stage.key);
             if known.0.get(&file.display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
                 continue;
             }
@@ -122,9 +127,19 @@ impl Session {
 
     /// The labelled samples of a shard, in order.
     fn for_each_labelled(&self, shard: usize, mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
-        let mut labels: BTreeMap<usize, ImageLabels> = self.plan.labels.read_indexed(&self.samples, shard)?.into_iter().collect();
-        for (index, inputs) in self.labelled_inputs(shard)? {
-            let Some(row) = labels.remove(&index) else { continue };
+        let stage = |action| self.plan.stage_of(action);
+        let mut predictions: HashMap<usize, ImagePrediction> = HashMap::new();
+        if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
+            predictions.extend(step.stage.read(&self.samples, shard)?);
+        }
+        let mut selections: HashMap<usize, ImageSelections> = HashMap::new();
+        if let Some(step) = self.plan.last(|round| Action::Select { round }) {
+            selections.extend(step.stage.read(&self.samples, shard)?);
+        }
+        let mut regions: HashMap<usize, ImageRegions> = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
+        for (index, row) in stage(Action::Labels)?.read::<ImageLabels>(&self.samples, shard)? {
+            let (Some(regions), Some(prediction)) = (regions.remove(&index), predictions.remove(&index)) else { continue };
+            let inputs = LabelInputs { regions: &regions, prediction: &prediction, selections: selections.get(&index) };
             let sample = &self.samples.list[index];
             take(&LabelledSample {
                 id: sample.id.clone(),

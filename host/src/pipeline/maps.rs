@@ -1,10 +1,10 @@
-//! Label maps: made by a trained labeler, and written as ReLabel's authors publish theirs.
+//! Label maps, written as ReLabel's authors publish theirs.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use convert_sdk::{Error, LabelMap, LabelModel};
+use convert_sdk::LabelMap;
 
 use super::rows::ImageMap;
 use super::session::Session;
@@ -12,34 +12,14 @@ use crate::engine::Stage;
 use crate::failure::Failure;
 
 impl Session {
-    /// A label map of every image.
-    ///
-    /// # Errors
-    /// As [`crate::engine::Runner::run`].
-    pub(super) fn run_maps(&self, stage: &Stage, model: Option<&dyn LabelModel>) -> Result<(), Failure> {
-        let batch_size = model.map_or(1, |model| model.batch_size());
-        let inputs = |shard| Ok(self.samples.shard(shard).map(|index| (index, ())).collect());
-        let classes = self.samples.classes.len();
-        self.runner.run(stage, &self.samples, batch_size, inputs, |batch: &[(usize, ())]| {
-            let model = model.ok_or_else(|| Error::invalid("a finished stage has no work"))?;
-            let load = |(index, ()): &(usize, ())| self.load_image(&self.samples.list[*index].id);
-            let images = batch.iter().map(load).collect::<Result<Vec<_>, Error>>()?;
-            let maps = model.maps(&images)?;
-            if let Some(class) = maps.iter().flat_map(LabelMap::classes).find(|class| **class as usize >= classes) {
-                return Err(Error::invalid(format!("the labeler's map holds the class {class}, but there are {classes}")));
-            }
-            Ok(maps.iter().map(ImageMap::from).collect())
-        })
-    }
-
     /// Writes the maps of a finished stage as `FOLDER/ID.pt`, the sample's id without its extension; how many.
     ///
     /// # Errors
     /// An id that is no path below the folder, two ids with one file, a file that cannot be written.
     pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, Failure> {
         let mut written: HashMap<PathBuf, String> = HashMap::new();
-        for shard in (0..self.samples.shards()).filter(|shard| self.works_on(*shard)) {
-            for (index, row) in stage.read_indexed::<ImageMap>(&self.samples, shard)? {
+        for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
+            for (index, row) in stage.read::<ImageMap>(&self.samples, shard)? {
                 let id = &self.samples.list[index].id;
                 let file =
                     map_file(folder, id).ok_or_else(|| Failure::run(format!("the id `{id}` is no path below a folder: its map has no place")))?;

@@ -1,81 +1,112 @@
-//! From a recipe and its samples to stages with keys. Nothing runs here.
+//! From a recipe and its samples to steps with keys, in the order in which they run. Nothing runs here; whatever walks a run walks [`Plan::steps`].
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use convert_sdk::SelectorNeeds;
 
-use crate::engine::{Key, KeyBuilder, Samples, Stage};
+use super::train::TRAINED;
+use crate::engine::{Key, KeyBuilder, KeySettings, Samples, Stage};
 use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
 
-/// A refiner at work on one proposal configuration.
-pub struct RefineStage {
-    /// Index in the recipe's `refine`.
-    pub refiner: usize,
-    /// Where its results lie.
+/// What a step does. Configurations, refiners and exporters are counted as in the recipe, rounds from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Masks of a proposal configuration.
+    Propose { configuration: usize },
+    /// A refiner at work on a configuration's masks.
+    Refine { refiner: usize, configuration: usize },
+    /// All masks of all configurations, fitted to their images.
+    Regions,
+    /// The labeler trained on whole images, for label maps.
+    TrainOnImages,
+    /// Label maps by that labeler.
+    Maps,
+    /// The selector's answers.
+    Select { round: u32 },
+    /// The labeler trained on the selected regions.
+    Train { round: u32 },
+    /// The labeler's predictions.
+    Predict { round: u32 },
+    /// Label maps by the trained labeler.
+    LabelMaps,
+    /// The final labels.
+    Labels,
+    /// An exporter's file.
+    Export { exporter: usize },
+}
+
+/// Whether a step gives one result a sample, or one of all samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Results in shards.
+    PerSample,
+    /// One result: a checkpoint or a file.
+    WholeSet,
+}
+
+/// A step of a run.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name and key, and the folder of its results (of an export that of its file).
     pub stage: Stage,
+    /// What it does.
+    pub action: Action,
+    /// The steps that it reads, by their places in [`Plan::steps`].
+    pub reads: Vec<usize>,
+    /// Whether only `convert stage` runs it.
+    pub on_demand: bool,
 }
 
-/// One proposal configuration: its proposer and the refiners after it.
-pub struct Source {
-    /// The configuration's name.
-    pub name: String,
-    /// The proposals.
-    pub propose: Stage,
-    /// The refiners, in order.
-    pub refine: Vec<RefineStage>,
-}
+impl Step {
+    /// Whether it gives one result a sample.
+    pub fn kind(&self) -> Kind {
+        match self.action {
+            Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => Kind::WholeSet,
+            _ => Kind::PerSample,
+        }
+    }
 
-impl Source {
-    /// The stage whose masks go on.
-    pub fn last(&self) -> &Stage {
-        self.refine.last().map_or(&self.propose, |refine| &refine.stage)
+    /// Whether it trains the labeler.
+    pub fn trains(&self) -> bool {
+        matches!(self.action, Action::TrainOnImages | Action::Train { .. })
+    }
+
+    /// The plugin that computes it; `None` where the host does (the labels' postprocessors adjust what the host computes).
+    pub fn plugin<'r>(&self, recipe: &'r Recipe) -> Option<&'r Configured> {
+        match self.action {
+            Action::Propose { configuration } => Some(&recipe.proposals[configuration].1),
+            Action::Refine { refiner, .. } => Some(&recipe.refine[refiner].0),
+            Action::Select { .. } => Some(&recipe.select),
+            Action::TrainOnImages | Action::Maps | Action::Train { .. } | Action::Predict { .. } | Action::LabelMaps => Some(&recipe.label),
+            Action::Export { exporter } => Some(&recipe.export[exporter].0),
+            Action::Regions | Action::Labels => None,
+        }
+    }
+
+    /// All plugins that it calls.
+    pub fn plugins<'r>(&self, recipe: &'r Recipe) -> Vec<&'r Configured> {
+        match self.action {
+            Action::Labels => recipe.postprocess.iter().collect(),
+            _ => self.plugin(recipe).into_iter().collect(),
+        }
+    }
+
+    /// How many of these shards are finished; of a step on the whole set all or none. An export is never known to be: its file is compared when it is written.
+    pub fn finished(&self, shards: impl Iterator<Item = usize>) -> usize {
+        match (self.kind(), self.trains()) {
+            (Kind::PerSample, _) => shards.filter(|shard| self.stage.has(*shard)).count(),
+            (Kind::WholeSet, true) if self.stage.folder.join(TRAINED).is_file() => shards.count(),
+            (Kind::WholeSet, _) => 0,
+        }
     }
 }
 
-/// The label maps that the dataset's own labels give: the labeler trained on whole images, and its opinion of every place.
-pub struct OwnMaps {
-    /// The labeler's checkpoints; not sharded.
-    pub train: Stage,
-    /// A map an image.
-    pub maps: Stage,
-}
-
-/// A round of choosing regions and learning from them.
-#[derive(Clone)]
-pub struct Round {
-    /// The selector's answers.
-    pub select: Stage,
-    /// The labeler's checkpoints; not sharded.
-    pub train: Stage,
-    /// The labeler's predictions.
-    pub predict: Stage,
-}
-
-/// All stages of a run, in the order in which they run.
+/// The steps of a run.
 pub struct Plan {
-    /// The proposal configurations.
-    pub sources: Vec<Source>,
-    /// All masks of an image, fitted to it.
-    pub regions: Stage,
+    steps: Vec<Step>,
     /// What the selector wants.
     pub needs: SelectorNeeds,
-    /// The label maps: part of a run when the selector wants them, else made on demand.
-    pub maps: OwnMaps,
-    /// The rounds before the last.
-    pub earlier: Vec<Round>,
-    /// The selector's answers in the last round.
-    pub select: Stage,
-    /// The labeler's checkpoints of the last round; not sharded. `None` when the recipe gives a checkpoint.
-    pub train: Option<Stage>,
-    /// The labeler's predictions.
-    pub predict: Stage,
-    /// Label maps by the trained labeler; made on demand alone.
-    pub label_maps: Stage,
-    /// The final labels.
-    pub labels: Stage,
-    /// The exporters' keys with their files.
-    pub exports: Vec<(Key, PathBuf)>,
 }
 
 impl Plan {
@@ -83,115 +114,154 @@ impl Plan {
     ///
     /// # Errors
     /// A file that a config names and that cannot be read.
-    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds) -> Result<Self, Failure> {
-        let stage = |name: String, key: Key| Stage::new(&recipe.work_dir, name, key);
-        let begin = |kind: &str| {
-            KeyBuilder::new(kind).with("profile", recipe.sections.profile.name().as_bytes()).with("seed", &recipe.sections.seed.to_le_bytes())
-        };
+    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds, settings: &KeySettings<'_>) -> Result<Self, Failure> {
+        let mut planner = Planner { recipe, samples, settings, steps: Vec::new() };
+        let regions = planner.masks()?;
+        let (predict, select) = planner.learning(regions, needs)?;
+        planner.labels(regions, predict, select)?;
+        Ok(Self { steps: planner.steps, needs })
+    }
+
+    /// Every step, in the order in which they run.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// The step that does something, where the run has it.
+    pub fn find(&self, action: Action) -> Option<&Step> {
+        self.steps.iter().find(|step| step.action == action)
+    }
+
+    /// The stages that a step reads.
+    pub fn reads<'a>(&'a self, step: &'a Step) -> impl Iterator<Item = &'a Step> {
+        step.reads.iter().map(|index| &self.steps[*index])
+    }
+
+    /// A step that every run has.
+    ///
+    /// # Errors
+    /// That it is missing: a mistake of this program.
+    pub fn stage_of(&self, action: Action) -> Result<&Stage, Failure> {
+        let found = self.find(action).map(|step| &step.stage);
+        found.ok_or_else(|| Failure::run(format!("internal error: the plan has no step {action:?}")))
+    }
+
+    /// The last round's step of a kind.
+    pub fn last(&self, of_round: impl Fn(u32) -> Action) -> Option<&Step> {
+        self.find(of_round(self.needs.rounds))
+    }
+}
+
+struct Planner<'a> {
+    recipe: &'a Recipe,
+    samples: &'a Samples,
+    settings: &'a KeySettings<'a>,
+    steps: Vec<Step>,
+}
+
+impl Planner<'_> {
+    fn add(&mut self, name: String, key: Key, action: Action, reads: Vec<usize>) -> usize {
+        let stage = Stage::new(&self.recipe.work_dir, name, key);
+        self.steps.push(Step { stage, action, reads, on_demand: false });
+        self.steps.len() - 1
+    }
+
+    fn key(&self, step: usize) -> &Key {
+        &self.steps[step].stage.key
+    }
+
+    /// Proposals, refinements, regions; the place of the last.
+    fn masks(&mut self) -> Result<usize, Failure> {
         let mut sources = Vec::new();
-        for (name, proposer) in &recipe.proposals {
-            let key = begin("proposals").plugin(proposer)?.reads(&samples.key).finish();
-            let propose = stage(format!("proposals-{name}"), key.clone());
-            let (mut refine, mut last) = (Vec::new(), key);
-            for (index, (refiner, only)) in recipe.refine.iter().enumerate() {
+        for (configuration, (name, proposer)) in self.recipe.proposals.iter().enumerate() {
+            let key = self.settings.step("proposals", proposer)?.reads(&self.samples.key).finish();
+            let mut last = self.add(format!("proposals-{name}"), key, Action::Propose { configuration }, Vec::new());
+            for (refiner, (plugin, only)) in self.recipe.refine.iter().enumerate() {
                 if only.as_ref().is_some_and(|names| !names.contains(name)) {
                     continue;
                 }
-                last = begin("refine").plugin(refiner)?.reads(&last).finish();
-                refine
-                    .push(RefineStage { refiner: index, stage: stage(format!("refine-{name}-{}-{}", index + 1, refiner.plugin.name), last.clone()) });
+                let key = self.settings.step("refine", plugin)?.reads(self.key(last)).finish();
+                let name = format!("refine-{name}-{}-{}", refiner + 1, plugin.plugin.name);
+                last = self.add(name, key, Action::Refine { refiner, configuration }, vec![last]);
             }
-            sources.push(Source { name: name.clone(), propose, refine });
+            sources.push(last);
+        }
+        let named = self.recipe.proposals.iter().map(|(name, _)| name).zip(&sources);
+        let key = named.fold(KeyBuilder::new("regions"), |key, (name, source)| key.with("source", name.as_bytes()).reads(self.key(*source)));
+        Ok(self.add("regions".into(), key.finish(), Action::Regions, sources))
+    }
+
+    /// Own label maps, then rounds of choosing, training and predicting; the places of the last prediction and selection.
+    fn learning(&mut self, regions: usize, needs: SelectorNeeds) -> Result<(usize, Option<usize>), Failure> {
+        let (selector, labeler) = (self.recipe.select.plugin.name.clone(), self.recipe.label.plugin.name.clone());
+        let on_images = KeyBuilder::new("whole images").reads(&self.samples.key).finish();
+        let key = self.labeler("train", &[&on_images])?;
+        let train = self.add(format!("maps-train-{labeler}"), key, Action::TrainOnImages, Vec::new());
+        let key = self.labeler("maps", &[self.key(train), &self.samples.key])?;
+        let maps = self.add("maps".into(), key, Action::Maps, vec![train]);
+        let wanted = needs.maps && self.recipe.checkpoint.is_none();
+        (self.steps[train].on_demand, self.steps[maps].on_demand) = (!wanted, !wanted);
+
+        if let Some(checkpoint) = &self.recipe.checkpoint {
+            let trained = KeyBuilder::new("checkpoint").with("content", self.settings.files.content(checkpoint)?.as_bytes()).finish();
+            let key = self.labeler("predict", &[&trained, self.key(regions)])?;
+            let predict = self.add(format!("predict-{labeler}"), key, Action::Predict { round: needs.rounds }, vec![regions]);
+            let key = self.labeler("maps", &[&trained, &self.samples.key])?;
+            self.label_maps(key, Vec::new());
+            return Ok((predict, None));
         }
 
-        let mut key = KeyBuilder::new("regions");
-        for source in &sources {
-            key = key.with("source", source.name.as_bytes()).reads(&source.last().key);
+        let mut evidence = needs.maps.then_some(maps);
+        let mut last = (regions, regions, regions);
+        for round in 1..=needs.rounds {
+            let name = |what: &str| if round == needs.rounds { what.to_owned() } else { format!("round-{round}-{what}") };
+            let key = self.settings.step("select", &self.recipe.select)?.reads(self.key(regions)).with("round", &round.to_le_bytes());
+            let key = evidence.iter().fold(key, |key, evidence| key.reads(self.key(*evidence))).finish();
+            let reads = std::iter::once(regions).chain(evidence).collect();
+            let select = self.add(name(&format!("select-{selector}")), key, Action::Select { round }, reads);
+            let key = self.labeler("train", &[self.key(select)])?;
+            let train = self.add(name(&format!("train-{labeler}")), key, Action::Train { round }, vec![select, regions]);
+            let key = self.labeler("predict", &[self.key(train), self.key(regions)])?;
+            let predict = self.add(name(&format!("predict-{labeler}")), key, Action::Predict { round }, vec![train, regions]);
+            (evidence, last) = (Some(predict), (select, train, predict));
         }
-        let regions = stage("regions".into(), key.finish());
+        let (select, train, predict) = last;
+        let key = self.labeler("maps", &[self.key(train), &self.samples.key])?;
+        self.label_maps(key, vec![train]);
+        Ok((predict, Some(select)))
+    }
 
-        let (selector, labeler) = (&recipe.select.plugin.name, &recipe.label.plugin.name);
-        let train = |on: &Key| Ok::<_, Failure>(begin("train").plugin(&recipe.label)?.reads(on).finish());
-        let predict = |trained: &Key| Ok::<_, Failure>(begin("predict").plugin(&recipe.label)?.reads(trained).reads(&regions.key).finish());
-        let maps_of = |trained: &Key| Ok::<_, Failure>(begin("maps").plugin(&recipe.label)?.reads(trained).reads(&samples.key).finish());
+    /// The key of a step of the labeler.
+    fn labeler(&self, kind: &str, reads: &[&Key]) -> Result<Key, Failure> {
+        let key = self.settings.step(kind, &self.recipe.label)?;
+        Ok(reads.iter().fold(key, |key, read| key.reads(read)).finish())
+    }
 
-        let whole = train(&KeyBuilder::new("whole images").reads(&samples.key).finish())?;
-        let maps = OwnMaps { maps: stage("maps".into(), maps_of(&whole)?), train: stage(format!("maps-train-{labeler}"), whole) };
-        let mut earlier: Vec<Round> = Vec::new();
-        let mut evidence = needs.maps.then(|| maps.maps.key.clone());
-        let select_key = |round: u32, evidence: &Option<Key>| {
-            let key = begin("select").plugin(&recipe.select)?.reads(&regions.key).with("round", &round.to_le_bytes());
-            Ok::<_, Failure>(evidence.iter().fold(key, KeyBuilder::reads).finish())
-        };
-        for round in 1..needs.rounds {
-            let selected = select_key(round, &evidence)?;
-            let trained = train(&selected)?;
-            let predicted = predict(&trained)?;
-            evidence = Some(predicted.clone());
-            earlier.push(Round {
-                select: stage(format!("round-{round}-select-{selector}"), selected),
-                train: stage(format!("round-{round}-train-{labeler}"), trained),
-                predict: stage(format!("round-{round}-predict-{labeler}"), predicted),
-            });
-        }
-        let select = stage(format!("select-{selector}"), select_key(needs.rounds, &evidence)?);
-        let (train, trained) = match &recipe.checkpoint {
-            Some(file) => {
-                let hash = crate::engine::KeyBuilder::new("checkpoint").with("content", crate::engine::content_hash(file)?.as_bytes());
-                (None, hash.finish())
-            }
-            None => {
-                let key = train(&select.key)?;
-                (Some(stage(format!("train-{labeler}"), key.clone())), key)
-            }
-        };
-        let label_maps = stage("label-maps".into(), maps_of(&trained)?);
-        let predict = stage(format!("predict-{labeler}"), predict(&trained)?);
+    fn label_maps(&mut self, key: Key, reads: Vec<usize>) {
+        let maps = self.add("label-maps".into(), key, Action::LabelMaps, reads);
+        self.steps[maps].on_demand = true;
+    }
 
+    fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), Failure> {
+        let recipe = self.recipe;
         let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(|error| Failure::run(error.to_string()))?;
-        let mut key = begin("labels").with("aggregate", aggregate.as_bytes()).reads(&predict.key);
+        let key = KeyBuilder::new("labels").with("profile", self.settings.profile.as_bytes()).with("aggregate", aggregate.as_bytes());
+        let mut key = key.reads(self.key(predict));
         for postprocessor in &recipe.postprocess {
-            key = key.plugin(postprocessor)?;
+            key = self.settings.with_plugin(key, postprocessor)?;
         }
-        let labels = stage("labels".into(), key.finish());
-        let export = |(exporter, file): &(Configured, PathBuf)| -> Result<(Key, PathBuf), Failure> {
-            Ok((begin("export").plugin(exporter)?.reads(&labels.key).reads(&select.key).finish(), file.clone()))
-        };
-        let exports = recipe.export.iter().map(export).collect::<Result<_, _>>()?;
-        Ok(Self { sources, regions, needs, maps, earlier, select, train, predict, label_maps, labels, exports })
-    }
-
-    /// The stages of masks, in order.
-    pub fn mask_stages(&self) -> impl Iterator<Item = &Stage> {
-        let sources = self.sources.iter().flat_map(|source| std::iter::once(&source.propose).chain(source.refine.iter().map(|refine| &refine.stage)));
-        sources.chain([&self.regions])
-    }
-
-    /// The stages of the label maps, where the run makes them.
-    pub fn map_stages(&self) -> impl Iterator<Item = &Stage> {
-        (self.train.is_some() && self.needs.maps).then_some([&self.maps.train, &self.maps.maps]).into_iter().flatten()
-    }
-
-    /// The rounds in order, the last one included; none when the recipe gives a checkpoint.
-    pub fn rounds(&self) -> Vec<Round> {
-        let last = self.train.iter().map(|train| Round { select: self.select.clone(), train: train.clone(), predict: self.predict.clone() });
-        let earlier = if self.train.is_some() { self.earlier.clone() } else { Vec::new() };
-        earlier.into_iter().chain(last).collect()
-    }
-
-    /// The names of all stages that can be run by themselves.
-    pub fn names(&self) -> Vec<String> {
-        let learning = self.rounds().into_iter().flat_map(|round| [round.select.name, round.train.name, round.predict.name]);
-        let maps = [&self.maps.train, &self.maps.maps, &self.label_maps, &self.predict, &self.labels];
-        let mut names: Vec<String> = self.mask_stages().chain(maps).map(|stage| stage.name.clone()).chain(learning).collect();
-        names.dedup();
-        names
-    }
-
-    /// The folders of all stages.
-    pub fn folders(&self) -> Vec<PathBuf> {
-        let learning = self.rounds().into_iter().flat_map(|round| [round.select.folder, round.train.folder, round.predict.folder]);
-        let others = [&self.maps.train, &self.maps.maps, &self.label_maps, &self.predict, &self.labels];
-        self.mask_stages().chain(others).map(|stage| stage.folder.clone()).chain(learning).collect()
+        let reads: Vec<usize> = [predict, regions].into_iter().chain(select).collect();
+        let labels = self.add("labels".into(), key.finish(), Action::Labels, reads.clone());
+        // The exporters show the truth, which the samples' key leaves out.
+        let dataset = self.settings.with_whole_plugin(KeyBuilder::new("truth"), &recipe.dataset)?.finish();
+        for (exporter, (plugin, file)) in recipe.export.iter().enumerate() {
+            let key = self.settings.step("export", plugin)?.reads(self.key(labels)).reads(&dataset);
+            let key = select.iter().fold(key, |key, select| key.reads(self.key(*select))).finish();
+            let reads = std::iter::once(labels).chain(reads.iter().copied()).collect();
+            let name = file.strip_prefix(&recipe.work_dir).unwrap_or(file);
+            let step = self.add(format!("export-{}", name.display()), key, Action::Export { exporter }, reads);
+            self.steps[step].stage.folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        }
+        Ok(())
     }
 }

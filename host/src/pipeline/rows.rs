@@ -1,7 +1,11 @@
 //! What the stages store of an image.
 
+use std::path::Path;
+
 use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Measure, Proposal, Region};
 use serde::{Deserialize, Serialize};
+
+use crate::engine::{self, AnyError, Entry, Row};
 
 /// A named number of a mask.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,6 +93,76 @@ pub struct ImageMap {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImageLabels {
     pub labels: LabelVector,
+}
+
+macro_rules! records {
+    ($($form:ident($row:ty), $get:ident;)+) => {
+        /// What a stage stores of an image: a row of one of these kinds.
+        #[derive(Debug)]
+        pub enum Record {
+            $($form($row)),+
+        }
+
+        /// The kinds of [`Record`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Form {
+            $($form),+
+        }
+
+        impl engine::Record for Record {
+            type Form = Form;
+
+            fn read(form: Form, folder: &Path, shard: usize) -> Result<Vec<Row<Self>>, AnyError> {
+                match form {
+                    $(Form::$form => {
+                        let rows = engine::read_rows::<Row<$row>>(folder, shard)?;
+                        Ok(rows.into_iter().map(|Row { sample, value }| Row { sample, value: Self::$form(value) }).collect())
+                    })+
+                }
+            }
+
+            fn write(form: Form, folder: &Path, shard: usize, rows: &[(&str, &Self)], errors: &[Entry]) -> Result<(), AnyError> {
+                match form {
+                    $(Form::$form => {
+                        let rows = rows.iter().map(|(sample, record)| Ok(Borrowed { sample, value: record.$get()? }));
+                        let rows = rows.collect::<Result<Vec<_>, Error>>().map_err(|error| error.to_string())?;
+                        engine::write_rows::<Row<$row>>(folder, shard, &rows, errors)
+                    })+
+                }
+            }
+        }
+
+        impl Record {
+            $(
+                /// The row, when it is of this kind.
+                ///
+                /// # Errors
+                /// A row of another kind.
+                pub fn $get(&self) -> Result<&$row, Error> {
+                    match self {
+                        Self::$form(row) => Ok(row),
+                        other => Err(Error::invalid(format!("a row of {} was expected, not {other:?}", stringify!($get)))),
+                    }
+                }
+            )+
+        }
+    };
+}
+
+records! {
+    Proposals(ImageProposals), proposals;
+    Regions(ImageRegions), regions;
+    Map(ImageMap), map;
+    Selections(ImageSelections), selections;
+    Prediction(ImagePrediction), prediction;
+    Labels(ImageLabels), labels;
+}
+
+/// A row as it is written.
+#[derive(Serialize)]
+struct Borrowed<'a, T> {
+    sample: &'a str,
+    value: &'a T,
 }
 
 fn measure_rows(measures: &[Measure]) -> Vec<MeasureRow> {

@@ -25,7 +25,8 @@ pub struct Trained {
     pub warnings: Vec<String>,
 }
 
-const TRAINED: &str = "trained.json";
+/// The file that says that a training has ended.
+pub(super) const TRAINED: &str = "trained.json";
 
 impl Session {
     /// What an earlier run trained in a stage, or what is trained now by the labeler on the set that `prepare` gives.
@@ -73,8 +74,7 @@ impl Session {
     }
 
     fn note_trained(&self, stage: &Stage, seconds: f64, images: u64, cached: u64) {
-        let info = StageInfo { name: stage.name.clone(), seconds, images, cached };
-        self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);
+        self.runner.note(StageInfo { name: stage.name.clone(), seconds, images, cached });
     }
 
     /// The checkpoint of a stage that an earlier run or an earlier step of this one trained.

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use convert_sdk::{Error, Mask, Result as PluginResult, TrainingRegion, TrainingSample, TrainingSet};
 
-use super::masks::region_mask;
-use super::rows::ImageRegions;
+use super::plan::Action;
+use super::rows::{ImageRegions, ImageSelections};
 use super::session::Session;
+use super::steps::region_mask;
 use crate::engine::Stage;
 use crate::failure::Failure;
 
@@ -98,7 +99,7 @@ impl<'a> SelectedRegions<'a> {
     pub fn new(session: &'a Session, select: &Stage) -> Result<Self, Failure> {
         let (mut index, mut regions) = (Vec::new(), 0);
         for shard in 0..session.samples.shards() {
-            for (sample, row) in session.selections(select, shard)? {
+            for (sample, row) in select.read::<ImageSelections>(&session.samples, shard)? {
                 let kept = row.selections.iter().filter(|selection| selection.keep).count();
                 regions += kept;
                 if kept > 0 {
@@ -124,8 +125,9 @@ impl<'a> SelectedRegions<'a> {
 
     fn read(&self, shard: usize) -> Result<ShardRegions, Failure> {
         let samples = &self.session.samples;
-        let selections = self.session.selections(&self.select, shard)?;
-        let regions: std::collections::HashMap<usize, ImageRegions> = self.session.plan.regions.read_indexed(samples, shard)?.into_iter().collect();
+        let selections = self.select.read::<ImageSelections>(samples, shard)?;
+        let regions: std::collections::HashMap<usize, ImageRegions> =
+            self.session.plan.stage_of(Action::Regions)?.read(samples, shard)?.into_iter().collect();
         let mut rows = Vec::new();
         for (sample, row) in selections {
             let Some(image) = regions.get(&sample) else { continue };

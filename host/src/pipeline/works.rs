@@ -1,69 +1,41 @@
-//! What an image costs each plugin of a recipe, for the estimates of `convert check`.
+//! What an image costs each step of a plan, for the estimates of `convert check`.
 
 use convert_sdk::Work;
-use convert_sdk::abi::Role;
 
+use super::plan::{Action, Plan};
 use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
 
-/// What an image costs.
+/// What an image costs, step by step.
 #[derive(Clone, Debug, Default)]
-pub struct Works {
-    /// In the order of [`Recipe::plugins`]; refiners have none here.
-    plugins: Vec<Work>,
-    /// Of each refiner after each proposal configuration: `[refiner][configuration]`.
-    refinements: Vec<Vec<Work>>,
-}
+pub struct Works(Vec<Work>);
 
 impl Works {
-    /// Asks every plugin through `ask`, which is given the works that a refiner comes after and answers with one for each; of other plugins with one.
+    /// Asks every plugin of a plan through `ask`, which is given the work that a refiner comes after. A plugin of several steps is asked once, a refiner once for
+    /// each of its steps.
     ///
     /// # Errors
     /// What `ask` says.
-    pub fn of(recipe: &Recipe, ask: impl Fn(&Configured, &[Work]) -> Result<Vec<Work>, Failure>) -> Result<Self, Failure> {
-        let mut works = Self::default();
-        let mut sources = Vec::new();
-        for configured in recipe.plugins() {
-            let answers = ask(configured, &sources)?;
-            if configured.plugin.role == Role::Refiner {
-                works.plugins.push(Work::default());
-                works.refinements.push(works.refined(recipe, &mut sources, answers));
-                continue;
+    pub fn of(recipe: &Recipe, plan: &Plan, ask: impl Fn(&Configured, &Work) -> Result<Work, Failure>) -> Result<Self, Failure> {
+        let mut works: Vec<Work> = Vec::new();
+        let mut known: Vec<(*const Configured, Work)> = Vec::new();
+        for step in plan.steps() {
+            let mut work = Work::default();
+            for configured in step.plugins(recipe) {
+                work = match (step.action, known.iter().find(|(plugin, _)| std::ptr::eq(*plugin, configured))) {
+                    (Action::Refine { .. }, _) => ask(configured, &step.reads.first().map_or_else(Work::default, |before| works[*before]))?,
+                    (_, Some((_, work))) => *work,
+                    _ => ask(configured, &Work::default())?,
+                };
+                known.push((configured, work));
             }
-            let work = answers.first().copied().unwrap_or_default();
-            works.plugins.push(work);
-            if configured.plugin.role == Role::Proposer {
-                sources.push(work);
-            }
+            works.push(work);
         }
-        Ok(works)
+        Ok(Self(works))
     }
 
-    /// The next refiner's work on each configuration that it is for; what is left of the proposals stays in `sources`.
-    fn refined(&self, recipe: &Recipe, sources: &mut [Work], answers: Vec<Work>) -> Vec<Work> {
-        let only = recipe.refine.get(self.refinements.len()).and_then(|(_, only)| only.as_ref());
-        let limited = |name: &String| only.is_some_and(|only| !only.contains(name));
-        let steps = sources.iter_mut().zip(answers).zip(&recipe.proposals);
-        steps
-            .map(|((source, work), (name, _))| {
-                if limited(name) {
-                    Work::default()
-                } else {
-                    *source = work;
-                    work
-                }
-            })
-            .collect()
-    }
-
-    /// That of a plugin that is no refiner.
-    pub fn of_plugin(&self, recipe: &Recipe, plugin: &Configured) -> Work {
-        let found = recipe.plugins().zip(&self.plugins).find(|(configured, _)| std::ptr::eq(*configured, plugin));
-        found.map_or_else(Work::default, |(_, work)| *work)
-    }
-
-    /// That of a refiner on a proposal configuration, by their indices.
-    pub fn of_refinement(&self, refiner: usize, configuration: usize) -> Work {
-        self.refinements.get(refiner).and_then(|works| works.get(configuration)).copied().unwrap_or_default()
+    /// That of a step, by its place in the plan.
+    pub fn of_step(&self, step: usize) -> Work {
+        self.0.get(step).copied().unwrap_or_default()
     }
 }

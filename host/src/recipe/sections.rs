@@ -33,6 +33,10 @@ pub struct Sections {
     /// With `on_error: skip`, the run fails once more samples than this were skipped; no limit by default.
     #[serde(default)]
     pub max_errors: Option<u64>,
+    /// Whether the models of all proposal configurations are in memory at once, so that an image is decoded once for all of them; by default all where their
+    /// weights fit.
+    #[serde(default)]
+    pub residency: Option<Residency>,
     /// Whether the orientation that a camera noted in a file (EXIF) is applied; masks then fit the turned image. The reference does not.
     #[serde(default)]
     pub exif_orientation: bool,
@@ -93,6 +97,16 @@ pub enum OnError {
     Skip,
     /// The run fails.
     Stop,
+}
+
+/// How many models are in memory while masks are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Residency {
+    /// Those of all proposal configurations.
+    All,
+    /// Those of one proposal configuration after the other; every image is decoded again for each.
+    One,
 }
 
 /// The dataset.

@@ -28,7 +28,9 @@ pub use dataset::ForeignDataset;
 pub use exporter::ForeignExporter;
 pub use extractor::ForeignExtractor;
 pub use labeler::ForeignLabeler;
-pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results, Role};
+pub use module::{
+    declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results, Role,
+};
 pub use postprocessor::ForeignPostprocessor;
 pub use proposer::ForeignProposer;
 pub use refiner::ForeignRefiner;

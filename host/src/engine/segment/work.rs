@@ -1,0 +1,113 @@
+//! A step's calls: batches that shrink when memory runs out, and errors sorted by what they say about the samples.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use convert_sdk::{Error, ErrorKind};
+
+use super::flow::{Flowing, Phase, Slot};
+use super::{Input, Segment, StepState};
+use crate::engine::store::Record;
+use crate::failure::Failure;
+
+/// How a piece of work ended.
+pub(super) enum Outcome {
+    /// Every sample has a result, an error, or was left out before.
+    Done,
+    /// The memory does not do for a single sample.
+    OutOfMemory(Failure),
+    /// Something that says nothing about the samples: the run cannot go on.
+    Stop(Failure),
+}
+
+/// The results of a batch, each with the place of its sample among those of the piece.
+type Results<R> = Vec<(usize, Result<R, Error>)>;
+
+impl<'a, R: Record> Segment<'a, R> {
+    /// Takes samples through a phase.
+    pub(super) fn perform(&self, phase: Phase, samples: &mut [Flowing<'a, R>]) -> Outcome {
+        let Phase::Step(index) = phase else {
+            for sample in samples {
+                // An image that cannot be decoded is reported by the step that wants it.
+                let _ = sample.image.get();
+            }
+            return Outcome::Done;
+        };
+        let step = &self.steps[index];
+        let inputs: Vec<(usize, Input<'_, R>)> =
+            samples.iter().enumerate().filter_map(|(place, sample)| Some((place, input(step, sample)?))).collect();
+        let results = match self.call(index, inputs) {
+            Ok(results) => results,
+            Err(outcome) => return outcome,
+        };
+        for (place, result) in results {
+            samples[place].slots[index] = match result {
+                Ok(row) => Slot::Row(Arc::new(row)),
+                Err(error) => Slot::Failed(error),
+            };
+        }
+        Outcome::Done
+    }
+
+    fn call(&self, index: usize, mut inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {
+        let step = &self.steps[index];
+        let mut results = Vec::with_capacity(inputs.len());
+        while !inputs.is_empty() {
+            let size = step.batch_limit.load(Ordering::Relaxed).clamp(1, inputs.len());
+            let rest = inputs.split_off(size);
+            let (places, batch): (Vec<usize>, Vec<Input<'_, R>>) = std::mem::replace(&mut inputs, rest).into_iter().unzip();
+            self.batch(index, &places, &batch, &mut results)?;
+        }
+        Ok(results)
+    }
+
+    fn batch(&self, index: usize, places: &[usize], batch: &[Input<'_, R>], results: &mut Results<R>) -> Result<(), Outcome> {
+        let step = &self.steps[index];
+        let Some(work) = &step.work else { return Err(Outcome::Stop(Failure::run("a step without work was asked to work"))) };
+        let error = match work.compute(batch) {
+            Ok(rows) => {
+                results.extend(places.iter().copied().zip(rows.into_iter().map(Ok)));
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let name = &self.nodes[index].stage.name;
+        match error.kind {
+            ErrorKind::OutOfMemory if batch.len() > 1 => {
+                let half = batch.len().div_ceil(2);
+                if step.batch_limit.fetch_min(half, Ordering::Relaxed) > half {
+                    tracing::warn!("{name}: the memory is too small for {} images at once, going on with {half}: {error}", batch.len());
+                }
+                self.halves(index, places, batch, half, results)
+            }
+            ErrorKind::OutOfMemory => Err(Outcome::OutOfMemory(self.stop(index, batch, &error))),
+            ErrorKind::Device | ErrorKind::Unsupported => Err(Outcome::Stop(self.stop(index, batch, &error))),
+            ErrorKind::Interrupted => Err(Outcome::Stop(error.into())),
+            _ if batch.len() > 1 => self.halves(index, places, batch, 1, results),
+            _ => {
+                results.extend(places.first().map(|place| (*place, Err(error))));
+                Ok(())
+            }
+        }
+    }
+
+    fn halves(&self, index: usize, places: &[usize], batch: &[Input<'_, R>], size: usize, results: &mut Results<R>) -> Result<(), Outcome> {
+        places.chunks(size).zip(batch.chunks(size)).try_for_each(|(places, batch)| self.batch(index, places, batch, results))
+    }
+
+    fn stop(&self, index: usize, batch: &[Input<'_, R>], error: &Error) -> Failure {
+        let first = batch.first().map_or("", |input| self.samples.list[input.sample].id.as_str());
+        Failure::run(format!("{}, {first}: {error}", self.nodes[index].stage.name))
+    }
+}
+
+/// What a step reads of a sample; `None` when something that it needs is not there.
+fn input<'f, R: Record>(step: &StepState<'_, R>, sample: &'f Flowing<'_, R>) -> Option<Input<'f, R>> {
+    let row = |(node, required): &(usize, bool)| match &sample.slots[*node] {
+        Slot::Row(row) => Some(Some(&**row)),
+        _ if *required => None,
+        _ => Some(None),
+    };
+    let rows = step.reads.iter().map(row).collect::<Option<Vec<_>>>()?;
+    Some(Input { sample: sample.sample, image: &sample.image, rows })
+}

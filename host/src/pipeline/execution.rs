@@ -1,0 +1,123 @@
+//! Running a plan: its per-sample steps in segments, between them what needs the whole set.
+
+use std::collections::BTreeSet;
+
+use convert_sdk::EpochRecord;
+
+use super::labeler::LabelerOnDemand;
+use super::plan::{Action, Kind, Step};
+use super::session::Session;
+use super::steps::sample_step;
+use super::training_sets::{SelectedRegions, WholeImages};
+use crate::engine::SampleStep;
+use crate::failure::Failure;
+use crate::recipe::{Configured, Residency};
+
+impl Session {
+    /// Runs the steps that are `wanted`, exports apart, in the plan's order, as far as no earlier run did; the learning curve of the last training.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Runner::run_segment`], and what training says.
+    pub fn run_steps(&self, wanted: impl Fn(&Step) -> bool) -> Result<Vec<EpochRecord>, Failure> {
+        let labeler = LabelerOnDemand::new(self);
+        let (mut segment, mut curve) = (Vec::new(), Vec::new());
+        for step in self.plan.steps().iter().filter(|step| wanted(step)) {
+            match (step.kind(), step.action) {
+                (Kind::PerSample, _) => segment.push(step),
+                (Kind::WholeSet, Action::Export { .. }) => {}
+                (Kind::WholeSet, _) => {
+                    self.run_segment(&std::mem::take(&mut segment), &labeler)?;
+                    curve = self.train(step, &labeler)?;
+                }
+            }
+        }
+        self.run_segment(&segment, &labeler)?;
+        Ok(curve)
+    }
+
+    /// Runs one step by itself, and before own label maps the training for them. What it reads must be finished.
+    ///
+    /// # Errors
+    /// As [`Session::run_steps`].
+    pub fn run_step(&self, step: &Step) -> Result<(), Failure> {
+        let trains_first = |other: &Step| step.action == Action::Maps && other.action == Action::TrainOnImages && self.is_whole();
+        self.run_steps(|other| other.action == step.action || trains_first(other)).map(drop)
+    }
+
+    fn run_segment(&self, steps: &[&Step], labeler: &LabelerOnDemand<'_>) -> Result<(), Failure> {
+        let selections: Vec<&Step> =
+            steps.iter().copied().filter(|step| matches!(step.action, Action::Select { .. }) && !self.is_finished(step)).collect();
+        let configurations: BTreeSet<usize> = steps.iter().filter(|step| !self.is_finished(step)).filter_map(|step| configuration(step)).collect();
+        let several = configurations.len() > 1;
+        let one_by_one = match self.recipe.sections.residency {
+            Some(Residency::All) => false,
+            Some(Residency::One) => true,
+            None => several && self.exceeds_memory(steps),
+        };
+        match self.run_parts(steps, several && one_by_one, labeler) {
+            Err(Failure::OutOfMemory(message)) if several && !one_by_one && self.recipe.sections.residency.is_none() => {
+                tracing::warn!("the models do not fit into memory together: {message}");
+                self.run_parts(steps, true, labeler)?;
+            }
+            other => other?,
+        }
+        match self.runner.part {
+            Some(_) => Ok(()),
+            None => selections.into_iter().try_for_each(|step| self.tell_kept_share(step)),
+        }
+    }
+
+    /// Runs a segment in one pass; or `one_by_one`, one proposal configuration after the other and then the rest, an image decoded again for each.
+    fn run_parts(&self, steps: &[&Step], one_by_one: bool, labeler: &LabelerOnDemand<'_>) -> Result<(), Failure> {
+        let of = |wanted: Option<usize>| steps.iter().copied().filter(move |step| configuration(step) == wanted).collect::<Vec<_>>();
+        let mut all: Vec<usize> = steps.iter().filter_map(|step| configuration(step)).collect();
+        all.dedup();
+        let parts = if one_by_one { all.into_iter().map(Some).chain([None]).map(of).collect() } else { vec![steps.to_vec()] };
+        if one_by_one {
+            tracing::info!("one proposal configuration after the other, so that one model is in memory at a time: images are decoded again for each");
+        }
+        for part in parts {
+            let values = part.iter().map(|step| sample_step(self, step, labeler)).collect::<Result<Vec<_>, _>>()?;
+            let values: Vec<&dyn SampleStep<_>> = values.iter().map(AsRef::as_ref).collect();
+            self.runner.run_segment(&self.samples, &values, &|index| self.lazy_image(index))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the models of the segment's unfinished steps take more than this machine has left. What a device has is only known once it runs out.
+    fn exceeds_memory(&self, steps: &[&Step]) -> bool {
+        let mut plugins: Vec<&Configured> = steps.iter().filter(|step| !self.is_finished(step)).flat_map(|step| step.plugins(&self.recipe)).collect();
+        plugins.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        let wanted: u64 = plugins.into_iter().map(|plugin| self.declared_memory(plugin)).sum();
+        let Some(available) = available_memory().filter(|available| self.on_cpu() && wanted > available / 4 * 3) else { return false };
+        let gib = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+        tracing::info!("the models take {:.1} GiB together, of {:.1} GiB that are free", gib(wanted), gib(available));
+        true
+    }
+
+    fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, Failure> {
+        let trained = self.trained_or(&step.stage, || {
+            let labeler = labeler.get()?;
+            Ok(match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
+                Some(select) => (labeler, Box::new(SelectedRegions::new(self, &select.stage)?)),
+                None => (labeler, Box::new(WholeImages::new(self))),
+            })
+        })?;
+        Ok(trained.curve)
+    }
+}
+
+/// The proposal configuration that a step belongs to.
+fn configuration(step: &Step) -> Option<usize> {
+    match step.action {
+        Action::Propose { configuration } | Action::Refine { configuration, .. } => Some(configuration),
+        _ => None,
+    }
+}
+
+/// Bytes of memory that are free on this machine, where it says so.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

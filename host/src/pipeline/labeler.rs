@@ -1,0 +1,61 @@
+//! The recipe's labeler, built when it first has work to do and kept for the rest of the run.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use convert_sdk::{LabelModel, Labeler};
+
+use super::plan::Step;
+use super::session::Session;
+use crate::failure::Failure;
+
+/// The labeler on demand.
+pub(super) struct LabelerOnDemand<'a> {
+    session: &'a Session,
+    built: OnceLock<Box<dyn Labeler>>,
+}
+
+impl<'a> LabelerOnDemand<'a> {
+    /// Not built yet.
+    pub fn new(session: &'a Session) -> Self {
+        Self { session, built: OnceLock::new() }
+    }
+
+    /// The labeler.
+    ///
+    /// # Errors
+    /// What it says of its config, weights or device.
+    pub fn get(&self) -> Result<&dyn Labeler, Failure> {
+        if let Some(labeler) = self.built.get() {
+            return Ok(labeler.as_ref());
+        }
+        let configured = &self.session.recipe.label;
+        let labeler = self.session.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
+        Ok(self.built.get_or_init(|| labeler).as_ref())
+    }
+
+    /// The model that a step of predictions or label maps works with.
+    ///
+    /// # Errors
+    /// That it is not trained yet, and as [`LabelerOnDemand::get`].
+    pub fn model_for(&self, step: &Step) -> Result<Box<dyn LabelModel>, Failure> {
+        let checkpoint = self.checkpoint_for(step)?;
+        self.load(&checkpoint)
+    }
+
+    fn checkpoint_for(&self, step: &Step) -> Result<PathBuf, Failure> {
+        let plan = &self.session.plan;
+        match plan.reads(step).find(|read| read.trains()) {
+            Some(train) => self.session.checkpoint_of(&train.stage),
+            None => {
+                let given = self.session.recipe.checkpoint.clone();
+                given.ok_or_else(|| Failure::run(format!("internal error: {} has neither a training nor a checkpoint", step.stage.name)))
+            }
+        }
+    }
+
+    fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>, Failure> {
+        let labeler = self.get()?;
+        self.session.build(&self.session.recipe.label, |_, _| labeler.load(checkpoint))
+    }
+}

@@ -1,0 +1,159 @@
+//! From images to regions: propose, refine, fit to the image.
+
+use convert_sdk::{Error, Mask, Proposal, Proposer, Refinement, Refiner, SampleImage};
+
+use super::{At, decoded, each, row};
+use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
+use crate::failure::Failure;
+use crate::pipeline::rows::{DroppedRow, Form, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
+
+/// Masks of a proposal configuration.
+pub(super) struct Propose<'a> {
+    pub at: At<'a>,
+    pub configuration: usize,
+}
+
+struct Proposing<'a> {
+    at: At<'a>,
+    plugin: &'a str,
+    proposer: Box<dyn Proposer>,
+}
+
+impl SampleStep<Record> for Propose<'_> {
+    fn stage(&self) -> &Stage {
+        &self.at.step.stage
+    }
+    fn form(&self) -> Form {
+        Form::Proposals
+    }
+    fn reads(&self) -> Vec<Reads<Record>> {
+        Vec::new()
+    }
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+        let (_, configured) = &self.at.session.recipe.proposals[self.configuration];
+        let proposer = self.at.session.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?;
+        Ok(Box::new(Proposing { at: self.at, plugin: &configured.plugin.name, proposer }))
+    }
+}
+
+impl SampleWork<Record> for Proposing<'_> {
+    fn batch_size(&self) -> usize {
+        self.proposer.batch_size()
+    }
+    fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
+        let image = |input| Ok(SampleImage { id: self.at.id(input), image: decoded(input)? });
+        let images = batch.iter().map(image).collect::<Result<Vec<_>, Error>>()?;
+        let proposals = self.proposer.propose(&images)?;
+        let none = || DroppedRow { index: 0, reason: format!("{} proposed no mask", self.plugin) };
+        let row = |(image, proposals): (&SampleImage<'_>, &Vec<Proposal>)| ImageProposals {
+            width: image.image.width(),
+            height: image.image.height(),
+            proposals: proposals.iter().map(ProposalRow::from).collect(),
+            dropped: proposals.is_empty().then(none).into_iter().collect(),
+        };
+        Ok(images.iter().zip(&proposals).map(row).map(Record::Proposals).collect())
+    }
+}
+
+/// A refiner at work on a configuration's masks.
+pub(super) struct Refine<'a> {
+    pub at: At<'a>,
+    pub refiner: usize,
+}
+
+struct Refining(Box<dyn Refiner>);
+
+impl SampleStep<Record> for Refine<'_> {
+    fn stage(&self) -> &Stage {
+        &self.at.step.stage
+    }
+    fn form(&self) -> Form {
+        Form::Proposals
+    }
+    fn reads(&self) -> Vec<Reads<Record>> {
+        self.at.reads(|_| false)
+    }
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+        let (configured, _) = &self.at.session.recipe.refine[self.refiner];
+        let refiner = self.at.session.build(configured, |config, context| configured.plugin.builder.refiner(config, context))?;
+        Ok(Box::new(Refining(refiner)))
+    }
+}
+
+impl SampleWork<Record> for Refining {
+    fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
+        each(batch, |input| self.refined(input), Record::Proposals)
+    }
+}
+
+impl Refining {
+    fn refined(&self, input: &Input<'_, Record>) -> Result<ImageProposals, Error> {
+        let before = row(input, 0)?.proposals()?;
+        let proposals = before.proposals.iter().cloned().map(Proposal::try_from).collect::<Result<Vec<_>, Error>>()?;
+        let mut refined = ImageProposals { width: before.width, height: before.height, proposals: Vec::new(), dropped: Vec::new() };
+        if proposals.is_empty() {
+            return Ok(refined);
+        }
+        for (at, answer) in self.0.refine(input.image, &proposals)?.into_iter().enumerate() {
+            match answer {
+                Refinement::Keep(proposal) => refined.proposals.push((&proposal).into()),
+                Refinement::Drop { reason } => refined.dropped.push(DroppedRow { index: at as u32, reason }),
+            }
+        }
+        Ok(refined)
+    }
+}
+
+/// The masks of all configurations, fitted to their images (SPEC 1.10); those that are empty then are dropped.
+pub(super) struct FitRegions<'a> {
+    pub at: At<'a>,
+}
+
+impl SampleStep<Record> for FitRegions<'_> {
+    fn stage(&self) -> &Stage {
+        &self.at.step.stage
+    }
+    fn form(&self) -> Form {
+        Form::Regions
+    }
+    fn reads(&self) -> Vec<Reads<Record>> {
+        self.at.reads(|_| false)
+    }
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+        Ok(Box::new(Fitting { at: self.at }))
+    }
+}
+
+struct Fitting<'a> {
+    at: At<'a>,
+}
+
+impl SampleWork<Record> for Fitting<'_> {
+    fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
+        each(batch, |input| self.fitted(input), Record::Regions)
+    }
+}
+
+impl Fitting<'_> {
+    fn fitted(&self, input: &Input<'_, Record>) -> Result<ImageRegions, Error> {
+        let (mut width, mut height) = (0, 0);
+        let mut regions = Vec::new();
+        for (at, (source, _)) in self.at.session.recipe.proposals.iter().enumerate() {
+            let proposed = row(input, at)?.proposals()?;
+            (width, height) = (proposed.width, proposed.height);
+            for proposal in proposed.proposals.iter().cloned() {
+                let proposal = Proposal::try_from(proposal)?;
+                let mask = proposal.mask.fit_to(width, height)?;
+                if !mask.is_empty() {
+                    regions.push(RegionRow::new(&mask, source, &proposal));
+                }
+            }
+        }
+        Ok(ImageRegions { width, height, regions })
+    }
+}
+
+/// The mask of a region row.
+pub(in crate::pipeline) fn region_mask(row: &ImageRegions, at: usize) -> Result<Mask, Error> {
+    Mask::from_counts(row.width, row.height, &row.regions[at].counts)
+}

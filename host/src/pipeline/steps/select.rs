@@ -1,0 +1,99 @@
+//! Choosing the regions to train on, from what is known of them in a round.
+
+use convert_sdk::{Error, LabelMap, Selector, Subject};
+
+use super::{At, each, row};
+use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
+use crate::failure::Failure;
+use crate::pipeline::plan::Step;
+use crate::pipeline::rows::{Form, ImageSelections, Record, SelectionRow};
+use crate::pipeline::session::Session;
+
+/// The selector at work. Besides the regions it reads label maps in the first round, where it wants them, and in the others the predictions of the round before.
+pub(super) struct Select<'a> {
+    pub at: At<'a>,
+}
+
+struct Selecting<'a> {
+    at: At<'a>,
+    selector: Box<dyn Selector>,
+}
+
+impl SampleStep<Record> for Select<'_> {
+    fn stage(&self) -> &Stage {
+        &self.at.step.stage
+    }
+    fn form(&self) -> Form {
+        Form::Selections
+    }
+    fn reads(&self) -> Vec<Reads<Record>> {
+        self.at.reads(|_| false)
+    }
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+        let configured = &self.at.session.recipe.select;
+        let selector = self.at.session.build(configured, |config, context| configured.plugin.builder.selector(config, context))?;
+        Ok(Box::new(Selecting { at: self.at, selector }))
+    }
+}
+
+impl SampleWork<Record> for Selecting<'_> {
+    fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
+        each(batch, |input| self.selected(input), Record::Selections)
+    }
+}
+
+impl Selecting<'_> {
+    fn selected(&self, input: &Input<'_, Record>) -> Result<ImageSelections, Error> {
+        let session = self.at.session;
+        let regions = row(input, 0)?.regions()?.clone().into_regions()?;
+        if regions.is_empty() {
+            return Ok(ImageSelections { selections: Vec::new() });
+        }
+        let (map, opinions) = match input.rows.get(1).copied().flatten() {
+            Some(Record::Map(map)) => (Some(LabelMap::try_from(map.clone())?), None),
+            Some(known) => (None, Some(known.prediction()?.masks.as_slice())),
+            None => (None, None),
+        };
+        let (id, label) = (self.at.id(input), self.at.label(input));
+        let subject = Subject { id, label, image: input.image, regions: &regions, map: map.as_ref(), opinions };
+        let answers = self.selector.select(&subject)?;
+        if let Some(answer) = answers.iter().find(|answer| answer.label as usize >= session.samples.classes.len()) {
+            let (name, count) = (&session.recipe.select.plugin.name, session.samples.classes.len());
+            return Err(Error::invalid(format!("selector {name} gave the label {}, but there are {count} classes", answer.label)));
+        }
+        let row = |answer: convert_sdk::Selection| SelectionRow { confidence: answer.confidence.get(), keep: answer.keep, label: answer.label };
+        Ok(ImageSelections { selections: answers.into_iter().map(row).collect() })
+    }
+}
+
+/// Outside these shares of kept regions a selection hardly selects, and says so.
+const USUAL_SHARES: std::ops::RangeInclusive<f64> = 0.05..=0.95;
+
+impl Session {
+    /// Says how many regions a selection kept, and warns when that is hardly any or nearly all.
+    ///
+    /// # Errors
+    /// Stored selections that cannot be read.
+    pub(in crate::pipeline) fn tell_kept_share(&self, step: &Step) -> Result<(), Failure> {
+        let (mut kept, mut all) = (0u64, 0u64);
+        for shard in 0..self.samples.shards() {
+            for (_, row) in step.stage.read::<ImageSelections>(&self.samples, shard)? {
+                all += row.selections.len() as u64;
+                kept += row.selections.iter().filter(|selection| selection.keep).count() as u64;
+            }
+        }
+        let share = if all == 0 { 0.0 } else { kept as f64 / all as f64 };
+        let said = format!("{}: kept {kept} of {all} regions, {:.1} %", step.stage.name, share * 100.0);
+        if all > 0 && !USUAL_SHARES.contains(&share) {
+            let way = if share < 0.5 {
+                "hardly any: is the threshold too high, or are the label maps of another dataset?"
+            } else {
+                "nearly all, so it hardly selects"
+            };
+            tracing::warn!("{said}: {way}");
+        } else {
+            tracing::info!("{said}");
+        }
+        Ok(())
+    }
+}
