@@ -110,6 +110,29 @@ pub struct RecipeOverrides {
     pub work_dir: Option<PathBuf>,
 }
 
+/// A plan.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The recipe.
+    pub recipe: PathBuf,
+
+    /// Changes to the recipe.
+    #[command(flatten)]
+    pub overrides: RecipeOverrides,
+
+    /// As for a run on N samples.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+
+    /// As for a run on this device: the keys depend on it.
+    #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
+    pub device: String,
+
+    /// One JSON object, described in docs/formats.md.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The other commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -120,7 +143,12 @@ pub enum Command {
         /// Changes to the recipe.
         #[command(flatten)]
         overrides: RecipeOverrides,
+        /// As for a run on this device: what is cached depends on it.
+        #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
+        device: String,
     },
+    /// Print the steps of a run with their keys, what each reads, and which shards are done: for schedulers.
+    Plan(PlanArguments),
     /// Write the patch features of images as a safetensors file: one tensor `features` [images, patches, numbers].
     Features {
         /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them.

@@ -17,6 +17,7 @@ mod features;
 mod measure;
 mod new_plugin;
 mod pairs;
+mod plan;
 mod plugins;
 mod run;
 mod stage;
@@ -38,7 +39,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let catalog = || Catalog::load(&global.plugin_dir);
     match command {
         None => run::run(&run, &catalog()?, progress),
-        Some(Command::Check { recipe, overrides }) => check::check(&recipe, &overrides, &catalog()?),
+        Some(Command::Check { recipe, overrides, device }) => check::check(&recipe, &overrides, &device, &catalog()?),
+        Some(Command::Plan(arguments)) => plan::plan(&arguments, &catalog()?),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),

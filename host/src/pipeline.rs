@@ -15,6 +15,6 @@ mod work_dir;
 mod works;
 
 pub(crate) use host_side::HostSide;
-pub use plan::{Action, Step};
+pub use plan::{Action, Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
 pub use works::Works;

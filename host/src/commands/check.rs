@@ -18,9 +18,9 @@ use crate::recipe::{Overrides, Recipe};
 use plan_rows::{PlanRow, plan_rows};
 
 /// Checks a recipe and prints its plan.
-pub fn check(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog) -> Result<(), Failure> {
+pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &Catalog) -> Result<(), Failure> {
     let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
-    let prepared = prepare(&recipe, &Planning { limit: None, rescan: false, cancel: &Arc::default() })?;
+    let prepared = prepare(&recipe, &Planning { limit: None, device, rescan: false, cancel: &Arc::default() })?;
     let samples = &prepared.samples;
     let works = check_plugins(&recipe, &prepared)?;
     let measured = Measured::read(&recipe.work_dir);

@@ -99,7 +99,7 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     drop(session);
     remove(&scratch)?;
     crate::engine::replace_file(&Measured::file(&work_dir), |file| Ok(serde_json::to_writer_pretty(file, &measured)?))?;
-    check::check(file, &arguments.overrides, catalog)
+    check::check(file, &arguments.overrides, &arguments.device, catalog)
 }
 
 fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: usize) -> Measured {

@@ -16,7 +16,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let limit = arguments.limit.map(|limit| limit as usize);
     match limit {
         Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
-        None if arguments.dry_run => return check::check(file, &arguments.overrides, catalog),
+        None if arguments.dry_run => return check::check(file, &arguments.overrides, &arguments.device, catalog),
         _ => {}
     }
     let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() }, catalog)?;

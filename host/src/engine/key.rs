@@ -56,6 +56,8 @@ pub struct KeySettings<'a> {
     pub profile: &'a str,
     /// The run's seed.
     pub seed: u64,
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: &'a str,
     /// The hashes of files that configs name.
     pub files: &'a FileHashes,
 }

@@ -71,6 +71,8 @@ pub struct Prepared {
 pub struct Planning<'a> {
     /// Plan for this many samples only.
     pub limit: Option<usize>,
+    /// The run's device.
+    pub device: &'a str,
     /// Trust nothing that was remembered of files and folders.
     pub rescan: bool,
     /// Set by Ctrl-C.
@@ -88,7 +90,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Fai
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
     let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
-    let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, files: &files };
+    let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings)?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
@@ -152,7 +154,7 @@ impl Session {
     pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         crate::plugins::prepare_device(&options.device);
-        let planning = Planning { limit: options.limit, rescan: options.rescan, cancel: &options.cancel };
+        let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
         let lock = work_dir::enter(&recipe, options.part.is_some())?;
         files.save();

@@ -1,0 +1,141 @@
+//! `convert plan RECIPE --json`: the steps of a run, for programs.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cli::PlanArguments;
+use crate::failure::Failure;
+use crate::pipeline::{Action, Kind, Planning, Prepared, Works, check_plugins, prepare};
+use crate::plugins::Catalog;
+use crate::recipe::{Overrides, Recipe};
+
+/// The form of the answer; raised when a field changes its meaning.
+const VERSION: u32 = 1;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    version: u32,
+    recipe: &'a str,
+    work_dir: String,
+    device: &'a str,
+    samples: usize,
+    shard_size: usize,
+    shards: usize,
+    steps: Vec<StepAnswer<'a>>,
+}
+
+#[derive(Serialize)]
+struct StepAnswer<'a> {
+    name: &'a str,
+    key: String,
+    /// `per-sample` or `whole-set`.
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plugin: Option<PluginAnswer<'a>>,
+    /// The names of the steps that it reads. Of a per-sample step shard for shard; those on the whole set must be done altogether.
+    reads: Vec<&'a str>,
+    /// Per-sample steps with the same number run in one pass; absent for steps on the whole set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segment: Option<usize>,
+    /// Only `convert stage` runs it.
+    on_demand: bool,
+    /// Whether nothing is left to do; absent for exports, which are compared when they are written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<bool>,
+    /// Of per-sample steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<ShardAnswer>,
+    /// The folder of its results, or the file of an export.
+    place: String,
+    cost: CostAnswer,
+}
+
+#[derive(Serialize)]
+struct PluginAnswer<'a> {
+    role: &'static str,
+    name: &'a str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShardAnswer {
+    done: Vec<usize>,
+    to_do: Vec<usize>,
+}
+
+/// Estimates for an image; 0 where nothing is known.
+#[derive(Serialize)]
+struct CostAnswer {
+    flops: u64,
+    /// Bytes of device memory that the loaded plugin holds.
+    memory: u64,
+}
+
+/// Prints the plan of a recipe.
+pub fn plan(arguments: &PlanArguments, catalog: &Catalog) -> Result<(), Failure> {
+    let overrides = Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() };
+    let recipe = Recipe::load(&arguments.recipe, &overrides, catalog)?;
+    let limit = arguments.limit.map(|limit| limit as usize);
+    let prepared = prepare(&recipe, &Planning { limit, device: &arguments.device, rescan: false, cancel: &Arc::default() })?;
+    let works = check_plugins(&recipe, &prepared)?;
+    let answer = Answer {
+        version: VERSION,
+        recipe: &recipe.name,
+        work_dir: recipe.work_dir.display().to_string(),
+        device: &arguments.device,
+        samples: prepared.samples.list.len(),
+        shard_size: recipe.sections.shard_size,
+        shards: prepared.samples.shards(),
+        steps: steps(&recipe, &prepared, &works),
+    };
+    let text = if arguments.json { serde_json::to_string_pretty(&answer) } else { return Ok(listed(&answer)) };
+    answer!("{}", text.map_err(|error| Failure::run(error.to_string()))?);
+    Ok(())
+}
+
+/// A line a step, for people; `convert check` says more.
+fn listed(answer: &Answer<'_>) {
+    for step in &answer.steps {
+        let state = match (&step.shards, step.done) {
+            (Some(shards), _) => format!("{} of {} shards done", shards.done.len(), answer.shards),
+            (None, Some(true)) => "done".to_owned(),
+            (None, _) => "to do".to_owned(),
+        };
+        answer!("{} {} {} {state}{}", step.key, step.kind, step.name, if step.on_demand { ", on demand" } else { "" });
+    }
+}
+
+fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &Works) -> Vec<StepAnswer<'a>> {
+    let (plan, shards) = (&prepared.plan, prepared.samples.shards());
+    let mut answers = Vec::new();
+    let (mut segment, mut in_segment) = (0, false);
+    for (index, step) in plan.steps().iter().enumerate() {
+        let per_sample = step.kind() == Kind::PerSample;
+        if !step.on_demand {
+            segment += usize::from(per_sample && !in_segment);
+            in_segment = per_sample;
+        }
+        let (done, to_do): (Vec<usize>, Vec<usize>) = (0..shards).partition(|shard| step.finished(std::iter::once(*shard)) == 1);
+        let export = matches!(step.action, Action::Export { .. });
+        let work = works.of_step(index);
+        let plugin = step.plugin(recipe).map(|configured| &configured.plugin);
+        answers.push(StepAnswer {
+            name: &step.stage.name,
+            key: step.stage.key.to_string(),
+            kind: if per_sample { "per-sample" } else { "whole-set" },
+            plugin: plugin.map(|plugin| PluginAnswer { role: plugin.role.name(), name: &plugin.name, version: &plugin.version }),
+            reads: plan.reads(step).map(|read| read.stage.name.as_str()).collect(),
+            segment: (per_sample && !step.on_demand).then_some(segment),
+            on_demand: step.on_demand,
+            done: (!export).then_some(to_do.is_empty()),
+            shards: per_sample.then_some(ShardAnswer { done, to_do }),
+            place: match step.action {
+                Action::Export { exporter } => recipe.export[exporter].1.display().to_string(),
+                _ => step.stage.folder.display().to_string(),
+            },
+            cost: CostAnswer { flops: if step.trains() { work.training_flops } else { work.flops }, memory: work.memory },
+        });
+    }
+    answers
+}
