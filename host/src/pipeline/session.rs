@@ -158,7 +158,6 @@ impl Session {
     /// A dataset that cannot be used; a work directory that cannot be written or is in use.
     pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        crate::plugins::prepare_device(&options.device);
         let Prepared { dataset, samples, plan } = prepare(&recipe, options.limit, &options.cancel)?;
         let work_dir = &recipe.work_dir;
         fs::create_dir_all(work_dir).map_err(|error| Failure::run(format!("cannot make the work directory {}: {error}", work_dir.display())))?;

@@ -477,24 +477,12 @@ pub struct WorkAbi {
 
 impl From<Work> for WorkAbi {
     fn from(work: Work) -> Self {
-        Self {
-            flops: work.flops,
-            training_flops: work.training_flops,
-            masks: work.masks,
-            mask_pixels: work.mask_pixels,
-            memory: work.memory,
-        }
+        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels, memory: work.memory }
     }
 }
 
 impl From<WorkAbi> for Work {
     fn from(work: WorkAbi) -> Self {
-        Self {
-            flops: work.flops,
-            training_flops: work.training_flops,
-            masks: work.masks,
-            mask_pixels: work.mask_pixels,
-            memory: work.memory,
-        }
+        Self { flops: work.flops, training_flops: work.training_flops, masks: work.masks, mask_pixels: work.mask_pixels, memory: work.memory }
     }
 }
