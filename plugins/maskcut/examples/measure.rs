@@ -140,7 +140,8 @@ fn compare(values: &[f32], side: usize, parameters: &Parameters, device: Device)
         all += 1;
         determined += usize::from(!cut.degenerate);
         equal += usize::from(!cut.degenerate && cut.mask == other.mask);
-        overlap += count(|a, b| a && b) / count(|a, b| a || b).max(1.0);
+        let union = count(|a, b| a || b);
+        overlap += if union == 0.0 { 1.0 } else { count(|a, b| a && b) / union };
     }
     Ok(format!("{all} {determined} {equal} {} {cpu} {millis}", overlap / f64::from(all.max(1))))
 }
