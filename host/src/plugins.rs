@@ -114,13 +114,6 @@ fn shown(folders: &[PathBuf]) -> String {
     folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// Prepares the libraries of the loaded plugins for a device; to be called before a plugin is built for it.
-pub fn prepare_device(device: &str) {
-    if device != "cpu" {
-        loader::load_cuda();
-    }
-}
-
 /// `CONVERT_PLUGIN_PATH`, then `plugins/` beside the executable.
 pub fn default_folders() -> Vec<PathBuf> {
     let from_environment = std::env::var_os("CONVERT_PLUGIN_PATH").map(|list| std::env::split_paths(&list).collect::<Vec<_>>());

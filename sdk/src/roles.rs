@@ -16,7 +16,7 @@ mod work;
 
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
 pub use exporter::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo, Statistics};
-pub use extractor::{Extractor, FeatureMap};
+pub use extractor::{Extractor, FeatureMap, Finding};
 pub use labeler::{LabelModel, Labeler, Prediction, PredictionInput, TrainingRegion, TrainingReport, TrainingSample, TrainingSet};
 pub use postprocessor::Postprocessor;
 pub use proposer::{Measure, Proposal, Proposer, SampleImage};

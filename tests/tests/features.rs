@@ -87,7 +87,15 @@ fn a_named_file_is_found_and_checked_by_the_doctor() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let row = text.lines().find(|line| line.contains("dinov3-vits16 ")).expect("a row for the file");
     assert!(row.contains("WRONG: its SHA-256 begins with"), "{row}");
-    assert!(text.contains("libtorch_cpu") && text.contains("plugins in"), "{text}");
+    assert!(text.contains("plugins in"), "{text}");
+    // What the backbones find of libtorch and its devices.
+    let finding =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no line {name}: {text}")).trim().to_owned();
+    let folder = finding("libtorch ").split(" in ").nth(1).map(std::path::PathBuf::from).expect("a version in a folder");
+    assert!(folder.join("libtorch_cpu.so").is_file(), "{}", folder.display());
+    assert!(finding("cuda ").contains("libtorch"), "{text}");
+    assert!(finding("devices ").starts_with("cpu"), "{text}");
+    assert_eq!(finding("precision "), "auto is fp32 on a CPU, bf16 on CUDA");
 }
 
 /// Decoding and LANCZOS against Pillow on 50 photos: at most 1 grey level apart anywhere, 0.02 in the mean.

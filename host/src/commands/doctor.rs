@@ -4,18 +4,22 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
+use convert_sdk::Finding;
+use convert_sdk::abi::Role;
 use sha2::{Digest, Sha256};
 
+use super::features::context;
 use super::summary::table;
 use crate::failure::Failure;
 use crate::named_files::{self, NamedFile};
 use crate::plugins::{Catalog, default_folders};
 
 /// Libraries that matter when they are loaded, by the beginning of their file names.
-const LIBRARIES: [&str; 4] = ["libtorch_cpu", "libtorch_cuda", "libopencv_core", "libcudart"];
+const LIBRARIES: [&str; 1] = ["libopencv_core"];
 
-/// Prints versions, plugin libraries, the libraries that they brought along, and the published weights with the check of those that are here.
+/// Prints versions, plugin libraries, what they find of libraries and devices, and the published weights with the check of those that are here.
 pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     answer!("convert    {}", env!("CARGO_PKG_VERSION"));
     answer!("threads    {}", std::thread::available_parallelism().map_or(1, usize::from));
@@ -28,14 +32,28 @@ pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     for library in loaded_libraries() {
         answer!("library    {library}");
     }
-    if !loaded_libraries().iter().any(|library| library.contains("libtorch_cuda")) {
-        answer!("cuda       none: this libtorch is for CPUs, or no library of plugins brought one (LIBTORCH at build time decides)");
+    for finding in findings(catalog) {
+        answer!("{:<10} {}", finding.name, finding.value);
     }
     weights(catalog)?;
     if count == 0 {
         return Err(Failure::run("no plugins: build them with `make build`, or name a folder with --plugin-dir"));
     }
     Ok(())
+}
+
+/// What the extractors find on this machine: they, not the host, know what networks run on.
+fn findings(catalog: &Catalog) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for plugin in catalog.all().filter(|plugin| plugin.role == Role::Extractor) {
+        let context = context(&plugin.name, "cpu", 1, &Arc::default());
+        match plugin.builder.extractor("{}", &context).and_then(|extractor| extractor.diagnosis()) {
+            Ok(findings) => all.extend(findings),
+            // One that cannot be built without a config has nothing to say here.
+            Err(error) => tracing::debug!("extractor {}: {error}", plugin.name),
+        }
+    }
+    all
 }
 
 /// The files of libraries that this process has open, where the system tells.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use convert_sdk::abi::Role;
 use convert_sdk::{Context, Error, Extractor, FeatureMap, Result as PluginResult, ResultExt, Settings};
@@ -15,7 +16,7 @@ use crate::engine::images::{self, Decoding};
 use crate::engine::replace_file;
 use crate::failure::Failure;
 use crate::pipeline::HostSide;
-use crate::plugins::{Catalog, prepare_device};
+use crate::plugins::Catalog;
 use crate::recipe::config_of_option;
 
 /// The plugin that knows the backbones.
@@ -42,18 +43,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
     })?;
     let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
     let cancel = cancel_on_ctrl_c()?;
-    prepare_device(&options.device);
-    let settings = Settings {
-        plugin: PLUGIN.to_owned(),
-        profile: "paper".to_owned(),
-        seed: 0,
-        threads: options.threads.unwrap_or(1),
-        device: options.device.clone(),
-        cache_folder: std::env::temp_dir(),
-        classes: Vec::new(),
-        rescan: false,
-    };
-    let context = Context::new(settings, Arc::new(HostSide::new(cancel.clone())));
+    let context = context(PLUGIN, &options.device, options.threads.unwrap_or(1), &cancel);
     let extractor = plugin.builder.extractor(&config.to_string(), &context).map_err(|error| Failure::usage(format!("--backbone: {error}")))?;
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = options.threads {
@@ -61,7 +51,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
     }
     let pool = pool.build().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
     let group_of = |group: &[PathBuf]| -> Result<Vec<FeatureMap>, Failure> {
-        if cancel.load(std::sync::atomic::Ordering::SeqCst) {
+        if cancel.load(Ordering::SeqCst) {
             return Err(Failure::Interrupted(format!("interrupted: {} is not written", output.display())));
         }
         Ok(pool.install(|| extract(extractor.as_ref(), group, options.device != "cpu"))?)
@@ -80,6 +70,21 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         Ok(writer.file.flush()?)
     });
     problem.map_or(written, Err)
+}
+
+/// What an extractor is built with.
+pub(super) fn context(plugin: &str, device: &str, threads: usize, cancel: &Arc<AtomicBool>) -> Context {
+    let settings = Settings {
+        plugin: plugin.to_owned(),
+        profile: "paper".to_owned(),
+        seed: 0,
+        threads,
+        device: device.to_owned(),
+        cache_folder: std::env::temp_dir(),
+        classes: Vec::new(),
+        rescan: false,
+    };
+    Context::new(settings, Arc::new(HostSide::new(Arc::clone(cancel))))
 }
 
 /// The features of some images: together on a device that gains by it, else on all threads.

@@ -71,7 +71,8 @@ impl KeySettings<'_> {
         self.with_plugin(KeyBuilder::new(kind).with("profile", self.profile.as_bytes()), configured)
     }
 
-    /// Adds a plugin: its package, name, results version and config, and the seed where its results depend on it. Of a file that the config names the content
+    /// Adds a plugin: its package, name, results version and config, and where its results depend on them the seed and the kind of device (which decides the
+    /// default precision). Of a file that the config names the content
     /// counts, not the place, so that a moved file changes nothing. Keys that the schema marks with `x-identity: false` do not count.
     ///
     /// # Errors
@@ -107,6 +108,8 @@ impl KeySettings<'_> {
             version => key.with("results version", &version.to_le_bytes()),
         };
         let key = if plugin.results.seeded { key.with("seed", &self.seed.to_le_bytes()) } else { key };
+        let kind = self.device.split(':').next().unwrap_or(self.device);
+        let key = if plugin.results.device { key.with("device", kind.as_bytes()) } else { key };
         Ok(key.with("config", sorted(&config).to_string().as_bytes()))
     }
 }

@@ -153,7 +153,6 @@ impl Session {
     /// A dataset that cannot be used; a work directory that cannot be written or is in use.
     pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        crate::plugins::prepare_device(&options.device);
         let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
         let lock = work_dir::enter(&recipe, options.part.is_some())?;

@@ -43,20 +43,6 @@ pub fn load(file: &Path) -> Result<Vec<Plugin>, String> {
         .collect()
 }
 
-/// Loads libtorch's CUDA part beside the libtorch that plugins brought along, if there is one: before the first question about CUDA, since libtorch remembers the
-/// answer. Without one nothing happens.
-pub fn load_cuda() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let torch = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..]))).find(|path| path.ends_with("libtorch_cpu.so"));
-    let Some(cuda) = torch.map(|path| path.with_file_name("libtorch_cuda.so")).filter(|path| path.is_file()) else { return };
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: its initialisers register CUDA with the libtorch of the same folder, as PyTorch itself loads it; it is never closed.
-    match unsafe { Library::open(Some(&cuda), RTLD_NOW | RTLD_GLOBAL) } {
-        Ok(library) => std::mem::forget(library),
-        Err(error) => tracing::warn!("{} cannot be loaded: {}", cuda.display(), one_line(&error)),
-    }
-}
-
 /// Opens and leaks the library, and compares its plain integer ABI version.
 fn check_version(file: &Path) -> Result<(), String> {
     let shown = file.display();

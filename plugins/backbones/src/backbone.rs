@@ -2,7 +2,7 @@
 
 use convert_sdk::{Context, Error, Image, Result};
 
-use crate::config::{BackboneConfig, Family, FeatureRequest};
+use crate::config::{BackboneConfig, Family, FeatureRequest, Precision};
 use crate::module::Module;
 use crate::patch_stats::PatchStats;
 use crate::vit::Vit;
@@ -72,6 +72,23 @@ impl Backbone {
             Model::PatchStats(_) => PatchStats::dimension(request.kind),
             Model::Vit(vit) => vit.dimension(),
             Model::Module(module) => module.dimension(request),
+        }
+    }
+
+    /// The numbers of its matrix products, with `auto` resolved for its device; a torchscript module has its own, which this calls fp32.
+    pub fn precision(&self) -> Precision {
+        match &self.model {
+            Model::PatchStats(_) | Model::Module(_) => Precision::Fp32,
+            Model::Vit(vit) => vit.precision(),
+        }
+    }
+
+    /// Bytes of weights that it holds in the memory of its device.
+    pub fn memory(&self) -> u64 {
+        match &self.model {
+            Model::PatchStats(_) => 0,
+            Model::Vit(vit) => vit.memory(),
+            Model::Module(module) => module.memory(),
         }
     }
 

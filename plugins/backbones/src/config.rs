@@ -1,6 +1,7 @@
 //! What a recipe says of a backbone.
 
 use convert_sdk::{Deserialize, InputPath, JsonSchema, Serialize};
+use tch::Device;
 
 use crate::published::published_weights;
 
@@ -18,7 +19,8 @@ pub struct BackboneConfig {
     /// Attention heads; without it what a config.json beside the weights says, or the published model's of the same width (width / 64; 32 for 4096).
     #[schemars(range(min = 1, max = 256))]
     pub heads: Option<u32>,
-    /// The numbers of matrix products: fp32, bf16 or fp16. The last two keep sums, layer norms and softmax in fp32, as PyTorch's autocast does. Default fp32.
+    /// The numbers of matrix products: auto, fp32, bf16 or fp16. Default auto: bf16 on CUDA, fp32 on a CPU. The 16-bit ones keep sums, layer norms and softmax in
+    /// fp32, as PyTorch's autocast does; what bf16 changes is measured in docs/backbones.md. fp32 is never rounded to TF32.
     pub precision: Precision,
     /// What is subtracted from the channels red, green and blue in [0, 1]; default ImageNet's 0.485, 0.456, 0.406 (SPEC 1.1). Not used by patch-stats.
     pub mean: Option<[f32; 3]>,
@@ -53,13 +55,36 @@ pub enum Family {
 #[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub enum Precision {
-    /// 32-bit floats.
+    /// 16-bit floats with 8 bits of exponent (bf16) on CUDA devices, 32-bit floats on a CPU.
     #[default]
+    Auto,
+    /// 32-bit floats.
     Fp32,
     /// 16-bit floats with 8 bits of exponent.
     Bf16,
     /// 16-bit floats with 5 bits of exponent; for CUDA devices.
     Fp16,
+}
+
+impl Precision {
+    /// What it means on a device: never `Auto`.
+    pub fn on(self, device: Device) -> Self {
+        match self {
+            Self::Auto if device == Device::Cpu => Self::Fp32,
+            Self::Auto => Self::Bf16,
+            given => given,
+        }
+    }
+
+    /// Its name in recipes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+            Self::Fp16 => "fp16",
+        }
+    }
 }
 
 /// Which of a transformer's vectors stand for the patches (SPEC 1.2).

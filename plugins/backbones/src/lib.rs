@@ -5,6 +5,7 @@
 
 mod backbone;
 mod config;
+mod device;
 mod huggingface;
 mod layout;
 mod module;
@@ -18,4 +19,5 @@ mod weights;
 
 pub use backbone::{Backbone, Features};
 pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
-pub use torch::{device, torch};
+pub use device::{device, diagnosis};
+pub use torch::torch;

@@ -8,8 +8,9 @@ use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 use crate::backbone::Features;
 use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
+use crate::device::device;
 use crate::normalisation::Normalisation;
-use crate::torch::{device, torch};
+use crate::torch::{bytes_of, torch};
 
 /// A loaded module.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Module {
     module: CModule,
     patch_size: u32,
     device: Device,
+    /// Bytes of its parameters.
+    memory: u64,
     normalisation: Normalisation,
     /// d by input size, as the module's answer to a grey image showed it.
     dimensions: Mutex<BTreeMap<u32, usize>>,
@@ -29,7 +32,7 @@ impl Module {
         let patch_size = config
             .patch_size
             .ok_or_else(|| Error::config("family torchscript needs patch_size: how many pixels a side each of the module's vectors stands for"))?;
-        if config.heads.is_some() || config.precision != Precision::Fp32 {
+        if config.heads.is_some() || matches!(config.precision, Precision::Bf16 | Precision::Fp16) {
             return Err(Error::config("family torchscript knows neither heads nor precision: they are the module's own, leave them out"));
         }
         let normalisation = Normalisation::new(config)?;
@@ -42,17 +45,24 @@ impl Module {
         })
         .context(named)?;
         torch(|| module.f_set_eval()).context(named)?;
+        let mut memory = 0;
         for (name, parameter) in torch(|| module.named_parameters()).context(named)? {
+            memory += bytes_of(&parameter);
             if parameter.is_floating_point() && torch(|| parameter.f_isfinite()?.f_all()?.f_int64_value(&[]))? == 0 {
                 return Err(Error::invalid(format!("parameter {name} holds numbers that are not finite"))).context(named);
             }
         }
-        Ok(Self { module, patch_size, device, normalisation, dimensions: Mutex::default() })
+        Ok(Self { module, patch_size, device, memory, normalisation, dimensions: Mutex::default() })
     }
 
     /// The side in pixels that the config gives each vector.
     pub fn patch_size(&self) -> u32 {
         self.patch_size
+    }
+
+    /// Bytes of its parameters on the device.
+    pub fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Whether several images at once are cheaper than one after the other.

@@ -17,8 +17,9 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::backbone::Features;
 use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use crate::device::device;
 use crate::normalisation::Normalisation;
-use crate::torch::{device, torch};
+use crate::torch::torch;
 use crate::weights::Weights;
 use block::{Block, BlockForm, Norm};
 use embedding::Embedding;
@@ -39,6 +40,9 @@ pub struct Vit {
     depth: usize,
     patch_size: i64,
     device: Device,
+    precision: Precision,
+    /// Bytes of the weights.
+    memory: u64,
     normalisation: Normalisation,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
     model: Mutex<Model>,
@@ -70,7 +74,8 @@ impl Vit {
         if width < 1 || patch_size < 1 {
             return Err(weights.error(format!("its width {width} and patch size {patch_size} must be at least 1")));
         }
-        let form = form(config, &weights, width)?;
+        let precision = config.precision.on(device);
+        let form = form(config, &weights, width, precision)?;
         let depth = weights.count("blocks.", ".norm1.weight");
         if depth == 0 {
             weights.shape::<1>("blocks.0.norm1.weight", "[width]")?;
@@ -80,7 +85,8 @@ impl Vit {
             blocks: (0..depth).map(|index| Block::take(&weights, &format!("blocks.{index}"), form)).collect::<Result<_>>()?,
             norm: Norm::take(&weights, "norm", width, form.epsilon)?,
         };
-        Ok(Self { family: config.family, form, depth, patch_size, device, normalisation, model: Mutex::new(model) })
+        let memory = weights.taken();
+        Ok(Self { family: config.family, form, depth, patch_size, device, precision, memory, normalisation, model: Mutex::new(model) })
     }
 
     /// The patch's side in pixels.
@@ -91,6 +97,16 @@ impl Vit {
     /// Numbers a patch.
     pub fn dimension(&self) -> usize {
         self.form.width as usize
+    }
+
+    /// The numbers of its matrix products.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Bytes of the weights on the device.
+    pub fn memory(&self) -> u64 {
+        self.memory
     }
 
     /// Whether several images at once are cheaper than one after the other.
@@ -147,15 +163,15 @@ impl Vit {
 }
 
 /// Heads, epsilon and numbers of the blocks.
-fn form(config: &BackboneConfig, weights: &Weights, width: i64) -> Result<BlockForm> {
+fn form(config: &BackboneConfig, weights: &Weights, width: i64, precision: Precision) -> Result<BlockForm> {
     let published = if width == WIDEST.0 { WIDEST.1 } else { width / HEAD_WIDTH };
     let heads = config.heads.map(i64::from).or(weights.hub().num_attention_heads).unwrap_or(published);
     if heads < 1 || width % heads != 0 {
         return Err(weights.error(format!("its width {width} cannot be split into {heads} heads: set heads")));
     }
     let epsilon = if config.family == Family::Dinov3 { DINOV3_NORM_EPSILON } else { NORM_EPSILON };
-    let kind = match config.precision {
-        Precision::Fp32 => Kind::Float,
+    let kind = match precision {
+        Precision::Auto | Precision::Fp32 => Kind::Float,
         Precision::Bf16 => Kind::BFloat16,
         Precision::Fp16 => Kind::Half,
     };

@@ -1,5 +1,6 @@
 //! Weights from files, each tensor asked for by its name in the original layout, and by shape.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 use crate::config::Family;
 use crate::huggingface::HubConfig;
 use crate::layout::Layout;
-use crate::torch::torch;
+use crate::torch::{bytes_of, torch};
 
 /// The tensors of a model.
 pub struct Weights {
@@ -21,6 +22,8 @@ pub struct Weights {
     layout: Layout,
     hub: HubConfig,
     device: Device,
+    /// Bytes of the tensors that were taken.
+    taken: Cell<u64>,
 }
 
 /// A file and its bytes, mapped into memory: pages come from disk when they are first used, and may go again.
@@ -47,7 +50,7 @@ impl Weights {
             Some(file) if layout.is_hugging_face() && file.is_file() => HubConfig::read(&file)?,
             _ => HubConfig::default(),
         };
-        Ok(Self { path: path.to_owned(), files, index, layout, hub, device })
+        Ok(Self { path: path.to_owned(), files, index, layout, hub, device, taken: Cell::new(0) })
     }
 
     /// What the hub's config says beside the weights.
@@ -78,12 +81,19 @@ impl Weights {
         if torch(|| tensor.f_isfinite()?.f_all()?.f_int64_value(&[]))? == 0 {
             return Err(self.error(format!("tensor {name} holds numbers that are not finite")));
         }
-        torch(|| tensor.f_to_kind(kind)?.f_to_device(self.device))
+        let tensor = torch(|| tensor.f_to_kind(kind)?.f_to_device(self.device))?;
+        self.taken.set(self.taken.get() + bytes_of(&tensor));
+        Ok(tensor)
     }
 
     /// A tensor of a shape, where there is one.
     pub fn take_if_there(&self, name: &str, shape: &[i64], kind: Kind) -> Result<Option<Tensor>> {
         if self.has(name) { self.take(name, shape, kind).map(Some) } else { Ok(None) }
+    }
+
+    /// Bytes of all tensors that were taken, as the device holds them.
+    pub fn taken(&self) -> u64 {
+        self.taken.get()
     }
 
     /// How many numbers from 0 on make a name of `prefix`, the number and `suffix`.

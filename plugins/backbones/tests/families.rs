@@ -63,6 +63,19 @@ fn the_hubs_models_give_the_hubs_features() {
     }
 }
 
+#[test]
+fn the_default_precision_on_a_cpu_is_fp32_and_16_bits_halve_the_matrices() {
+    let file = TensorFile::open(&data("vit").join("model.safetensors")).unwrap();
+    let bytes: u64 = file.entries().values().map(|entry| (entry.elements() * entry.element_size()) as u64).sum();
+    let [auto, fp32, bf16] = [Precision::Auto, Precision::Fp32, Precision::Bf16].map(|it| load(Family::Dinov1, data("vit"), None, it).unwrap());
+    assert_eq!((auto.precision(), fp32.precision(), bf16.precision()), (Precision::Fp32, Precision::Fp32, Precision::Bf16));
+    assert_eq!((auto.memory(), fp32.memory()), (bytes, bytes));
+    assert!(bf16.memory() < bytes * 2 / 3 && bf16.memory() > bytes / 2, "{} of {bytes}", bf16.memory());
+    let request = FeatureRequest { kind: FeatureKind::K, layer: None, input_size: 32 };
+    let [auto, fp32, bf16] = [auto, fp32, bf16].map(|backbone| backbone.features(&[picture(32)], &request).unwrap());
+    assert!(auto == fp32 && bf16 != fp32);
+}
+
 /// A tensor's shape and bytes.
 type Stored = (Vec<usize>, Vec<u8>);
 

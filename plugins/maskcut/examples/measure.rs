@@ -1,7 +1,10 @@
-//! Our side of `tests/benches/proposals.py`: takes one request a line, and answers with numbers on one line.
+//! Our side of `tests/benches/proposals.py` and `scripts/bench-gpu.py`: `measure [--device cpu|cuda[:N]] WEIGHTS` takes one request a line, and answers with numbers
+//! on one line. On a device other than the CPU the cuts are those of `maskcut_batch`.
 //!
 //! - `features PHOTO SIZE FILE`: features of layer 8, q, by the weights of the command line, to a file of f32; answers how many patches there are a side;
-//! - `ncut FILE SIDE TAU`: milliseconds of the affinity and of the eigenvector, its λ₂ and λ₃ − λ₂;
+//! - `ncut FILE SIDE TAU`: milliseconds of the affinity and of the eigenvector, its λ₂ and λ₃ − λ₂, on the CPU;
+//! - `cuts FILE SIDE TAU MASKS`: cuts of each image's features in the file, one image after the other on the CPU, all together on the device: how many cuts there
+//!   are, how many of them are determined (no tie), how many of those have the same mask, the mean IoU of all; milliseconds an image on the CPU and on the device;
 //! - `crf PHOTO SIZE THREADS SIDE MASK …`: milliseconds an image of refining these masks of a grid, on as many images at once as threads;
 //! - `chain PHOTO FILE SIDE TAU MASKS THREADS`: milliseconds an image from features to masks of the photo's size, with the CRF.
 
@@ -10,16 +13,24 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use convert_backbones::{Backbone, FeatureKind, FeatureRequest};
-use convert_maskcut::{Affinity, Grid, Parameters, maskcut, second_eigenvector};
+use convert_backbones::{Backbone, FeatureKind, FeatureRequest, device};
+use convert_maskcut::{Affinity, Cut, Grid, Parameters, maskcut, maskcut_batch, second_eigenvector};
 use convert_refiners::{DenseCrf, DenseCrfConfig};
-use convert_sdk::{Context, Error, Image, LazyImage, Mask, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, Error, Image, LazyImage, Mask, Proposal, Refinement, Refiner, Result, Settings};
 use serde_json::json;
+use tch::Device;
 
 fn main() -> Result<()> {
-    let weights = std::env::args().nth(1).ok_or_else(|| Error::config("name the weights"))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (name, weights) = match arguments.as_slice() {
+        [option, name, weights] if option == "--device" => (name.as_str(), weights),
+        [weights] => ("cpu", weights),
+        _ => return Err(Error::config("measure [--device cpu|cuda[:N]] WEIGHTS")),
+    };
     let config = json!({ "family": "dinov1", "weights": weights, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5] });
-    let context = Context::for_tests(&[]);
+    let plain = Context::for_tests(&[]);
+    let context = Context::new(Settings { device: name.into(), ..plain.settings().clone() }, plain.host().clone());
+    let device = device(&context)?;
     let backbone = Backbone::load(&serde_json::from_value(config)?, &context)?;
     let crf = DenseCrf::new(DenseCrfConfig::default(), context)?;
     for line in std::io::stdin().lock().lines() {
@@ -28,11 +39,12 @@ fn main() -> Result<()> {
         let answer = match words.as_slice() {
             ["features", photo, size, file] => features(&backbone, photo, number(size)?, file)?,
             ["ncut", file, side, tau] => ncut(file, number(side)?, number(tau)?)?,
+            ["cuts", file, side, tau, masks] => compare(&read_floats(file)?, number(side)?, &parameters(number(tau)?, number(masks)?), device)?,
             ["crf", photo, size, threads, side, masks @ ..] => refine(&crf, photo, number(size)?, number(threads)?, number(side)?, masks)?,
             ["chain", photo, file, side, tau, masks, threads] => {
                 let (photo, values) = (read_jpeg(photo)?, read_floats(file)?);
                 let (side, tau, masks) = (number(side)?, number(tau)?, number(masks)?);
-                on_threads(number(threads)?, || chain(&crf, &photo, &values, side, tau, masks))?
+                on_threads(number(threads)?, || chain(&crf, &photo, &values, side, &parameters(tau, masks), device))?
             }
             _ => return Err(Error::invalid(format!("not a request: {line}"))),
         };
@@ -95,22 +107,50 @@ fn refine(crf: &DenseCrf, photo: &str, size: u32, threads: usize, side: u32, mas
     on_threads(threads, || crf.refine(&lazy, &proposals).map(drop))
 }
 
-fn chain(crf: &DenseCrf, photo: &Image<'static>, values: &[f32], side: usize, tau: f32, masks: usize) -> Result<()> {
-    let parameters = Parameters {
-        tau,
-        epsilon: 1e-5,
-        masks,
-        min_area: 0.01,
-        max_iou: 0.5,
-        corners: 3,
-        early_stop: false,
-        keep_masked: true,
-        split_components: false,
+fn parameters(tau: f32, masks: usize) -> Parameters {
+    Parameters { tau, epsilon: 1e-5, masks, min_area: 0.01, max_iou: 0.5, corners: 3, early_stop: false, keep_masked: true, split_components: false }
+}
+
+/// The cuts of images on a device.
+fn cuts(images: &[&[f32]], grid: Grid, parameters: &Parameters, device: Device) -> Result<Vec<Vec<Cut>>> {
+    if device == Device::Cpu {
+        return images.iter().map(|values| maskcut(values, grid, parameters)).collect();
+    }
+    maskcut_batch(images, grid, parameters, device)
+}
+
+fn compare(values: &[f32], side: usize, parameters: &Parameters, device: Device) -> Result<String> {
+    // The file holds the images one after the other; how many numbers a patch has stands in front.
+    let (dimension, values) = values.split_first().ok_or_else(|| Error::invalid("the file is empty"))?;
+    let images: Vec<&[f32]> = values.chunks_exact(side * side * *dimension as usize).collect();
+    let grid = Grid { rows: side, columns: side };
+    let timed = |run: &dyn Fn() -> Result<Vec<Vec<Cut>>>| -> Result<(Vec<Vec<Cut>>, f64)> {
+        let start = Instant::now();
+        let cuts = run()?;
+        Ok((cuts, start.elapsed().as_secs_f64() * 1e3 / images.len().max(1) as f64))
     };
+    let (expected, cpu) = timed(&|| cuts(&images, grid, parameters, Device::Cpu))?;
+    // Once before, so that kernels are loaded. On a CPU as tensors too: the code that the device runs.
+    let on_device = || maskcut_batch(&images, grid, parameters, device);
+    on_device()?;
+    let (found, millis) = timed(&on_device)?;
+    let (mut all, mut determined, mut equal, mut overlap) = (0, 0, 0, 0.0);
+    for (cut, other) in expected.iter().flatten().zip(found.iter().flatten()) {
+        let count = |keep: fn(bool, bool) -> bool| cut.mask.iter().zip(&other.mask).filter(|(a, b)| keep(**a, **b)).count() as f64;
+        all += 1;
+        determined += usize::from(!cut.degenerate);
+        equal += usize::from(!cut.degenerate && cut.mask == other.mask);
+        let union = count(|a, b| a || b);
+        overlap += if union == 0.0 { 1.0 } else { count(|a, b| a && b) / union };
+    }
+    Ok(format!("{all} {determined} {equal} {} {cpu} {millis}", overlap / f64::from(all.max(1))))
+}
+
+fn chain(crf: &DenseCrf, photo: &Image<'static>, values: &[f32], side: usize, parameters: &Parameters, device: Device) -> Result<()> {
     let size = side as u32 * 16;
     let mut covered = Mask::empty(size, size)?;
     let mut proposals = Vec::new();
-    for cut in maskcut(values, Grid { rows: side, columns: side }, &parameters)? {
+    for cut in cuts(&[values], Grid { rows: side, columns: side }, parameters, device)?.into_iter().flatten() {
         let pixels: Vec<u8> = cut.mask.iter().map(|inside| u8::from(*inside)).collect();
         let mask = Mask::from_pixels(side as u32, side as u32, &pixels)?.resize_nearest(size, size)?;
         proposals.push(Proposal::new(mask.difference(&covered)?, 0.0)?);

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p convert-maskcut --example propose -- PHOTOS OUTPUT.json 'STEPS' …`, where STEPS is a JSON list of one object for the proposer
 //! and any number for refiners, such as `[{"maskcut": {"tau": 0.4}}, {"dense-crf": {}}]`. Several STEPS are an ensemble: `{"nms": {…}}` as an argument of
-//! its own works on all of their masks. `--profile authors-code` may come first.
+//! its own works on all of their masks. `--profile authors-code` and `--device cuda` may come first.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -30,9 +30,9 @@ fn main() {
 
 fn run() -> Result<()> {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let profile = if arguments.first().is_some_and(|first| first == "--profile") { arguments.drain(..2).next_back() } else { None };
+    let (profile, device) = (option(&mut arguments, "--profile"), option(&mut arguments, "--device"));
     let [photos, output, steps @ ..] = arguments.as_slice() else { return Err(Error::config("PHOTOS OUTPUT.json 'STEPS' … are needed")) };
-    let context = context(profile.as_deref().unwrap_or("paper"));
+    let context = context(profile.as_deref().unwrap_or("paper"), device.as_deref().unwrap_or("cpu"));
     let (mut chains, mut last) = (Vec::new(), Vec::new());
     for text in steps {
         match serde_json::from_str(text)? {
@@ -61,9 +61,15 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-fn context(profile: &str) -> Context {
+/// Takes an option and its value out of the arguments.
+fn option(arguments: &mut Vec<String>, name: &str) -> Option<String> {
+    let at = arguments.iter().position(|argument| argument == name).filter(|at| at + 1 < arguments.len())?;
+    arguments.drain(at..at + 2).next_back()
+}
+
+fn context(profile: &str, device: &str) -> Context {
     let plain = Context::for_tests(&[]);
-    Context::new(Settings { profile: profile.into(), ..plain.settings().clone() }, plain.host().clone())
+    Context::new(Settings { profile: profile.into(), device: device.into(), ..plain.settings().clone() }, plain.host().clone())
 }
 
 fn chain(steps: Vec<Value>, context: &Context) -> Result<Chain> {

@@ -18,5 +18,5 @@ pub use maskcut::{Cut, Parameters, maskcut};
 pub use proposer::{MaskCut, MaskCutConfig};
 
 convert_sdk::export_plugins! {
-    proposer "maskcut" => MaskCut { results_version: 1, seeded: false },
+    proposer "maskcut" => MaskCut { results_version: 1, seeded: false, device: true },
 }

@@ -123,6 +123,7 @@ impl Proposer for MaskCut {
             flops: self.backbone.flops(&self.request) + masks * (affinity + eigenvector),
             masks,
             mask_pixels: u64::from(self.request.input_size).pow(2),
+            memory: self.backbone.memory(),
             ..Work::default()
         }
     }

@@ -18,5 +18,5 @@ pub use config::{MlpHeadConfig, Mode, Pooling};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {
-    labeler "mlp-head" => MlpHead { results_version: 1 },
+    labeler "mlp-head" => MlpHead { results_version: 1, device: true },
 }

@@ -1,5 +1,5 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest};
-use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Image, JsonSchema, Result};
+use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Finding, Image, JsonSchema, Result};
 
 /// Gives one feature vector a patch, from the backbones that maskcut and mlp-head use (SPEC 1.1 and 1.2).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -44,5 +44,9 @@ impl Extractor for PatchFeatures {
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
         let features = self.backbone.features(images, &self.request)?;
         features.into_iter().map(|map| FeatureMap::new(map.rows as u32, map.columns as u32, map.dimension as u32, map.values)).collect()
+    }
+
+    fn diagnosis(&self) -> Result<Vec<Finding>> {
+        Ok(convert_backbones::diagnosis())
     }
 }

@@ -5,5 +5,5 @@ mod extractor;
 pub use extractor::{PatchFeatures, PatchFeaturesConfig};
 
 convert_sdk::export_plugins! {
-    extractor "patch-features" => PatchFeatures { results_version: 1, seeded: false },
+    extractor "patch-features" => PatchFeatures { results_version: 1, seeded: false, device: true },
 }

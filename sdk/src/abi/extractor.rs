@@ -1,11 +1,11 @@
-use abi_stable::std_types::{RBox, RSlice, RStr, RVec};
+use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
 use abi_stable::{sabi_trait, StableAbi};
 
 use super::guard::guard;
 use super::host::ContextAbi;
 use super::module::{enter, read_config};
 use super::values::*;
-use crate::{Context, Extractor, FeatureMap, Image, Result};
+use crate::{Context, Extractor, FeatureMap, Finding, Image, Result};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -28,10 +28,18 @@ impl FromAbi<FeatureMapAbi> for Result<FeatureMap> {
     }
 }
 
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct FindingAbi {
+    name: RString,
+    value: RString,
+}
+
 #[sabi_trait]
 pub trait ExtractorAbi: Send + Sync {
-    #[sabi(last_prefix_field)]
     fn extract(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<FeatureMapAbi>>;
+    #[sabi(last_prefix_field)]
+    fn diagnosis(&self) -> AbiResult<RVec<FindingAbi>>;
 }
 
 pub type Object = ExtractorAbi_TO<'static, RBox<()>>;
@@ -41,6 +49,10 @@ struct Exported<T>(T);
 impl<T: Extractor> ExtractorAbi for Exported<T> {
     fn extract(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<FeatureMapAbi>> {
         guard(|| self.0.extract(&images.iter().map(|image| <Result<Image<'_>>>::from_abi(*image)).collect::<Result<Vec<_>>>()?), all)
+    }
+    fn diagnosis(&self) -> AbiResult<RVec<FindingAbi>> {
+        let crossing = |finding: Finding| FindingAbi { name: finding.name.into(), value: finding.value.into() };
+        guard(|| self.0.diagnosis(), |findings| findings.into_iter().map(crossing).collect())
     }
 }
 
@@ -62,5 +74,9 @@ impl Extractor for ForeignExtractor {
         let maps = received(self.0.extract(crossing.as_slice().into()))?;
         same_count("extractor", "feature maps", maps.len(), images.len())?;
         checked(maps)
+    }
+    fn diagnosis(&self) -> Result<Vec<Finding>> {
+        let ordinary = |finding: FindingAbi| Finding { name: finding.name.into(), value: finding.value.into() };
+        Ok(received(self.0.diagnosis())?.into_iter().map(ordinary).collect())
     }
 }

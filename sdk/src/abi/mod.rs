@@ -59,7 +59,7 @@ pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";
 macro_rules! export_plugins {
     ($($role:ident $name:literal => $plugin:ty $({ $($key:ident : $value:expr),* $(,)? })?),+ $(,)?) => {
         #[doc(hidden)]
-        #[allow(unsafe_code, non_upper_case_globals)] // the symbol names are fixed
+        #[allow(unsafe_code, non_upper_case_globals, clippy::needless_update)] // the symbol names are fixed; all of `Results` may be given
         mod __convert_plugins {
             use super::*;
             use $crate::abi::__abi_stable as abi_stable;

@@ -59,11 +59,13 @@ pub struct Results {
     pub results_version: u32,
     /// Whether they depend on the run's seed; true by default.
     pub seeded: bool,
+    /// Whether they are computed on the run's device, whose rounding is its own; false by default.
+    pub device: bool,
 }
 
 impl Default for Results {
     fn default() -> Self {
-        Self { results_version: 0, seeded: true }
+        Self { results_version: 0, seeded: true, device: false }
     }
 }
 

@@ -47,6 +47,15 @@ impl FeatureMap {
     }
 }
 
+/// A line of what a plugin finds on this machine, for `convert doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about: one word of at most ten letters.
+    pub name: String,
+    /// What was found, in one line.
+    pub value: String,
+}
+
 /// Role `extractor`: patch features of images, for `convert features`. No recipe has one: proposers and labelers bring their own backbones.
 pub trait Extractor: Send + Sync {
     /// The JSON of `convert features --backbone`.
@@ -61,4 +70,12 @@ pub trait Extractor: Send + Sync {
 
     /// The features of each image, in their order.
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>>;
+
+    /// What it finds on this machine of the libraries and devices that it computes with, whatever device it was built for. Nothing by default.
+    ///
+    /// # Errors
+    /// A machine that cannot be asked.
+    fn diagnosis(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
 }

@@ -19,7 +19,7 @@ pub struct BlockForm {
     pub may_lack_bias: bool,
 }
 
-/// Weight and bias of a linear map, `[out, in]` and `[out]`, or of a convolution.
+/// Weight and bias of a linear map, `[out, in]` and `[out]`.
 #[derive(Debug)]
 pub struct Linear {
     pub weight: Tensor,

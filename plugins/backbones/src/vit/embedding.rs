@@ -17,6 +17,8 @@ use crate::weights::Weights;
 #[derive(Debug)]
 pub struct Embedding {
     patches: Linear,
+    /// The side of a patch in pixels.
+    patch: i64,
     cls: Tensor,
     /// Registers, called storage tokens in DINOv3: `[1, count, width]`.
     registers: Option<Tensor>,
@@ -43,8 +45,9 @@ enum Known {
 impl Embedding {
     pub fn take(weights: &Weights, family: Family, form: &BlockForm, patch: i64, device: Device) -> Result<Self> {
         let width = form.width;
+        let weight = weights.take("patch_embed.proj.weight", &[width, 3, patch, patch], Kind::Float)?;
         let patches = Linear {
-            weight: weights.take("patch_embed.proj.weight", &[width, 3, patch, patch], Kind::Float)?,
+            weight: torch(|| weight.f_view([width, 3 * patch * patch]))?,
             bias: Some(weights.take("patch_embed.proj.bias", &[width], Kind::Float)?),
         };
         let name = if family == Family::Dinov3 { "storage_tokens" } else { "register_tokens" };
@@ -61,7 +64,7 @@ impl Embedding {
             Positions::Learned { stored: learned(weights, width)?, resampling }
         };
         let cls = weights.take("cls_token", &[1, 1, width], Kind::Float)?;
-        Ok(Self { patches, cls, registers, positions, device, known: Arc::default() })
+        Ok(Self { patches, patch, cls, registers, positions, device, known: Arc::default() })
     }
 
     pub fn handles(&self) -> Self {
@@ -71,6 +74,7 @@ impl Embedding {
         };
         Self {
             patches: self.patches.handles(),
+            patch: self.patch,
             cls: self.cls.shallow_clone(),
             registers: self.registers.as_ref().map(Tensor::shallow_clone),
             positions,
@@ -86,10 +90,10 @@ impl Embedding {
 
     /// The tokens of images `[images, 3, S, S]` with `side` patches a side: `[images, tokens, width]`.
     pub fn tokens(&self, pixels: &Tensor, side: i64) -> Result<Tensor, TchError> {
-        let stride = [self.patches.weight.size()[2]; 2];
-        let patches = pixels.f_conv2d(&self.patches.weight, self.patches.bias.as_ref(), stride, [0, 0], [1, 1], 1)?;
-        let patches = patches.f_flatten(2, 3)?.f_transpose(1, 2)?;
-        let (images, _, width) = patches.size3()?;
+        let (images, width) = (pixels.size()[0], self.patches.weight.size()[0]);
+        // As a matrix product and not as the convolution that it is: cuDNN would round its numbers to TF32.
+        let patches = pixels.f_view([images, 3, side, self.patch, side, self.patch])?.f_permute([0, 2, 4, 1, 3, 5])?;
+        let patches = self.patches.forward(&patches.f_reshape([images, side * side, -1])?)?;
         let cls = self.cls.f_expand([images, 1, width], false)?;
         let registers = self.registers.as_ref().map(|registers| registers.f_expand([images, -1, width], false)).transpose()?;
         match self.added(side)? {
