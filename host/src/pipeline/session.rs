@@ -235,7 +235,7 @@ impl Session {
 
     /// The decoded image of a sample.
     pub(super) fn load_image(&self, id: &str) -> Result<Image<'static>, Error> {
-        tracing::trace!(target: "convert::decoded", "{id}");
+        tracing::trace!("decoding {id}");
         images::load(self.dataset.as_ref(), id, Decoding { exif_orientation: self.recipe.sections.exif_orientation })
     }
 

@@ -38,6 +38,7 @@ pub struct CocoConfig {
     pub incomplete: Incomplete,
     /// Whether the annotations are all the true objects of the images: the run then scores its labels and masks. About 250 bytes an annotation stay in memory.
     #[serde(default)]
+    #[schemars(extend("x-identity" = false))]
     pub truth: bool,
 }
 

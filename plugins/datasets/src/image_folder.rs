@@ -46,6 +46,7 @@ pub struct ImageFolderConfig {
     /// The true objects of the images, where they are known: COCO JSON whose `file_name`s are the samples' ids and whose categories are the classes by
     /// name. The run then scores its labels and masks.
     #[serde(default)]
+    #[schemars(extend("x-identity" = false))]
     pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
     #[serde(default = "default_extensions")]

@@ -77,7 +77,69 @@ impl Proposer for Nothing {
     }
 }
 
+/// A device that works on sixteen images at once: its memory may be small, and while a file exists it fails from some sample on, for good.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+struct Device {
+    /// How many images its memory holds.
+    holds: usize,
+    /// Part of the id from which on it fails.
+    #[serde(default)]
+    fails_from: Option<String>,
+    /// It fails only while this file exists.
+    #[serde(default)]
+    fault: Option<String>,
+    /// What it declares to hold, in bytes.
+    #[serde(default)]
+    weights: u64,
+}
+
+struct FaultyDevice {
+    config: Device,
+    failed: std::sync::atomic::AtomicBool,
+}
+
+impl Proposer for FaultyDevice {
+    type Config = Device;
+
+    fn new(config: Device, _: Context) -> Result<Self> {
+        Ok(Self { config, failed: Default::default() })
+    }
+
+    fn batch_size(&self) -> usize {
+        16
+    }
+
+    fn work(&self) -> Work {
+        Work { memory: self.config.weights, ..Work::default() }
+    }
+
+    fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
+        use std::sync::atomic::Ordering;
+        let faulty = self.config.fault.as_ref().is_some_and(|file| std::path::Path::new(file).exists());
+        let reached = self.config.fails_from.as_ref().is_some_and(|from| images.iter().any(|image| image.id.contains(from)));
+        if faulty && reached {
+            self.failed.store(true, Ordering::SeqCst);
+        }
+        if self.failed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Device, "an illegal memory access was encountered"));
+        }
+        if images.len() > self.config.holds {
+            return Err(Error::new(ErrorKind::OutOfMemory, format!("{} images do not fit", images.len())));
+        }
+        let mask = |image: &SampleImage| {
+            let (width, height) = (image.image.width(), image.image.height());
+            let [red, green, blue] = image.image.pixel(width / 2, height / 2).map(u32::from);
+            let (x, y) = (red % (width / 2), (green + blue) % (height / 2));
+            Mask::from_box(width, height, BoundingBox { x, y, width: width / 2, height: height / 2 })
+        };
+        images.iter().map(|image| Ok(vec![Proposal::new(mask(image)?, 1.0)?])).collect()
+    }
+}
+
 export_plugins! {
     proposer "hostile" => Hostile,
     proposer "nothing" => Nothing,
+    proposer "faulty-device" => FaultyDevice { results_version: 1, seeded: false, device: true },
 }
