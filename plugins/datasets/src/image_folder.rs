@@ -1,6 +1,7 @@
 //! `image-folder`: one folder a class.
 
 mod flat;
+mod folders;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,19 +11,20 @@ use convert_sdk::tracing::warn;
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
 };
-use walkdir::{DirEntry, WalkDir};
 
 use flat::FlatLabels;
+use folders::{EntryKind, Folders};
 
 use crate::classes::{ClassList, ClassSource};
-use crate::files::{self, UNREADABLE};
+use crate::files;
 use crate::listing::Listing;
 use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
 ///
 /// A sample's id is its path below `root`, such as `n01440764/n01440764_10026.JPEG`; folders within a class folder are fine, hidden files and
-/// folders are left out, symbolic links are followed. With `ground_truth`, or with `classes: imagenet-1k` where there are no class folders, the images lie in
+/// folders are left out, symbolic links are followed. Which files a folder holds is remembered in the work directory's cache and looked up again when the
+/// folder's time changes; a file that was overwritten in place is noticed with `--rescan`. With `ground_truth`, or with `classes: imagenet-1k` where there are no class folders, the images lie in
 /// `root` itself, as ImageNet's validation set is distributed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
@@ -61,7 +63,7 @@ fn default_extensions() -> Vec<String> {
 #[derive(Debug)]
 pub struct ImageFolder {
     root: PathBuf,
-    extensions: Vec<String>,
+    folders: Folders,
     classes: ClassList,
     /// The labels of images in the root itself; `None` where class folders give them.
     flat: Option<FlatLabels>,
@@ -79,7 +81,8 @@ impl Dataset for ImageFolder {
             return Err(Error::config("extensions is empty: name at least one, such as jpg"));
         }
         let root = config.root.to_path_buf();
-        let contents = RootContents::read(&root, &extensions)?;
+        let folders = Folders::open(&root, &extensions, &context);
+        let contents = RootContents::read(&root, &folders)?;
         let classes = match &config.classes {
             Some(source) => ClassList::of(source)?,
             None => ClassList::new(contents.class_folders.iter().cloned().collect())
@@ -87,9 +90,10 @@ impl Dataset for ImageFolder {
         };
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         let flat = FlatLabels::of_config(&config, &contents)?;
-        let mut dataset = Self { root, extensions, classes, flat, truth, listed: Listing::default(), context };
+        let mut dataset = Self { root, folders, classes, flat, truth, listed: Listing::default(), context };
         let samples = dataset.list(&contents)?;
-        dataset.check(&contents, &samples, config.classes.is_some())?;
+        dataset.check(&contents, &samples, &config)?;
+        dataset.folders.listed();
         dataset.listed = Listing::new(samples);
         Ok(dataset)
     }
@@ -99,10 +103,11 @@ impl Dataset for ImageFolder {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        self.listed.take(|| self.list(&RootContents::read(&self.root, &self.extensions)?))
+        self.listed.take(|| self.list(&RootContents::read(&self.root, &self.folders)?))
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.folders.remember();
         files::read_image(&self.root.join(id))
     }
 
@@ -115,7 +120,7 @@ impl ImageFolder {
     /// All images of all class folders.
     fn list(&self, contents: &RootContents) -> Result<Vec<Sample>> {
         if let Some(labels) = &self.flat {
-            return labels.list(&self.root, &self.extensions);
+            return labels.list(&self.root, &self.folders);
         }
         let mut samples = Vec::new();
         let mut unnamed = Vec::new();
@@ -125,7 +130,8 @@ impl ImageFolder {
             }
             let before = samples.len();
             let label = self.classes.index(folder);
-            self.list_class(folder, label.unwrap_or_default(), &mut samples, &mut unnamed)?;
+            let mut ancestors = Vec::new();
+            self.list_folder(&self.root.join(folder), label.unwrap_or_default(), &mut ancestors, &mut samples, &mut unnamed)?;
             if label.is_none() && samples.len() > before {
                 return Err(Error::config(format!(
                     "the folder {folder:?} of {} is not among the {} names of the class file: add it there, or leave `classes` out",
@@ -140,31 +146,45 @@ impl ImageFolder {
         Ok(samples)
     }
 
-    fn list_class(&self, folder: &str, label: u32, samples: &mut Vec<Sample>, unnamed: &mut Vec<PathBuf>) -> Result<()> {
-        let walk = WalkDir::new(self.root.join(folder)).follow_links(true);
-        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name())) {
-            let (path, revision) = match entry {
-                Ok(entry) if entry.file_type().is_dir() || !is_image(entry.path(), &self.extensions) => continue,
-                Ok(entry) => (entry.path().to_path_buf(), revision(&entry)),
-                // an image whose link leads nowhere is a sample like any other: the host finds it unreadable and records it
-                Err(error) => match dangling(&error) {
-                    Some(path) if is_image(path, &self.extensions) => (path.to_path_buf(), UNREADABLE),
-                    Some(_) => continue,
-                    None => return Err(error).context(|| format!("cannot list the class folder {}", self.root.join(folder).display())),
+    /// The images of a folder and of those in it; `ancestors` are the real paths of the folders that it lies in, so that a link to one of them is found.
+    fn list_folder(
+        &self,
+        folder: &Path,
+        label: u32,
+        ancestors: &mut Vec<PathBuf>,
+        samples: &mut Vec<Sample>,
+        unnamed: &mut Vec<PathBuf>,
+    ) -> Result<()> {
+        for entry in self.folders.entries(folder)? {
+            let path = folder.join(&entry.name);
+            match entry.kind {
+                EntryKind::Image(revision) => match sample_id(&path, &self.root) {
+                    Some(id) => samples.push(Sample { id, label, revision }),
+                    None => unnamed.push(path),
                 },
-            };
-            match sample_id(&path, &self.root) {
-                Some(id) => samples.push(Sample { id, label, revision }),
-                None => unnamed.push(path),
+                EntryKind::Folder => {
+                    let real = |path: &Path| path.canonicalize().context(|| format!("cannot list the folder {}", path.display()));
+                    if ancestors.is_empty() {
+                        ancestors.extend([real(&self.root)?, real(folder)?]);
+                    }
+                    let inner = real(&path)?;
+                    if ancestors.contains(&inner) {
+                        return Err(Error::config(format!("the link {} leads to a folder that it lies in: remove it", path.display())));
+                    }
+                    ancestors.push(inner);
+                    self.list_folder(&path, label, ancestors, samples, unnamed)?;
+                    ancestors.pop();
+                }
             }
         }
         Ok(())
     }
 
     /// Whether there is something to learn from.
-    fn check(&self, contents: &RootContents, samples: &[Sample], classes_given: bool) -> Result<()> {
+    fn check(&self, contents: &RootContents, samples: &[Sample], config: &ImageFolderConfig) -> Result<()> {
+        let classes_given = config.classes.is_some();
         let root = self.root.display();
-        let looked_for = self.extensions.join(", ");
+        let looked_for = config.extensions.join(", ");
         if self.flat.is_some() {
             return if samples.is_empty() { Err(Error::config(format!("no images in {root}: looked for {looked_for}"))) } else { Ok(()) };
         }
@@ -207,26 +227,18 @@ struct RootContents {
 }
 
 impl RootContents {
-    fn read(root: &Path, extensions: &[String]) -> Result<Self> {
+    fn read(root: &Path, folders: &Folders) -> Result<Self> {
         let mut contents = Self { class_folders: BTreeSet::new(), stray_images: 0 };
-        for entry in WalkDir::new(root).follow_links(true).min_depth(1).max_depth(1) {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) if dangling(&error).is_some() => continue,
-                Err(error) => return Err(error).context(|| format!("cannot list the folder {}", root.display())),
-            };
-            let name = entry.file_name();
-            if is_hidden(name) {
-                continue;
+        for entry in folders.entries(root)? {
+            match entry.kind {
+                EntryKind::Image(_) => contents.stray_images += 1,
+                EntryKind::Folder => {
+                    let path = root.join(&entry.name);
+                    let name = (entry.name.into_string())
+                        .map_err(|_| Error::config(format!("the name of the class folder {} is not UTF-8: rename it", path.display())))?;
+                    contents.class_folders.insert(name);
+                }
             }
-            if !entry.file_type().is_dir() {
-                contents.stray_images += usize::from(is_image(entry.path(), extensions));
-                continue;
-            }
-            let name = name
-                .to_str()
-                .ok_or_else(|| Error::config(format!("the name of the class folder {} is not UTF-8: rename it", entry.path().display())))?;
-            contents.class_folders.insert(name.to_string());
         }
         Ok(contents)
     }
@@ -238,16 +250,6 @@ fn is_hidden(name: &OsStr) -> bool {
 
 fn is_image(path: &Path, extensions: &[String]) -> bool {
     path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted)))
-}
-
-fn revision(entry: &DirEntry) -> u64 {
-    entry.metadata().map_or(UNREADABLE, |metadata| files::revision(&metadata))
-}
-
-/// The link of an error that says that a link leads nowhere.
-fn dangling(error: &walkdir::Error) -> Option<&Path> {
-    let missing = error.io_error().is_some_and(|cause| cause.kind() == std::io::ErrorKind::NotFound);
-    error.path().filter(|path| missing && path.is_symlink())
 }
 
 /// The path below the root with `/` between its parts; `None` when it is not UTF-8.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use convert_sdk::label_sets::{image_stem, validation_number};
 use convert_sdk::{Error, Result, ResultExt, Sample, imagenet};
-use walkdir::WalkDir;
 
-use super::{ImageFolderConfig, RootContents, is_hidden, is_image, revision, sample_id};
+use super::folders::{EntryKind, Folders};
+use super::{ImageFolderConfig, RootContents, sample_id};
 use crate::classes::ClassSource;
 
 /// Labels of images that lie in one folder.
@@ -65,16 +65,13 @@ impl FlatLabels {
     }
 
     /// The images of a folder, without those below it.
-    pub(super) fn list(&self, root: &Path, extensions: &[String]) -> Result<Vec<Sample>> {
+    pub(super) fn list(&self, root: &Path, folders: &Folders) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
-        for entry in WalkDir::new(root).follow_links(true).min_depth(1).max_depth(1) {
-            let entry = entry.context(|| format!("cannot list the folder {}", root.display()))?;
-            if entry.file_type().is_dir() || is_hidden(entry.file_name()) || !is_image(entry.path(), extensions) {
-                continue;
-            }
-            let id = sample_id(entry.path(), root)
-                .ok_or_else(|| Error::config(format!("the name of {} is not UTF-8: rename it", entry.path().display())))?;
-            samples.push(Sample { label: self.label(&id)?, revision: revision(&entry), id });
+        for entry in folders.entries(root)? {
+            let EntryKind::Image(revision) = entry.kind else { continue };
+            let path = root.join(&entry.name);
+            let id = sample_id(&path, root).ok_or_else(|| Error::config(format!("the name of {} is not UTF-8: rename it", path.display())))?;
+            samples.push(Sample { label: self.label(&id)?, revision, id });
         }
         Ok(samples)
     }
