@@ -162,20 +162,22 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pytorch").join(file)
     }
 
-    /// The largest difference between a head's logits and those in a file of PyTorch's.
+    /// The largest difference between a head's logits and those in a file of PyTorch's, as a share of the largest logit: other processors add up in another
+    /// order.
     fn difference(head: &Path, logits: &Path) -> f64 {
         let head = head_among(&read(head).unwrap().tensors, "").unwrap();
         let tensors = read(logits).unwrap().tensors;
         let (inputs, expected) = (&tensors["inputs"], &tensors["logits"]);
         assert_eq!((inputs.size()[0], expected.size()), (8, vec![8, head.outputs() as i64]));
-        assert!(expected.abs().max().double_value(&[]) > 0.1);
-        torch(|| (head.forward(inputs, Ok)? - expected).f_abs()?.f_max()?.f_double_value(&[])).unwrap()
+        let largest = expected.abs().max().double_value(&[]);
+        assert!(largest > 0.1);
+        torch(|| (head.forward(inputs, Ok)? - expected).f_abs()?.f_max()?.f_double_value(&[])).unwrap() / largest
     }
 
     #[test]
     fn a_trained_head_has_the_logits_that_pytorch_gave() {
         let difference = difference(&data("head.safetensors"), &data("logits.safetensors"));
-        assert!(difference < 1e-5, "{difference}");
+        assert!(difference < 2e-6, "{difference}");
     }
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
             let status = Command::new(&python).arg(data("logits.py")).args([&file, &logits]).status().unwrap();
             assert!(status.success());
             let difference = difference(&file, &logits);
-            assert!(difference < 1e-5, "{widths:?}: {difference}");
+            assert!(difference < 2e-6, "{widths:?}: {difference}");
         }
     }
 }
