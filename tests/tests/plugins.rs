@@ -96,11 +96,14 @@ fn a_killed_run_continues_where_it_was() {
         let files = stages.flat_map(|stage| std::fs::read_dir(stage.path()).unwrap().flatten());
         files.filter(|file| file.path().extension().is_some_and(|e| e == "parquet")).count()
     };
-    assert_eq!(shards(&place), 2, "two of three shards were finished before the process died");
+    // Shards are stored in the background: those just done may be lost with the process, the one in flight always is.
+    let first = shards(&place);
+    assert!(first <= 2, "{first} of three shards are stored, but the process died in the third");
     let plugins = plugin_folder("convert_test_hostile");
     let again = place.run(&["--plugin-dir", plugins.path().to_str().unwrap()]);
     assert_ne!(again.status.code(), Some(0), "it dies at the same sample again");
-    assert_eq!(shards(&place), 2);
+    let second = shards(&place);
+    assert!((first..=2).contains(&second), "{first} shards became {second}");
 }
 
 /// `convert plugins` over a folder of libraries: what it lists, and what it says of those that it refuses.
