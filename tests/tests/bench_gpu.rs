@@ -11,7 +11,13 @@ fn the_comparison_of_devices_runs_on_a_cpu_and_finds_it_equal_to_itself() {
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{text}\n{errors}");
     let rows = |title: &str| -> Vec<Vec<String>> {
-        let part = text.split(&format!("## {title}\n")).nth(1).unwrap_or_else(|| panic!("no part {title}: {text}")).split("\n## ").next().unwrap_or_default();
+        let part = text
+            .split(&format!("## {title}\n"))
+            .nth(1)
+            .unwrap_or_else(|| panic!("no part {title}: {text}"))
+            .split("\n## ")
+            .next()
+            .unwrap_or_default();
         let lines = part.lines().filter(|line| line.starts_with("| ")).skip(1);
         lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
     };
