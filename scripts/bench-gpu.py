@@ -273,7 +273,7 @@ class Bench:
         say("\n## Masks from stored features\n")
         say("Each image's cuts by the CPU's code, and all images' together as tensors of the device. A cut with a tie is not determined.\n")
         say("| features | cuts | determined | of these equal | mean IoU of all | ms an image, cpu | ms an image, device |\n|---|---|---|---|---|---|---|")
-        images = [drawing(self.place / f"drawing-{at}.png", self.side, at) for at in range(3 if self.small else 16)]
+        images = [drawing(self.place / f"drawing-{at}.png", self.side, at) for at in range(3 if self.small or self.device == "cpu" else 16)]
         name = next(iter(self.models))
         cases = [("patch-stats", 0.9, {"family": "patch-stats", "patch_size": 8, "feature": "k", "input_size": self.side})]
         cases.append((name, 0.3, {"family": self.models[name][0], "weights": str(self.model(name)), "precision": "fp32", "feature": "k", "input_size": self.side}))
@@ -323,7 +323,7 @@ class Bench:
 
     def compare_chain(self):
         say("\n## Masks and labels of whole runs\n")
-        count = 16 if self.small else 128
+        count = 16 if self.small else max(32, min(128, 8 * self.threads))
         say(f"{count} drawn scenes, {next(iter(self.models))} for the cuts and for the labels; each beside the run on the CPU in fp32.\n")
         expected, evaluation, seconds = self.chain("cpu", "fp32", count)
         say(f"- cpu fp32: per-image AP {evaluation['per_image_ap']:.4f}; {count / seconds:.2f} images/s")
