@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Error, Extractor, FeatureMap, Result as PluginResult, ResultExt, Settings};
+use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings};
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -50,11 +50,12 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         pool = pool.num_threads(threads);
     }
     let pool = pool.build().map_err(|error| Failure::run(format!("cannot start threads: {error}")))?;
+    let at_once = AtomicUsize::new(GROUP);
     let group_of = |group: &[PathBuf]| -> Result<Vec<FeatureMap>, Failure> {
         if cancel.load(Ordering::SeqCst) {
             return Err(Failure::Interrupted(format!("interrupted: {} is not written", output.display())));
         }
-        Ok(pool.install(|| extract(extractor.as_ref(), group, options.device != "cpu"))?)
+        Ok(pool.install(|| extract(extractor.as_ref(), group, (options.device != "cpu").then_some(&at_once)))?)
     };
     let mut problem = None;
     let target = std::path::absolute(output).map_err(|error| Failure::usage(format!("cannot write {}: {error}", output.display())))?;
@@ -87,20 +88,37 @@ pub(super) fn context(plugin: &str, device: &str, threads: usize, cancel: &Arc<A
     Context::new(settings, Arc::new(HostSide::new(Arc::clone(cancel))))
 }
 
-/// The features of some images: together on a device that gains by it, else on all threads.
-fn extract(extractor: &dyn Extractor, files: &[PathBuf], together: bool) -> PluginResult<Vec<FeatureMap>> {
+/// The features of some images: `at_once` of them together on a device that gains by it, else on all threads.
+fn extract(extractor: &dyn Extractor, files: &[PathBuf], at_once: Option<&AtomicUsize>) -> PluginResult<Vec<FeatureMap>> {
     let load = |file: &PathBuf| {
         let named = || format!("cannot read the image {}", file.display());
         images::decode(&fs::read(file).map_err(Error::from).context(named)?, Decoding::default()).context(named)
     };
-    if together {
-        return extractor.extract(&files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?);
+    if let Some(at_once) = at_once {
+        return together(extractor, &files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?, at_once);
     }
     let maps = files.par_iter().map(|file| {
         let maps = extractor.extract(&[load(file)?]).context(|| format!("no features of {}", file.display()))?;
         maps.into_iter().next().ok_or_else(|| Error::invalid("the extractor gave nothing"))
     });
     maps.collect()
+}
+
+/// The features of images, so many at once; half as many from the first time that memory does not suffice.
+fn together(extractor: &dyn Extractor, images: &[Image<'_>], at_once: &AtomicUsize) -> PluginResult<Vec<FeatureMap>> {
+    let mut maps = Vec::with_capacity(images.len());
+    while maps.len() < images.len() {
+        let count = at_once.load(Ordering::Relaxed).min(images.len() - maps.len());
+        match extractor.extract(&images[maps.len()..][..count]) {
+            Ok(more) => maps.extend(more),
+            Err(error) if error.kind == ErrorKind::OutOfMemory && count > 1 => {
+                tracing::warn!("{count} images at once are too many, {} from here on: {error}", count / 2);
+                at_once.store(count / 2, Ordering::Relaxed);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(maps)
 }
 
 /// A safetensors file that grows image by image; its header is written with the first one.
@@ -134,5 +152,57 @@ impl Writer<'_> {
         header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
         self.file.write_all(&(header.len() as u64).to_le_bytes())?;
         self.file.write_all(header.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Holds so many images at once, notes how many it was asked for, and fails of another kind on an image of its width.
+    struct Card {
+        room: usize,
+        asked: Mutex<Vec<usize>>,
+        fails_at: u32,
+    }
+
+    impl Extractor for Card {
+        type Config = Json;
+
+        fn new(_: Json, _: Context) -> PluginResult<Self> {
+            Err(Error::config("made by hand"))
+        }
+
+        fn extract(&self, images: &[Image<'_>]) -> PluginResult<Vec<FeatureMap>> {
+            self.asked.lock().unwrap().push(images.len());
+            if images.len() > self.room {
+                return Err(Error::new(ErrorKind::OutOfMemory, "too many"));
+            }
+            if images.iter().any(|image| image.width() == self.fails_at) {
+                return Err(Error::new(ErrorKind::Device, "broken"));
+            }
+            images.iter().map(|image| FeatureMap::new(1, 1, 1, vec![image.width() as f32])).collect()
+        }
+    }
+
+    fn run(room: usize, fails_at: u32) -> (PluginResult<Vec<f32>>, Vec<usize>) {
+        let card = Card { room, asked: Mutex::default(), fails_at };
+        let images: Vec<Image<'_>> = (1..=7).map(|width| Image::new(width, 1, vec![0; 3 * width as usize]).unwrap()).collect();
+        let at_once = AtomicUsize::new(4);
+        let maps = [&images[..5], &images[5..]].map(|group| together(&card, group, &at_once));
+        let values = maps.into_iter().map(|maps| Ok(maps?.iter().map(|map| map.values()[0]).collect::<Vec<_>>())).collect::<PluginResult<Vec<_>>>();
+        (values.map(|groups| groups.concat()), card.asked.into_inner().unwrap())
+    }
+
+    #[test]
+    fn memory_that_does_not_suffice_halves_the_batch_for_good_and_other_failures_end_it() {
+        let all: Vec<f32> = (1..=7).map(|width| width as f32).collect();
+        assert_eq!(run(4, 0), (Ok(all.clone()), vec![4, 1, 2]));
+        assert_eq!(run(2, 0), (Ok(all.clone()), vec![4, 2, 2, 1, 2]));
+        assert_eq!(run(1, 0), (Ok(all), vec![4, 2, 1, 1, 1, 1, 1, 1, 1]));
+        assert_eq!(run(0, 0).0.unwrap_err().kind, ErrorKind::OutOfMemory);
+        assert_eq!(run(4, 3).0.unwrap_err().kind, ErrorKind::Device);
     }
 }
