@@ -6,17 +6,22 @@ mod config;
 mod extraction;
 mod features;
 mod head;
+mod in_order;
 mod label_maps;
 mod labeler;
 mod model;
+mod passes;
 mod pooling;
+mod progress;
 mod randomness;
+mod sgd;
 mod training;
-mod vectors;
+mod vector_file;
+mod views;
 
 pub use config::{MlpHeadConfig, Mode, Pooling};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {
-    labeler "mlp-head" => MlpHead { results_version: 1 },
+    labeler "mlp-head" => MlpHead { results_version: 2 },
 }
