@@ -114,7 +114,7 @@ impl Session {
 
     fn train_for_maps(&self, labeler: &LabelerOnDemand<'_>) -> Result<(), Failure> {
         self.trained_or(&self.plan.maps.train, || {
-            let set = WholeImages::new(self);
+            let set = WholeImages::new(&self.samples, Box::new(|sample| self.lazy_image(sample)));
             Ok((labeler.get()?, Box::new(set)))
         })?;
         Ok(())
@@ -134,7 +134,8 @@ impl Session {
 
     fn train(&self, round: &Round, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, Failure> {
         let trained = self.trained_or(&round.train, || {
-            let set = SelectedRegions::new(self, &round.select)?;
+            let image = Box::new(|sample| self.lazy_image(sample));
+            let set = SelectedRegions::read(&self.samples, &round.select, &self.plan.regions, self.plan.needs.unite, image)?;
             Ok((labeler.get()?, Box::new(set)))
         })?;
         Ok(trained.curve)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use convert_sdk::{Error, Image, LazyImage, Mask, Probability, Proposal, Refinement, SampleImage};
+use convert_sdk::{Error, Image, LazyImage, Probability, Proposal, Refinement, SampleImage};
 
 use super::plan::{RefineStage, Source};
 use super::rows::{DroppedRow, ImageProposals, ImageRegions, ProposalRow, RegionRow};
@@ -141,11 +141,6 @@ impl Session {
                 .collect()
         })
     }
-}
-
-/// The mask of a region row.
-pub(super) fn region_mask(row: &ImageRegions, at: usize) -> Result<Mask, Error> {
-    Mask::from_counts(row.width, row.height, &row.regions[at].counts)
 }
 
 /// A finite probability from a labeler's number; rounding may put it a hair outside.
