@@ -1,6 +1,7 @@
 //! Labeler mlp-head: a small MLP over pooled patch features (SPEC 4; paper 3.2, B.1).
 
-mod augment;
+#[doc(hidden)] // for benches/views.rs
+pub mod augment;
 mod checkpoint;
 mod config;
 mod extraction;
@@ -13,7 +14,8 @@ mod model;
 mod passes;
 mod pooling;
 mod progress;
-mod randomness;
+#[doc(hidden)]
+pub mod randomness;
 mod sgd;
 mod training;
 mod vector_file;
