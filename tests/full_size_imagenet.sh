@@ -21,6 +21,6 @@ find "$images" -name '*.JPEG' -printf '%P\n' | while read -r image; do
     mkdir -p "$work/maps/$(dirname "$image")"
     cp plugins/selectors/tests/data/0.pt "$work/maps/${image%.JPEG}.pt"
 done
-DATA=$images MAPS=$work/maps WORK=$work/run EPOCHS=${EPOCHS:-1} \
+DATA=$images TRAINING=augmented MAPS=$work/maps WORK=$work/run EPOCHS=${EPOCHS:-1} \
     python3 tests/peak_memory.py "$target/release/convert" --recipe recipes/imagenet.yaml --limit "$limit" --threads "${THREADS:-1}" \
     --set select.config.threshold=0

@@ -8,7 +8,7 @@ use super::labeler::LabelerOnDemand;
 use super::plan::{Action, Kind, Step};
 use super::session::Session;
 use super::steps::sample_step;
-use super::training_sets::{SelectedRegions, WholeImages};
+use super::training_sets::{NamedSet, SelectedRegions, WholeImages};
 use crate::engine::SampleStep;
 use crate::failure::Failure;
 use crate::recipe::{Configured, Residency};
@@ -97,11 +97,15 @@ impl Session {
 
     fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, Failure> {
         let trained = self.trained_or(&step.stage, || {
-            let labeler = labeler.get()?;
-            Ok(match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
-                Some(select) => (labeler, Box::new(SelectedRegions::new(self, &select.stage)?)),
-                None => (labeler, Box::new(WholeImages::new(self))),
-            })
+            let image = Box::new(|sample| self.lazy_image(sample));
+            let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
+                Some(select) => {
+                    let regions = self.plan.stage_of(Action::Regions)?;
+                    Box::new(SelectedRegions::read(&self.samples, &select.stage, regions, self.plan.needs.unite, image)?)
+                }
+                None => Box::new(WholeImages::new(&self.samples, image)),
+            };
+            Ok((labeler.get()?, set))
         })?;
         Ok(trained.curve)
     }

@@ -16,7 +16,6 @@ use crate::engine::{Input, Reads, SampleStep};
 use crate::failure::Failure;
 
 pub(super) use labels::LabelInputs;
-pub(super) use masks::region_mask;
 
 /// A step in its run.
 #[derive(Clone, Copy)]

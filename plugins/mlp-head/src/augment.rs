@@ -10,12 +10,23 @@ use rand_chacha::ChaCha8Rng;
 use colour::Colour;
 use geometry::{Crop, Warp};
 
-/// A square view of an image and of a region in it.
+/// A square view of an image and of the regions in it.
 pub struct View {
     /// S×S pixels.
     pub image: Image<'static>,
-    /// S×S pixels, not empty; `None` for the whole image.
-    pub mask: Option<Mask>,
+    /// In the order of the image's regions; not all of them lost.
+    pub regions: Vec<Seen>,
+}
+
+/// What a view shows of a region.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// All of the view: the region is the whole image.
+    Whole,
+    /// S×S pixels, not empty.
+    Mask(Mask),
+    /// Nothing: the mask has left the view.
+    Lost,
 }
 
 /// What RandAugment may do, as torchvision has it.
@@ -53,32 +64,22 @@ fn drawn(size: u32, random: &mut ChaCha8Rng) -> Operation {
     }
 }
 
-/// A random view of `size` x `size` pixels; `None` when nothing of the mask is left in it.
+/// A random view of `size` x `size` pixels that serves all regions of an image, the one without a mask being the whole image; `None` when every mask has left it,
+/// since then nobody needs its pixels.
 ///
 /// # Errors
 /// An image that cannot be resized.
-pub fn view(image: &Image<'_>, mask: Option<&Mask>, size: u32, random: &mut ChaCha8Rng) -> Result<Option<View>> {
-    // Everything is drawn before anything is decided, so that a skipped sample takes as many numbers as any other.
+pub fn view(image: &Image<'_>, masks: &[Option<&Mask>], size: u32, random: &mut ChaCha8Rng) -> Result<Option<View>> {
+    // Everything is drawn before anything is decided, so that a lost mask takes as many numbers as any other.
     let crop = Crop::random(image.width(), image.height(), random);
     let mirrored = random.random::<bool>();
-    let operations: Vec<Operation> = (0..OPERATIONS).map(|_| drawn(size, random)).collect();
+    let operations: [Operation; OPERATIONS] = std::array::from_fn(|_| drawn(size, random));
 
-    let warps = operations.iter().filter_map(|operation| if let Operation::Warp(warp) = operation { Some(*warp) } else { None });
-    let mask = match mask {
-        Some(mask) => {
-            let mut pixels = crop.nearest(&mask.to_pixels(), mask.width(), size);
-            if mirrored {
-                geometry::mirror(&mut pixels, size, 1);
-            }
-            let pixels = warps.fold(pixels, |pixels, warp| warp.apply(&pixels, size, 1));
-            let mask = Mask::from_pixels(size, size, &pixels)?;
-            if mask.is_empty() {
-                return Ok(None);
-            }
-            Some(mask)
-        }
-        None => None,
-    };
+    let regions = masks.iter().map(|mask| mask.map_or(Ok(Seen::Whole), |mask| seen(mask, &crop, mirrored, &operations, size)));
+    let regions = regions.collect::<Result<Vec<_>>>()?;
+    if regions.iter().all(|region| *region == Seen::Lost) {
+        return Ok(None);
+    }
     let mut pixels = crop.of(image)?.resize_lanczos(size, size)?.into_pixels();
     if mirrored {
         geometry::mirror(&mut pixels, size, 3);
@@ -90,7 +91,22 @@ pub fn view(image: &Image<'_>, mask: Option<&Mask>, size: u32, random: &mut ChaC
             Operation::Colour(colour) => colour.apply(pixels, size),
         };
     }
-    Ok(Some(View { image: Image::new(size, size, pixels)?, mask }))
+    Ok(Some(View { image: Image::new(size, size, pixels)?, regions }))
+}
+
+/// A mask in a view.
+fn seen(mask: &Mask, crop: &Crop, mirrored: bool, operations: &[Operation], size: u32) -> Result<Seen> {
+    let mut pixels = crop.nearest(&mask.to_pixels(), mask.width(), size);
+    if mirrored {
+        geometry::mirror(&mut pixels, size, 1);
+    }
+    for operation in operations {
+        if let Operation::Warp(warp) = operation {
+            pixels = warp.apply(&pixels, size, 1);
+        }
+    }
+    let mask = Mask::from_pixels(size, size, &pixels)?;
+    Ok(if mask.is_empty() { Seen::Lost } else { Seen::Mask(mask) })
 }
 
 #[cfg(test)]
@@ -107,12 +123,13 @@ mod tests {
         let image = Image::new(96, 64, pixels).unwrap();
         let (mut lost, mut compared, mut covered, mut seen) = (0, 0, 0.0, 0.0);
         for index in 0..200 {
-            let Some(view) = view(&image, Some(&block), 48, &mut stream(1, Purpose::View, index)).unwrap() else {
+            let Some(View { image, regions }) = view(&image, &[Some(&block)], 48, &mut stream(1, Purpose::View, index)).unwrap() else {
                 lost += 1;
                 continue;
             };
-            let inside = view.mask.unwrap().to_pixels();
-            let bright = view.image.pixels().as_chunks::<3>().0.iter().map(|[r, ..]| *r).collect::<Vec<_>>();
+            let [Seen::Mask(mask)] = regions.as_slice() else { panic!("{regions:?}") };
+            let inside = mask.to_pixels();
+            let bright = image.pixels().as_chunks::<3>().0.iter().map(|[r, ..]| *r).collect::<Vec<_>>();
             let highest = f64::from(*bright.iter().max().unwrap());
             let mut block: Vec<u8> = bright.iter().zip(&inside).filter(|(_, inside)| **inside == 1).map(|(value, _)| *value).collect();
             block.sort_unstable();
@@ -133,8 +150,36 @@ mod tests {
     #[test]
     fn a_view_depends_on_its_stream_alone() {
         let image = Image::new(30, 20, (0..1800).map(|at| (at % 256) as u8).collect::<Vec<_>>()).unwrap();
-        let once = |index| view(&image, None, 16, &mut stream(3, Purpose::View, index)).unwrap().unwrap().image;
+        let once = |index| view(&image, &[None], 16, &mut stream(3, Purpose::View, index)).unwrap().unwrap().image;
         assert_eq!(once(5), once(5));
         assert_ne!(once(5), once(6));
+    }
+
+    #[test]
+    fn a_view_serves_every_region_as_it_would_serve_it_alone() {
+        let image = Image::new(60, 40, (0..7200).map(|at| (at % 253) as u8).collect::<Vec<_>>()).unwrap();
+        let masks = [(0, 0, 8, 8), (20, 10, 30, 20), (52, 32, 8, 8)]
+            .map(|(x, y, width, height)| Mask::from_box(60, 40, BoundingBox { x, y, width, height }).unwrap());
+        let random = |index| stream(2, Purpose::View, index);
+        let (mut lost, mut shared) = (0, 0);
+        for index in 0..60 {
+            let Some(together) = view(&image, &[Some(&masks[0]), None, Some(&masks[1]), Some(&masks[2])], 32, &mut random(index)).unwrap() else {
+                panic!("the whole image is always seen")
+            };
+            assert_eq!(together.regions[1], Seen::Whole);
+            for (mask, seen) in masks.iter().zip([&together.regions[0], &together.regions[2], &together.regions[3]]) {
+                match view(&image, &[Some(mask)], 32, &mut random(index)).unwrap() {
+                    Some(alone) => {
+                        assert_eq!((&alone.regions[0], &alone.image), (seen, &together.image));
+                        shared += 1;
+                    }
+                    None => {
+                        assert_eq!(*seen, Seen::Lost);
+                        lost += 1;
+                    }
+                }
+            }
+        }
+        assert!(lost > 20 && shared > 60, "{lost} lost, {shared} seen");
     }
 }

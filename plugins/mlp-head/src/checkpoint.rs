@@ -11,7 +11,7 @@ use std::path::Path;
 use convert_backbones::torch;
 use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::config::Pooling;
 use crate::head::{Head, Layer};
@@ -80,7 +80,7 @@ impl<M: Serialize> Contents<M> {
 
 fn bytes_of(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
     let shape = tensor.size().iter().map(|side| *side as usize).collect();
-    let flat = torch(|| tensor.f_contiguous()?.f_view([-1]))?;
+    let flat = torch(|| tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_view([-1]))?;
     if flat.kind() == Kind::Double {
         let values: Vec<f64> = torch(|| Vec::try_from(&flat))?;
         return Ok((Dtype::F64, shape, values.iter().flat_map(|value| value.to_le_bytes()).collect()));
@@ -162,8 +162,7 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pytorch").join(file)
     }
 
-    /// The largest difference between a head's logits and those in a file of PyTorch's, as a share of the largest logit: other processors add up in another
-    /// order.
+    /// The largest difference between a head's logits and those in a file of PyTorch's, as a share of the largest logit.
     fn difference(head: &Path, logits: &Path) -> f64 {
         let head = head_among(&read(head).unwrap().tensors, "").unwrap();
         let tensors = read(logits).unwrap().tensors;
@@ -171,7 +170,7 @@ mod tests {
         assert_eq!((inputs.size()[0], expected.size()), (8, vec![8, head.outputs() as i64]));
         let largest = expected.abs().max().double_value(&[]);
         assert!(largest > 0.1);
-        torch(|| (head.forward(inputs, Ok)? - expected).f_abs()?.f_max()?.f_double_value(&[])).unwrap() / largest
+        torch(|| (head.forward(inputs)? - expected).f_abs()?.f_max()?.f_double_value(&[])).unwrap() / largest
     }
 
     #[test]
@@ -195,7 +194,7 @@ mod tests {
             let status = Command::new(&python).arg(data("logits.py")).args([&file, &logits]).status().unwrap();
             assert!(status.success());
             let difference = difference(&file, &logits);
-            assert!(difference < 2e-6, "{widths:?}: {difference}");
+            assert!(difference < 1e-5, "{widths:?}: {difference}");
         }
     }
 }

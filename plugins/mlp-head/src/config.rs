@@ -5,8 +5,8 @@ use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
 
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
-/// By default it trains in the cheaper mode of SPEC 4: each view of an image goes through the backbone once, before training, and the head learns from the
-/// pooled features; `mode: augmented` is the paper's training. Prediction runs the backbone once an image, however many masks it has.
+/// By default it trains in the cheaper mode of SPEC 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
+/// pooled features; `mode: augmented` is the paper's training. A view serves all regions of its image. Prediction runs the backbone once an image, however many masks it has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
@@ -22,15 +22,16 @@ pub struct MlpHeadConfig {
     pub input_size: u32,
     /// How the training features are made: `augmented` as in the paper, or `pooled-features` (default), a far cheaper approximation of it.
     pub mode: Mode,
-    /// With `mode: pooled-features`: views of each region to train on; default 1. The first is the plain image; then mirrored and plain ones alternate, each with its own patch
-    /// dropout. Mirrored ones run the backbone a second time.
+    /// With `mode: pooled-features`: views of each image to train on; default 1. The first is the plain image, the others are random ones (RandomResizedCrop, horizontal flip,
+    /// RandAugment(2, 9), patch dropout): those of the first epochs of `mode: augmented`. Each runs the backbone once. The vectors lie in the stage's folder until the training ends:
+    /// regions × views × dimension × 4 bytes.
     #[schemars(range(min = 1, max = 64))]
     pub views: u32,
     /// What a region's vector is; default `mean` (paper). `mean-std` doubles it by how much each feature varies within the region, which tells objects apart
     /// whose means are alike (docs/label-quality.md).
     pub pooling: Pooling,
-    /// Whether each image's features are kept on disk (in `cache` of the work directory), so that later stages, rounds and runs need no backbone for
-    /// them; default false. The run says how much disk they take before it starts: patches × dimension × 4 bytes an image, twice that with mirrored views.
+    /// Whether the features of each plain image are kept on disk (in `cache` of the work directory), so that later stages, rounds and runs need no backbone for
+    /// them; default false. The run says how much disk they take before it starts: patches × dimension × 4 bytes an image. Random views are never kept.
     pub cache: bool,
     /// Share of a region's active patches that each view (with pooled features, each after the first) drops at random, in [0, 1); default 0.25 (SPEC 4).
     #[schemars(range(min = 0.0, max = 0.99))]
@@ -64,7 +65,7 @@ pub struct MlpHeadConfig {
     /// Weight decay; default 1e-4 (paper B.1).
     #[schemars(range(min = 0.0))]
     pub weight_decay: f64,
-    /// Regions a step; default 512 (paper B.1), or all where there are fewer.
+    /// Regions a step; default 512 (paper B.1), or all where there are fewer. With `mode: augmented` at most so many, since an image's regions stay together.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub batch_size: u32,
     /// Epochs between the checkpoints from which an interrupted training continues with equal bits; default 1.
@@ -80,8 +81,9 @@ pub enum Mode {
     /// Once, before training, for a fixed set of views (SPEC 4's cheaper mode, an approximation: no fresh augmentation each epoch).
     #[default]
     PooledFeatures,
-    /// Anew in every epoch, as the paper does: each region in a fresh view of its image (RandomResizedCrop, horizontal flip, RandAugment(2, 9), the
-    /// geometric parts identically on image and mask) goes through the backbone. A region whose mask leaves its view is skipped in that epoch and counted.
+    /// Anew in every epoch, as the paper does: a fresh view of each image (RandomResizedCrop, horizontal flip, RandAugment(2, 9), the geometric parts
+    /// identically on image and masks) goes through the backbone and serves all its regions, each with its own patch dropout. A region whose mask leaves the view is skipped in
+    /// that epoch and counted. The regions of an image are in one batch.
     Augmented,
 }
 

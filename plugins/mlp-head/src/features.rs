@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use convert_backbones::{Backbone, FeatureRequest, Features};
 use convert_sdk::tracing::{info, warn};
-use convert_sdk::{Context, Image, Result, ResultExt};
+use convert_sdk::{Context, Error, ErrorKind, Image, Result, ResultExt};
 
 use crate::config::MlpHeadConfig;
 
@@ -17,6 +18,17 @@ pub struct FeatureSource {
     backbone: Backbone,
     request: FeatureRequest,
     cache: Option<PathBuf>,
+    /// Images that the backbone gets at once: what it asks for, less where the device's memory did not do.
+    at_once: AtomicUsize,
+}
+
+/// Features that are known, or the image that they are asked of.
+#[derive(Debug)]
+pub enum Asked {
+    /// There they are.
+    Known(Features),
+    /// An image of S×S pixels, and the file that is to keep its features.
+    Image(Image<'static>, Option<PathBuf>),
 }
 
 impl FeatureSource {
@@ -31,7 +43,8 @@ impl FeatureSource {
             true => Some(context.settings().cache_folder.join(format!("features-{}", key(config, context)?))),
             false => None,
         };
-        Ok(Self { backbone, request, cache })
+        let at_once = AtomicUsize::new(backbone.batch_size().max(1));
+        Ok(Self { backbone, request, cache, at_once })
     }
 
     /// Numbers a patch, d.
@@ -44,13 +57,29 @@ impl FeatureSource {
         self.backbone.flops(&self.request)
     }
 
+    /// Bytes of the device's memory that the backbone holds; 0 while it is not known.
+    pub fn memory(&self) -> u64 {
+        0
+    }
+
     /// The image's side in pixels, S.
     pub fn input_size(&self) -> u32 {
         self.request.input_size
     }
 
+    /// The same as if the backbone took so many images at once.
+    #[cfg(test)]
+    pub fn with_at_once(self, at_once: usize) -> Self {
+        Self { at_once: AtomicUsize::new(at_once), ..self }
+    }
+
+    /// Images that one call of [`FeatureSource::answer`] should get: 1 where several cost as much as one after the other.
+    pub fn at_once(&self) -> usize {
+        self.at_once.load(Ordering::Relaxed)
+    }
+
     /// Patches along a side of the grid.
-    fn side(&self) -> usize {
+    pub fn side(&self) -> usize {
         (self.request.input_size / self.backbone.patch_size()) as usize
     }
 
@@ -67,33 +96,69 @@ impl FeatureSource {
     /// # Errors
     /// As [`Backbone::features`].
     pub fn of(&self, image: &Image<'_>) -> Result<Features> {
-        let Some(folder) = &self.cache else { return self.compute(image) };
-        let mut hash = blake3::Hasher::new();
-        hash.update(&image.width().to_le_bytes()).update(&image.height().to_le_bytes()).update(image.pixels());
-        let name = hash.finalize().to_hex();
-        // Two digits as folder: a million files in one are slow to list.
-        let file = folder.join(&name[..2]).join(format!("{}.f32", &name[2..]));
-        if let Some(features) = self.read(&file) {
-            return Ok(features);
-        }
-        let features = self.compute(image)?;
-        let (rows, columns) = (features.rows, features.columns);
-        if (rows, columns, features.dimension) != (self.side(), self.side(), self.dimension()) {
-            return Ok(features); // of another form than a file without a header can say
-        }
-        if let Err(error) = write(&file, &features.values) {
-            warn!("cannot keep features in {}: {error}", file.display());
-        }
-        Ok(features)
+        self.one(self.ask(image)?)
     }
 
-    /// The features of an image that comes once: the cache is left alone.
+    /// The features of one image that was asked for.
     ///
     /// # Errors
     /// As [`Backbone::features`].
-    pub fn compute(&self, image: &Image<'_>) -> Result<Features> {
-        let mut features = self.backbone.features(std::slice::from_ref(image), &self.request)?;
-        features.pop().ok_or_else(|| convert_sdk::Error::numeric("the backbone gave no features"))
+    pub fn one(&self, asked: Asked) -> Result<Features> {
+        let mut asked = asked;
+        self.answer(&mut [&mut asked])?;
+        match asked {
+            Asked::Known(features) => Ok(features),
+            Asked::Image(..) => Err(Error::numeric("the backbone gave no features")),
+        }
+    }
+
+    /// Looks an image up in the cache; one that is not there is resized to S×S. Needs no device.
+    ///
+    /// # Errors
+    /// An image that cannot be resized.
+    pub fn ask(&self, image: &Image<'_>) -> Result<Asked> {
+        let file = self.cache.as_ref().map(|folder| {
+            let mut hash = blake3::Hasher::new();
+            hash.update(&image.width().to_le_bytes()).update(&image.height().to_le_bytes()).update(image.pixels());
+            let name = hash.finalize().to_hex();
+            // Two digits as folder: a million files in one are slow to list.
+            folder.join(&name[..2]).join(format!("{}.f32", &name[2..]))
+        });
+        if let Some(features) = file.as_deref().and_then(|file| self.read(file)) {
+            return Ok(Asked::Known(features));
+        }
+        Ok(Asked::Image(image.resize_lanczos(self.input_size(), self.input_size())?, file))
+    }
+
+    /// Makes all of them known. Where the device's memory does not do for several images at once, half as many are taken from there on.
+    ///
+    /// # Errors
+    /// As [`Backbone::features`]; which of several images is at fault is not known then, and none of them is changed.
+    pub fn answer(&self, asked: &mut [&mut Asked]) -> Result<()> {
+        let images: Vec<Image<'_>> = asked
+            .iter()
+            .filter_map(|asked| match &**asked {
+                Asked::Known(_) => None,
+                Asked::Image(image, _) => Image::new(image.width(), image.height(), image.pixels()).ok(),
+            })
+            .collect();
+        let features = in_parts(&images, &self.at_once, |part| self.backbone.features(part, &self.request))?;
+        drop(images);
+        let unknown = asked.iter_mut().filter(|asked| matches!(asked, Asked::Image(..)));
+        for (asked, features) in unknown.zip(features) {
+            let grid = (features.rows, features.columns, features.dimension);
+            if grid != (self.side(), self.side(), self.dimension()) {
+                let (side, dimension) = (self.side(), self.dimension());
+                return Err(Error::numeric(format!("the backbone gave features of the form {grid:?} instead of ({side}, {side}, {dimension})")));
+            }
+            if let Asked::Image(_, Some(file)) = &**asked
+                && let Err(error) = write(file, &features.values)
+            {
+                warn!("cannot keep features in {}: {error}", file.display());
+            }
+            **asked = Asked::Known(features);
+        }
+        Ok(())
     }
 
     /// The features of a file; `None` where it is not there or not whole.
@@ -104,6 +169,25 @@ impl FeatureSource {
         let whole = rest.is_empty() && numbers.len() == side * side * dimension;
         whole.then(|| Features { rows: side, columns: side, dimension, values: numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect() })
     }
+}
+
+/// The answers to all items, asked for in parts of at most `at_once`, which is halved each time that the memory does not do for several.
+fn in_parts<I, T>(items: &[I], at_once: &AtomicUsize, ask: impl Fn(&[I]) -> Result<Vec<T>>) -> Result<Vec<T>> {
+    let mut answers = Vec::with_capacity(items.len());
+    while let Some(rest) = items.get(answers.len()..).filter(|rest| !rest.is_empty()) {
+        let part = &rest[..at_once.load(Ordering::Relaxed).min(rest.len())];
+        match ask(part) {
+            Ok(some) if some.len() == part.len() => answers.extend(some),
+            Ok(some) => return Err(Error::numeric(format!("the backbone gave features of {} images instead of {}", some.len(), part.len()))),
+            Err(error) if error.kind == ErrorKind::OutOfMemory && part.len() > 1 => {
+                let half = part.len() / 2;
+                warn!("{error}: from here on the backbone gets {half} images at once instead of {}", part.len());
+                at_once.store(half, Ordering::Relaxed);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(answers)
 }
 
 /// Writes under a name of this thread's own and renames, so that no reader sees half a file.
@@ -148,7 +232,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Bytes as people say them.
-fn in_words(bytes: f64) -> String {
+pub fn in_words(bytes: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
     match UNITS.iter().find(|(size, _)| bytes >= *size) {
         Some((size, unit)) => format!("{:.1} {unit}", bytes / size),
@@ -187,5 +271,22 @@ mod tests {
     #[test]
     fn sizes_are_said_in_words() {
         assert_eq!([in_words(6.2e5), in_words(9.03e8), in_words(5.4e12)], ["620 kB", "903.0 MB", "5.4 TB"]);
+    }
+
+    #[test]
+    fn too_little_memory_halves_what_is_asked_for_until_it_does() {
+        let at_once = AtomicUsize::new(16);
+        let ask = |most: usize| {
+            move |part: &[usize]| match part.len() > most {
+                true => Err(Error::new(ErrorKind::OutOfMemory, "the device has no memory left")),
+                false => Ok(part.to_vec()),
+            }
+        };
+        let items: Vec<usize> = (0..37).collect();
+        assert_eq!(in_parts(&items, &at_once, ask(5)).unwrap(), items);
+        assert_eq!(at_once.load(Ordering::Relaxed), 4);
+        assert_eq!(in_parts(&items, &at_once, ask(0)).unwrap_err().kind, ErrorKind::OutOfMemory);
+        assert_eq!(at_once.load(Ordering::Relaxed), 1);
+        assert!(in_parts(&items, &at_once, |_: &[usize]| Ok(Vec::<usize>::new())).is_err());
     }
 }

@@ -3,10 +3,10 @@
 use convert_backbones::torch;
 use convert_sdk::{Error, Result};
 use rand::RngExt;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use crate::extraction::Examples;
 use crate::randomness::{Purpose, stream};
+use crate::vector_file::VectorFile;
 
 /// One linear map: weight `[out, in]` and bias `[out]`.
 #[derive(Debug)]
@@ -57,15 +57,18 @@ impl Head {
         Self { layers: layers.collect() }
     }
 
-    /// Logits `[n, K]` of vectors `[n, d]`; `dropped` changes the input of each hidden layer.
-    pub fn forward(&self, vectors: &Tensor, mut dropped: impl FnMut(Tensor) -> Result<Tensor, TchError>) -> Result<Tensor, TchError> {
+    /// The head on a device.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let moved = |layer: &Layer| torch(|| Ok(Layer { weight: layer.weight.f_to_device(device)?, bias: layer.bias.f_to_device(device)? }));
+        Ok(Self { layers: self.layers.iter().map(moved).collect::<Result<_>>()? })
+    }
+
+    /// Logits `[n, K]` of vectors `[n, d]`.
+    pub fn forward(&self, vectors: &Tensor) -> Result<Tensor, TchError> {
         let mut values = vectors.shallow_clone();
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
                 values = values.f_gelu("none")?;
-            }
-            if index + 1 < self.layers.len() {
-                values = dropped(values)?;
             }
             values = values.f_linear(&layer.weight, Some(&layer.bias))?;
         }
@@ -78,7 +81,7 @@ impl Head {
     pub fn probabilities(&self, vector: &[f32]) -> Result<Vec<f32>> {
         let logits: Vec<f32> = torch(|| {
             let input = Tensor::f_from_slice(vector)?.f_view([1, -1])?;
-            Vec::try_from(&self.forward(&input, Ok)?.f_view([-1])?)
+            Vec::try_from(&self.forward(&input)?.f_view([-1])?)
         })?;
         softmax(&logits)
     }
@@ -107,20 +110,21 @@ pub struct Standardisation {
 const LEAST_SPREAD: f64 = 0.03;
 
 impl Standardisation {
-    /// To mean 0 and spread 1 over the examples, or as they are.
-    pub fn of(examples: &Examples, standardize: bool) -> Result<Self> {
-        let dimension = examples.dimension;
-        let (mut mean, mut variance) = (vec![0.0f64; dimension], vec![0.0f64; dimension]);
-        let mut scale = vec![1.0f32; dimension];
+    /// To mean 0 and spread 1 over all vectors, or as they are.
+    ///
+    /// # Errors
+    /// Vectors that cannot be read.
+    pub fn of(vectors: &VectorFile, standardize: bool) -> Result<Self> {
+        let width = vectors.width();
+        let (mut mean, mut variance) = (vec![0.0f64; width], vec![0.0f64; width]);
+        let mut scale = vec![1.0f32; width];
         if standardize {
-            let count = examples.labels.len() as f64;
-            for vector in examples.values.chunks_exact(dimension) {
-                mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += f64::from(*value) / count);
-            }
-            for vector in examples.values.chunks_exact(dimension) {
+            let count = vectors.labels().len() as f64;
+            vectors.for_each(|vector| mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += f64::from(*value) / count))?;
+            vectors.for_each(|vector| {
                 variance.iter_mut().zip(vector.iter().zip(&mean)).for_each(|(sum, (value, mean))| *sum += (f64::from(*value) - mean).powi(2) / count);
-            }
-            let least = LEAST_SPREAD * LEAST_SPREAD * variance.iter().sum::<f64>() / dimension as f64;
+            })?;
+            let least = LEAST_SPREAD * LEAST_SPREAD * variance.iter().sum::<f64>() / width as f64;
             for (scale, variance) in scale.iter_mut().zip(&variance) {
                 *scale = if variance + least > 0.0 { (1.0 / (variance + least).sqrt()) as f32 } else { 1.0 };
             }
@@ -129,9 +133,9 @@ impl Standardisation {
         torch(|| Ok(Self { mean: Tensor::f_from_slice(&mean)?, scale: Tensor::f_from_slice(&scale)? }))
     }
 
-    /// New handles to the same memory.
-    pub fn handles(&self) -> Self {
-        Self { mean: self.mean.shallow_clone(), scale: self.scale.shallow_clone() }
+    /// The numbers on a device.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        torch(|| Ok(Self { mean: self.mean.f_to_device(device)?, scale: self.scale.f_to_device(device)? }))
     }
 
     /// The standardised vectors.

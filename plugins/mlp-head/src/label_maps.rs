@@ -21,7 +21,7 @@ pub fn of(features: &Features, head: &Head, pooling: Pooling) -> Result<LabelMap
     };
     let logits: Vec<f32> = torch(|| {
         let vectors = Tensor::f_from_slice(&values)?.f_view([patches as i64, pooling.width(features.dimension) as i64])?;
-        Vec::try_from(&head.forward(&vectors, Ok)?.f_contiguous()?.f_view([-1])?)
+        Vec::try_from(&head.forward(&vectors)?.f_contiguous()?.f_view([-1])?)
     })?;
     if logits.iter().any(|logit| !logit.is_finite()) {
         return Err(Error::numeric("the head's logits are not finite"));

@@ -29,8 +29,8 @@ impl Labeler for MlpHead {
         Ok(Self { config, context, features: Arc::new(features) })
     }
 
-    /// The backbone once an image; in training once more for mirrored views, or again in every epoch for fresh ones. Forward and backward through the head in
-    /// every epoch. All as of one region an image.
+    /// The backbone once an image; in training once for each pooled view, or once and again in every epoch for fresh ones. Forward and backward through the head
+    /// in every epoch. All as of one region an image.
     fn work(&self) -> Work {
         let (config, context) = (&self.config, &self.context);
         let (hidden, layers, epochs) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)), u64::from(config.epochs));
@@ -38,10 +38,10 @@ impl Labeler for MlpHead {
         let head = 2 * hidden * (width + (layers - 1) * hidden + context.classes().len() as u64);
         let backbone = self.features.flops();
         let training_flops = match config.mode {
-            Mode::PooledFeatures => (if config.views > 1 { 2 } else { 1 }) * backbone + epochs * u64::from(config.views) * 3 * head,
+            Mode::PooledFeatures => u64::from(config.views) * (backbone + epochs * 3 * head),
             Mode::Augmented => backbone + epochs * (backbone + 3 * head),
         };
-        Work { flops: backbone + head, training_flops, ..Work::default() }
+        Work { flops: backbone + head, training_flops, memory: self.features.memory(), ..Work::default() }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {

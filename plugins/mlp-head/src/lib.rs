@@ -1,22 +1,29 @@
 //! Labeler mlp-head: a small MLP over pooled patch features (SPEC 4; paper 3.2, B.1).
 
-mod augment;
+#[doc(hidden)] // for benches/views.rs
+pub mod augment;
 mod checkpoint;
 mod config;
 mod extraction;
 mod features;
 mod head;
+mod in_order;
 mod label_maps;
 mod labeler;
 mod model;
+mod passes;
 mod pooling;
-mod randomness;
+mod progress;
+#[doc(hidden)]
+pub mod randomness;
+mod sgd;
 mod training;
-mod vectors;
+mod vector_file;
+mod views;
 
 pub use config::{MlpHeadConfig, Mode, Pooling};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {
-    labeler "mlp-head" => MlpHead { results_version: 1, device: true },
+    labeler "mlp-head" => MlpHead { results_version: 2, device: true },
 }

@@ -79,9 +79,10 @@ impl LabelModel for MlpHeadModel {
             .iter()
             .map(|input| {
                 let features = &self.features.of(&input.image)?;
+                let grid = (features.rows, features.columns);
                 let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(features, patches, self.pooling));
-                let global = of_patches(&pooling::active_patches(None, features, self.coverage))?;
-                let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), features, self.coverage));
+                let global = of_patches(&pooling::active_patches(None, grid, self.coverage))?;
+                let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), grid, self.coverage));
                 Ok(Prediction { global, masks: input.regions.iter().map(|region| of_mask(&region.mask)).collect::<Result<_>>()? })
             })
             .collect()

@@ -7,10 +7,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::Pooling;
 
-/// The patches of a region: those covered by more than `threshold`, the best-covered ones where there is none; all without a mask. Never empty.
-pub fn active_patches(mask: Option<&Mask>, features: &Features, threshold: f32) -> Vec<usize> {
-    let Some(mask) = mask else { return (0..features.rows * features.columns).collect() };
-    let coverage = mask.coverage(features.columns as u32, features.rows as u32);
+/// The patches of a region in a grid of `rows` x `columns`: those covered by more than `threshold`, the best-covered ones where there is none; all without a mask.
+/// Never empty.
+pub fn active_patches(mask: Option<&Mask>, (rows, columns): (usize, usize), threshold: f32) -> Vec<usize> {
+    let Some(mask) = mask else { return (0..rows * columns).collect() };
+    let coverage = mask.coverage(columns as u32, rows as u32);
     let above: Vec<usize> = (0..coverage.len()).filter(|patch| coverage[*patch] > threshold).collect();
     if !above.is_empty() {
         return above;
@@ -19,15 +20,10 @@ pub fn active_patches(mask: Option<&Mask>, features: &Features, threshold: f32) 
     (0..coverage.len()).filter(|patch| coverage[*patch] == best).collect()
 }
 
-/// The same patches in the mirrored image.
-pub fn mirrored(patches: &[usize], columns: usize) -> Vec<usize> {
-    patches.iter().map(|patch| patch - patch % columns + (columns - 1 - patch % columns)).collect()
-}
-
 /// The patches that are left when each is dropped with a probability; all of them if none is left.
-pub fn with_dropout(patches: &[usize], probability: f64, random: &mut ChaCha8Rng) -> Vec<usize> {
+pub fn with_dropout(patches: Vec<usize>, probability: f64, random: &mut ChaCha8Rng) -> Vec<usize> {
     let left: Vec<usize> = patches.iter().copied().filter(|_| random.random::<f64>() >= probability).collect();
-    if left.is_empty() { patches.to_vec() } else { left }
+    if left.is_empty() { patches } else { left }
 }
 
 /// The vector of some patches.
@@ -70,26 +66,25 @@ mod tests {
     #[test]
     fn patches_above_the_threshold_are_active_and_the_best_ones_where_there_is_none() {
         let region = |x, y, width, height| Mask::from_box(12, 8, BoundingBox { x, y, width, height }).unwrap();
-        assert_eq!(active_patches(Some(&region(0, 0, 7, 4)), &features(), 0.5), [0, 1]);
-        assert_eq!(active_patches(Some(&region(0, 0, 5, 4)), &features(), 0.0), [0, 1]);
-        assert_eq!(active_patches(Some(&region(5, 5, 1, 1)), &features(), 0.5), [4]);
-        assert_eq!(active_patches(Some(&region(3, 0, 2, 2)), &features(), 0.5), [0, 1]);
-        assert_eq!(active_patches(None, &features(), 0.5), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(active_patches(Some(&region(0, 0, 7, 4)), (2, 3), 0.5), [0, 1]);
+        assert_eq!(active_patches(Some(&region(0, 0, 5, 4)), (2, 3), 0.0), [0, 1]);
+        assert_eq!(active_patches(Some(&region(5, 5, 1, 1)), (2, 3), 0.5), [4]);
+        assert_eq!(active_patches(Some(&region(3, 0, 2, 2)), (2, 3), 0.5), [0, 1]);
+        assert_eq!(active_patches(None, (2, 3), 0.5), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]
-    fn mirroring_keeps_rows_and_the_mean_is_over_the_active_patches() {
-        assert_eq!(mirrored(&[0, 4, 5], 3), [2, 4, 3]);
+    fn the_mean_is_over_the_active_patches() {
         assert_eq!(pool(&features(), &[1, 2, 5], Pooling::Mean), [8.0 / 3.0]);
         assert_eq!(pool(&features(), &[1, 5], Pooling::MeanStd), [3.0, 2.0]);
     }
 
     #[test]
     fn dropping_every_patch_keeps_all() {
-        let mut random = crate::randomness::stream(0, crate::randomness::Purpose::Patches, 0);
-        assert_eq!(with_dropout(&[1, 2], 1.0, &mut random), [1, 2]);
-        assert_eq!(with_dropout(&[1, 2], 0.0, &mut random), [1, 2]);
-        let left = with_dropout(&(0..1000).collect::<Vec<_>>(), 0.25, &mut random).len();
+        let mut random = crate::randomness::stream(0, crate::randomness::Purpose::View, 0);
+        assert_eq!(with_dropout(vec![1, 2], 1.0, &mut random), [1, 2]);
+        assert_eq!(with_dropout(vec![1, 2], 0.0, &mut random), [1, 2]);
+        let left = with_dropout((0..1000).collect(), 0.25, &mut random).len();
         assert!((700..800).contains(&left), "{left}");
     }
 }

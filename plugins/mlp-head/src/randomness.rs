@@ -8,11 +8,9 @@ use rand_chacha::rand_core::SeedableRng;
 pub enum Purpose {
     /// The first weights.
     Weights,
-    /// The order of the regions in an epoch (the index) and the inputs dropped in it.
+    /// The order of an epoch (the index) and the inputs dropped in it.
     Epoch,
-    /// The patches dropped from an image (the index) in all its views.
-    Patches,
-    /// The view of a region in an epoch (both in the index).
+    /// A view of an image and the patches dropped from its regions (the number of the view and the image in the index).
     View,
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use convert_mlp_head::{MlpHead, MlpHeadConfig, Mode};
 use convert_sdk::{
@@ -142,7 +142,8 @@ fn an_interrupted_training_continues_to_the_same_bytes_and_another_seed_begins_a
     let config = || MlpHeadConfig { dropout: Some(0.2), ..config() };
     let expected = train(config(), context(&CLASSES, |_| {}, 1_000), &COLOURS, whole.path()).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    for patience in [10, 30 + 3, 30 + 5] {
+    // 30 reports of the extraction, which continues as well, and one an epoch.
+    for patience in [10, 20 + 3, 5] {
         let error = train(config(), context(&CLASSES, |_| {}, patience), &COLOURS, folder.path()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
     }
@@ -164,8 +165,8 @@ fn an_augmented_training_interrupted_between_and_within_epochs_continues_to_the_
     let expected = train(config(), context(1, 1_000), &COLOURS, whole.path()).unwrap();
     assert_eq!(expected.curve.len(), 4);
     let folder = tempfile::tempdir().unwrap();
-    // 30 reports of the extraction; then four steps an epoch, and the epoch.
-    for (patience, reached) in [(30 + 5, "after epoch 1"), (30 + 7, "in epoch 3"), (30 + 5, "after epoch 3")] {
+    // 30 reports of the extraction, once; then four steps an epoch, and the epoch.
+    for (patience, reached) in [(30 + 5, "after epoch 1"), (7, "in epoch 3"), (5, "after epoch 3")] {
         let error = train(config(), context(2, patience), &COLOURS, folder.path()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
         assert!(error.message.contains(reached), "{error}");
@@ -196,7 +197,7 @@ fn a_checkpoint_of_another_class_count_or_of_other_features_is_refused() {
 fn broken_images_and_classes_without_regions_are_warned_of_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let set = Colours { count: 8, classes: 2, broken: Some(5) };
-    let report = train(MlpHeadConfig { epochs: 1, ..config() }, Context::for_tests(&CLASSES), &set, folder.path()).unwrap();
+    let report = train(MlpHeadConfig { epochs: 1, views: 1, ..config() }, Context::for_tests(&CLASSES), &set, folder.path()).unwrap();
     let [broken, missing] = report.warnings.as_slice() else { panic!("{:?}", report.warnings) };
     assert_eq!(broken, "not trained on: sample image-5: the file is truncated");
     assert_eq!(missing, "1 of 3 classes have no region to train on and will hardly be predicted: blue");
@@ -214,4 +215,72 @@ fn a_diverging_training_stops_with_step_and_learning_rate() {
     let error = train(config, Context::for_tests(&CLASSES), &COLOURS, folder.path()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Numeric);
     assert!(error.message.contains("in step") && error.message.contains("learning rate"), "{error}");
+}
+
+/// The colours with three regions an image, one of them in a corner; counts how often an image is decoded, and cannot decode while the disk is away.
+struct Counted {
+    decoded: AtomicUsize,
+    /// From this image on decoding fails, as many times.
+    away: (usize, AtomicUsize),
+}
+
+impl Counted {
+    fn new(from: usize, times: usize) -> Self {
+        Self { decoded: AtomicUsize::new(0), away: (from, AtomicUsize::new(times)) }
+    }
+}
+
+impl TrainingSet for Counted {
+    fn len(&self) -> usize {
+        30
+    }
+    fn get(&self, index: usize) -> Result<TrainingSample<'_>> {
+        let sample = COLOURS.get(index)?;
+        let corner = Mask::from_box(SIDE, SIDE, BoundingBox { x: 0, y: 0, width: 6, height: 6 })?;
+        let label = sample.label;
+        let regions = [Some(block()), Some(corner), None].map(|mask| TrainingRegion { mask, label }).to_vec();
+        let load = move || {
+            let away = |left: usize| left.checked_sub(1).filter(|_| index >= self.away.0);
+            if self.away.1.try_update(Ordering::SeqCst, Ordering::SeqCst, away).is_ok() {
+                return Err(Error::new(ErrorKind::Io, "the disk is away"));
+            }
+            self.decoded.fetch_add(1, Ordering::SeqCst);
+            Ok(image(label, index as u32))
+        };
+        Ok(TrainingSample { image: LazyImage::new(load), regions, ..sample })
+    }
+}
+
+#[test]
+fn an_image_is_decoded_once_for_all_its_regions_and_views() {
+    let count = |config: MlpHeadConfig, threads| {
+        let (set, folder) = (Counted::new(0, 0), tempfile::tempdir().unwrap());
+        let context = context(&CLASSES, |settings| settings.threads = threads, 1_000);
+        let report = train(config, context, &set, folder.path()).unwrap();
+        let lost = report.warnings.iter().any(|warning| warning.contains("masks had left") || warning.contains("mask had left"));
+        assert!(lost, "some view must lose the corner: {:?}", report.warnings);
+        (set.decoded.into_inner(), std::fs::read(report.checkpoint).unwrap())
+    };
+    let pooled = |threads| count(MlpHeadConfig { views: 5, epochs: 2, ..config() }, threads);
+    let augmented = |threads| count(MlpHeadConfig { mode: Mode::Augmented, epochs: 4, ..config() }, threads);
+    let (pooled, augmented) = ([pooled(1), pooled(3)], [augmented(1), augmented(3)]);
+    assert_eq!((pooled[0].0, augmented[0].0), (30, 30 + 4 * 30));
+    assert!(pooled[0] == pooled[1] && augmented[0] == augmented[1], "threads changed a byte");
+}
+
+#[test]
+fn a_disk_that_goes_away_stops_the_training_and_costs_no_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || MlpHeadConfig { views: 2, epochs: 3, ..config() };
+    let set = Counted::new(12, 1);
+    let error = train(config(), context(&CLASSES, |_| {}, 1_000), &set, folder.path()).unwrap_err();
+    assert_eq!((error.kind, error.to_string().as_str()), (ErrorKind::Io, "sample image-12: the disk is away"));
+    let before = set.decoded.load(Ordering::SeqCst);
+    let report = train(config(), context(&CLASSES, |_| {}, 1_000), &set, folder.path()).unwrap();
+    assert_eq!(set.decoded.load(Ordering::SeqCst) - before, 30 - 12, "the images before it are not read again");
+    let whole = tempfile::tempdir().unwrap();
+    let expected = train(config(), context(&CLASSES, |_| {}, 1_000), &Counted::new(0, 0), whole.path()).unwrap();
+    assert_eq!((&report.curve, &report.warnings), (&expected.curve, &expected.warnings));
+    let left = |folder: &Path| std::fs::read_dir(folder).unwrap().flatten().any(|file| file.file_name().to_string_lossy().starts_with("vectors."));
+    assert!(!left(folder.path()), "the vectors go when the training has ended");
 }

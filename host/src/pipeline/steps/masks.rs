@@ -1,6 +1,6 @@
 //! From images to regions: propose, refine, fit to the image.
 
-use convert_sdk::{Error, Mask, Proposal, Proposer, Refinement, Refiner, SampleImage};
+use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, SampleImage};
 
 use super::{At, decoded, each, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
@@ -151,9 +151,4 @@ impl Fitting<'_> {
         }
         Ok(ImageRegions { width, height, regions })
     }
-}
-
-/// The mask of a region row.
-pub(in crate::pipeline) fn region_mask(row: &ImageRegions, at: usize) -> Result<Mask, Error> {
-    Mask::from_counts(row.width, row.height, &row.regions[at].counts)
 }

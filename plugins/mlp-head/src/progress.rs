@@ -1,0 +1,143 @@
+//! What a training has come to, and its files: `last.safetensors` after each epoch or some, `best.safetensors` and `head.safetensors` to predict with.
+
+use std::path::{Path, PathBuf};
+
+use convert_backbones::torch;
+use convert_sdk::tracing::warn;
+use convert_sdk::{EpochRecord, Error, Result, ResultExt, TrainingReport};
+use tch::{Device, TchError, Tensor};
+
+use crate::checkpoint::{self, Contents, Description, State};
+use crate::head::{Head, Standardisation};
+use crate::training::Training;
+use crate::vector_file::VectorFile;
+
+/// What changes from step to step.
+pub struct Progress {
+    /// Epochs done.
+    pub epoch: u32,
+    pub head: Head,
+    /// Momentum of each parameter.
+    pub momenta: Vec<Tensor>,
+    pub standardisation: Standardisation,
+    pub curve: Vec<EpochRecord>,
+    pub warnings: Vec<String>,
+    pub lost_views: u64,
+}
+
+const LAST: &str = "last.safetensors";
+
+impl Progress {
+    /// Before the first epoch.
+    pub fn begin(training: &Training<'_>, vectors: &VectorFile, warnings: Vec<String>) -> Result<Self> {
+        let (config, context) = (training.config, training.context);
+        let mut widths = vec![vectors.width() as i64];
+        widths.extend((0..config.hidden_layers(context)).map(|_| i64::from(config.hidden)));
+        widths.push(context.classes().len() as i64);
+        let head = Head::random(&widths, context.settings().seed)?;
+        let momenta = head.parameters().into_iter().map(|parameter| torch(|| parameter.f_zeros_like())).collect::<Result<_>>()?;
+        let standardisation = Standardisation::of(vectors, config.standardize)?;
+        Ok(Self { epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0 })
+    }
+
+    /// The same on a device.
+    pub fn on(self, device: Device) -> Result<Self> {
+        let momenta = self.momenta.iter().map(|momentum| torch(|| momentum.f_to_device(device))).collect::<Result<_>>()?;
+        Ok(Self { head: self.head.on(device)?, momenta, standardisation: self.standardisation.on(device)?, ..self })
+    }
+
+    /// Writes the head as it predicts, and deletes the vectors, which nobody needs any more.
+    pub fn finish(&self, training: &Training<'_>) -> Result<TrainingReport> {
+        let path = self.export(training, "head.safetensors")?;
+        let mut warnings = self.warnings.clone();
+        if self.lost_views > 0 {
+            let (lost, epochs) = (self.lost_views, self.epoch);
+            warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
+        }
+        VectorFile::remove(training.folder);
+        Ok(TrainingReport { checkpoint: path, curve: self.curve.clone(), warnings })
+    }
+
+    /// Whether no epoch before was better than the last.
+    pub fn is_best(&self) -> bool {
+        self.curve.last().is_some_and(|last| self.curve.iter().all(|earlier| earlier.loss >= last.loss))
+    }
+
+    /// Writes the head as it predicts.
+    pub fn export(&self, training: &Training<'_>, name: &str) -> Result<PathBuf> {
+        let head = self.standardisation.on(Device::Cpu)?.folded_into(&self.head.on(Device::Cpu)?)?;
+        let path = training.folder.join(name);
+        let config = training.config;
+        let description = Description {
+            classes: training.context.classes().to_vec(),
+            family: config.backbone.family.name().into(),
+            feature: config.feature.name().into(),
+            layer: config.layer,
+            input_size: config.input_size,
+            pooling: config.pooling,
+            training: training.settings(),
+        };
+        Contents { tensors: checkpoint::named_tensors("", head.parameters()), metadata: description }.write(&path)?;
+        Ok(path)
+    }
+
+    /// Writes what an interrupted training continues from.
+    pub fn save(&self, folder: &Path, fingerprint: &str) -> Result<()> {
+        let mut tensors = checkpoint::named_tensors("model.", self.head.parameters());
+        tensors.append(&mut checkpoint::named_tensors("momentum.", &self.momenta));
+        tensors.insert("standardisation.mean".into(), self.standardisation.mean.shallow_clone());
+        tensors.insert("standardisation.scale".into(), self.standardisation.scale.shallow_clone());
+        let curve: Vec<f64> = self.curve.iter().flat_map(|record| [record.loss, record.accuracy]).collect();
+        tensors.insert("curve".into(), torch(|| Tensor::f_from_slice(&curve)?.f_view([-1, 2]))?);
+        let metadata = State { fingerprint: fingerprint.to_owned(), epoch: self.epoch, warnings: self.warnings.clone(), lost_views: self.lost_views };
+        Contents { tensors, metadata }.write(&folder.join(LAST))
+    }
+
+    /// What an interrupted training of the same kind left; one of another kind, or a broken file, is begun anew.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read: a disk that fails must not cost the epochs that it holds.
+    pub fn resumed(folder: &Path, fingerprint: &str) -> Result<Option<Self>> {
+        let path = folder.join(LAST);
+        if !path.exists() {
+            return Ok(None);
+        }
+        match Self::read(&path, fingerprint) {
+            Ok(Some(progress)) => Ok(Some(progress)),
+            Ok(None) => {
+                warn!("{} is of a training with other regions or settings: beginning anew", path.display());
+                Ok(None)
+            }
+            Err(error) if crate::views::stops(&error) => Err(error),
+            Err(error) => {
+                warn!("{error}: beginning anew");
+                Ok(None)
+            }
+        }
+    }
+
+    fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>> {
+        let file = checkpoint::read(path)?;
+        let state: State =
+            serde_json::from_str(file.metadata.as_deref().unwrap_or_default()).context(|| format!("cannot read {}", path.display()))?;
+        if state.fingerprint != fingerprint {
+            return Ok(None);
+        }
+        let head = checkpoint::head_among(&file.tensors, "model.")?;
+        let momenta = checkpoint::head_among(&file.tensors, "momentum.")?;
+        let find = |name: &str| {
+            file.tensors.get(name).map(Tensor::shallow_clone).ok_or_else(|| Error::invalid(format!("tensor {name} is missing in {}", path.display())))
+        };
+        let curve: Vec<f64> = torch(|| Vec::try_from(&find("curve").map_err(|error| TchError::FileFormat(error.to_string()))?.f_view([-1])?))?;
+        let records = curve.chunks_exact(2).zip(1..).map(|(pair, epoch)| EpochRecord { epoch, loss: pair[0], accuracy: pair[1] });
+        Ok(Some(Self {
+            epoch: state.epoch,
+            momenta: momenta.parameters().into_iter().map(Tensor::shallow_clone).collect(),
+            head,
+            standardisation: Standardisation { mean: find("standardisation.mean")?, scale: find("standardisation.scale")? },
+            curve: records.collect(),
+            warnings: state.warnings,
+            lost_views: state.lost_views,
+        }))
+    }
+}
