@@ -133,7 +133,7 @@ impl Extraction<'_> {
             let message = format!("sample {} has a region of class {}, but there are only {classes} classes", sample.id, region.label);
             return Err(Error::config(message));
         }
-        let image = sample.image.get().map_err(named)?;
+        let image = &sample.image.get().map_err(named)?;
         let plain = &self.features.of(image).map_err(named)?;
         let flipped = match self.views() {
             1 => None,

@@ -116,7 +116,7 @@ fn view(training: &Training<'_>, examples: &Examples, number: usize, epoch: u32)
     let named = |error: Error| error.context(format!("sample {}", sample.id));
     let region = sample.regions.get(region).ok_or_else(|| named(Error::invalid("it has fewer regions than before")))?;
     let mut random = stream(context.settings().seed, Purpose::View, (u64::from(epoch) << 32) | number as u64);
-    let image = sample.image.get().map_err(named)?;
+    let image = &sample.image.get().map_err(named)?;
     let Some(view) = augment::view(image, region.mask.as_ref(), features.input_size(), &mut random).map_err(named)? else { return Ok(None) };
     let features = features.compute(&view.image).map_err(named)?;
     let patches = pooling::active_patches(view.mask.as_ref(), &features, config.training_coverage(context));
