@@ -122,6 +122,7 @@ impl Sums {
     const LOW_BITS: u32 = 15;
 
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "zipped iterators over three arrays keep the compiler from using vectors, at half the speed")]
     fn add(&mut self, weight: i32, values: &[u8; LANES]) {
         let (high, low) = ((weight >> Self::LOW_BITS) as i16, (weight & ((1 << Self::LOW_BITS) - 1)) as i16);
         for lane in 0..LANES {
