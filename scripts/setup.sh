@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the build needs, except Rust, and respects what is already there:
 #   OpenCV (core + imgproc) and clang   pkg-config's OpenCV, else installed Debian packages, else apt-get
+#   nasm, on x86                        an installed one, else apt-get; without it JPEG files are decoded without vector instructions
 #   libtorch 2.11                       $LIBTORCH, else an installed PyTorch 2.11, else PyPI's wheel (CPU part), cached outside the repository
 #   Python with pycocotools             only with --python (the tests need it), in a virtual environment in the cache
 # Writes .cargo/config.toml (ignored by git), so that a plain `cargo build` finds all of it.
@@ -49,6 +50,12 @@ packages=()
 command -v cc >/dev/null && command -v c++ >/dev/null || packages+=(build-essential)
 command -v clang >/dev/null || packages+=(clang)
 command -v python3 >/dev/null || packages+=(python3)   # scripts/install-plugins.sh, and what follows
+case $(uname -m) in
+    x86_64 | i?86)
+        if ! command -v nasm >/dev/null; then
+            if command -v apt-get >/dev/null; then packages+=(nasm); else say "nasm is missing: JPEG files will be decoded at a fraction of the speed"; fi
+        fi ;;
+esac
 have_pkgconfig_opencv || have_debian_opencv || packages+=(libopencv-core-dev libopencv-imgproc-dev)
 [ ${#packages[@]} = 0 ] || apt_install "${packages[@]}"
 

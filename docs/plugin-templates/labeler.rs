@@ -57,7 +57,7 @@ impl Labeler for MeanColour {
         for index in 0..set.len() {
             let sample = set.get(index)?;
             for region in &sample.regions {
-                let colour = mean(sample.image.get()?, region.mask.as_ref());
+                let colour = mean(&sample.image.get()?, region.mask.as_ref());
                 let class = sums.get_mut(region.label as usize).ok_or_else(|| Error::invalid(format!("{} is no class", region.label)))?;
                 (0..3).for_each(|channel| class.0[channel] += f64::from(colour[channel]));
                 class.1 += 1.0;

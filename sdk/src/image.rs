@@ -72,42 +72,84 @@ impl<'a> Image<'a> {
     }
 }
 
-/// An image that is decoded when it is first asked for, and kept until this value goes.
-pub struct LazyImage<'a> {
-    load: Box<dyn Fn() -> Result<Image<'static>> + Send + Sync + 'a>,
-    image: OnceLock<Image<'static>>,
+/// Width, height and bytes of an image, borrowed.
+pub(crate) type Lent<'a> = (u32, u32, &'a [u8]);
+
+/// Whoever holds an image and shows it as long as it is borrowed itself; what it shows may be the other side of the ABI's.
+pub(crate) trait Lender: Send + Sync {
+    /// The decoded image.
+    fn lend(&self) -> Result<Lent<'_>>;
 }
+
+/// An image that is decoded when it is first asked for, and kept until this value goes. A plugin's is the host's, lent and not copied.
+pub struct LazyImage<'a>(Box<dyn Lender + 'a>);
 
 impl<'a> LazyImage<'a> {
     /// An image that `load` brings; called again only after it failed.
     pub fn new(load: impl Fn() -> Result<Image<'static>> + Send + Sync + 'a) -> Self {
-        Self { load: Box::new(load), image: OnceLock::new() }
+        Self(Box::new(Loaded { load, image: OnceLock::new() }))
     }
 
-    /// The decoded image.
+    /// An image that someone else holds.
+    pub(crate) fn lent(lender: impl Lender + 'a) -> Self {
+        Self(Box::new(lender))
+    }
+
+    /// The decoded image, without a copy of its pixels.
     ///
     /// # Errors
     /// What reading or decoding the image gave.
-    pub fn get(&self) -> Result<&Image<'static>> {
-        if let Some(image) = self.image.get() {
-            return Ok(image);
-        }
-        let image = (self.load)()?;
-        Ok(self.image.get_or_init(|| image))
+    pub fn get(&self) -> Result<Image<'_>> {
+        let (width, height, pixels) = self.0.lend()?;
+        Image::new(width, height, pixels)
     }
 }
 
-impl From<Image<'static>> for LazyImage<'_> {
-    fn from(image: Image<'static>) -> Self {
-        let lazy = LazyImage::new(|| Err(Error::invalid("the image is there already")));
-        lazy.image.get_or_init(|| image);
-        lazy
+impl Lender for LazyImage<'_> {
+    fn lend(&self) -> Result<Lent<'_>> {
+        self.0.lend()
+    }
+}
+
+impl<T: Lender> Lender for &T {
+    fn lend(&self) -> Result<Lent<'_>> {
+        (*self).lend()
+    }
+}
+
+struct Loaded<F> {
+    load: F,
+    image: OnceLock<Image<'static>>,
+}
+
+impl<F: Fn() -> Result<Image<'static>> + Send + Sync> Lender for Loaded<F> {
+    fn lend(&self) -> Result<Lent<'_>> {
+        let image = match self.image.get() {
+            Some(image) => image,
+            None => {
+                let image = (self.load)()?;
+                self.image.get_or_init(|| image)
+            }
+        };
+        Ok((image.width, image.height, &image.pixels))
+    }
+}
+
+impl Lender for Image<'_> {
+    fn lend(&self) -> Result<Lent<'_>> {
+        Ok((self.width, self.height, &self.pixels))
+    }
+}
+
+impl<'a> From<Image<'a>> for LazyImage<'a> {
+    fn from(image: Image<'a>) -> Self {
+        Self::lent(image)
     }
 }
 
 impl std::fmt::Debug for LazyImage<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LazyImage").field("decoded", &self.image.get().is_some()).finish()
+        f.write_str("LazyImage")
     }
 }
 

@@ -31,14 +31,8 @@ impl Mask {
         if sum != area {
             return Err(Error::invalid(format!("the runs of a {width}x{height} mask sum to {sum} instead of {area}")));
         }
-        let mut at = 0;
         let mut intervals = Intervals::default();
-        for (index, run) in runs.iter().enumerate() {
-            if index % 2 == 1 {
-                intervals.push(at, at + run);
-            }
-            at += run;
-        }
+        runs::foreground(runs).for_each(|(start, end)| intervals.push(start, end));
         Ok(Self::from_intervals(width, height, &intervals))
     }
 
@@ -101,8 +95,9 @@ impl Mask {
         Self { width, height, runs: intervals.to_runs(width * height) }
     }
 
-    fn intervals(&self) -> Intervals {
-        Intervals::from_runs(&self.runs)
+    /// The foreground as half-open intervals of column-major positions, in order.
+    fn intervals(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        runs::foreground(&self.runs)
     }
 
     /// Columns.
@@ -120,6 +115,11 @@ impl Mask {
         &self.runs
     }
 
+    /// The counts themselves, without a copy.
+    pub(crate) fn into_runs(self) -> Vec<u32> {
+        self.runs
+    }
+
     /// COCO's compressed counts string.
     pub fn counts(&self) -> String {
         rle::encode(&self.runs)
@@ -128,7 +128,7 @@ impl Mask {
     /// One byte a pixel in row order: 1 foreground, 0 background.
     pub fn to_pixels(&self) -> Vec<u8> {
         let mut pixels = vec![0; self.width as usize * self.height as usize];
-        for (start, end) in self.intervals().iter() {
+        for (start, end) in self.intervals() {
             for at in start..end {
                 pixels[(at % self.height) as usize * self.width as usize + (at / self.height) as usize] = 1;
             }
@@ -146,13 +146,18 @@ impl Mask {
         self.runs.len() == 1
     }
 
-    fn combine(&self, other: &Mask, keep: impl Fn(bool, bool) -> bool) -> Result<Mask> {
-        if (self.width, self.height) != (other.width, other.height) {
-            return Err(Error::invalid(format!(
-                "masks of {}x{} and {}x{} cannot be combined: resize one of them first",
-                self.width, self.height, other.width, other.height
-            )));
+    fn check_size_of(&self, other: &Mask) -> Result<()> {
+        if (self.width, self.height) == (other.width, other.height) {
+            return Ok(());
         }
+        Err(Error::invalid(format!(
+            "masks of {}x{} and {}x{} cannot be combined: resize one of them first",
+            self.width, self.height, other.width, other.height
+        )))
+    }
+
+    fn combine(&self, other: &Mask, keep: impl Fn(bool, bool) -> bool) -> Result<Mask> {
+        self.check_size_of(other)?;
         Ok(Self::from_intervals(self.width, self.height, &runs::combine(&self.runs, &other.runs, keep)))
     }
 
@@ -173,8 +178,9 @@ impl Mask {
 
     /// Intersection over union, in [0, 1]; 0 for two empty masks.
     pub fn iou(&self, other: &Mask) -> Result<f64> {
-        let union = self.union(other)?.area();
-        let intersection = self.intersection(other)?.area();
+        self.check_size_of(other)?;
+        let intersection = runs::common(&self.runs, &other.runs);
+        let union = self.area() - intersection + other.area();
         Ok(if union == 0 { 0.0 } else { f64::from(intersection) / f64::from(union) })
     }
 }
@@ -214,6 +220,9 @@ mod tests {
             prop_assert_eq!(x.union(&y).unwrap().to_pixels(), expect(|a, b| a | b));
             prop_assert_eq!(x.intersection(&y).unwrap().to_pixels(), expect(|a, b| a & b));
             prop_assert_eq!(x.difference(&y).unwrap().to_pixels(), expect(|a, b| a & (1 - b)));
+            let count = |pixels: Vec<u8>| f64::from(pixels.iter().map(|pixel| u32::from(*pixel)).sum::<u32>());
+            let (common, either) = (count(expect(|a, b| a & b)), count(expect(|a, b| a | b)));
+            prop_assert_eq!(x.iou(&y).unwrap(), if either == 0.0 { 0.0 } else { common / either });
         }
     }
 

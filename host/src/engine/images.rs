@@ -132,7 +132,8 @@ fn cut_short(bytes: &[u8]) -> bool {
     loop {
         let Some(pair) = bytes.get(at..at + 2) else { return true };
         let (0xff, marker) = (pair[0], pair[1]) else {
-            at += 1; // entropy-coded data of a scan
+            // Entropy-coded data of a scan, most of the file.
+            at += bytes[at..].iter().position(|byte| *byte == 0xff).unwrap_or(bytes.len() - at);
             continue;
         };
         at += match marker {

@@ -6,7 +6,7 @@ mod masks;
 mod predict;
 mod select;
 
-use convert_sdk::{Error, Image};
+use convert_sdk::Error;
 
 use super::labeler::LabelerOnDemand;
 use super::plan::{Action, Step};
@@ -82,12 +82,6 @@ pub(super) fn sample_step<'a>(
 /// A row that a step reads.
 fn row<'i>(input: &Input<'i, Record>, at: usize) -> Result<&'i Record, Error> {
     input.rows.get(at).copied().flatten().ok_or_else(|| Error::invalid("a row that this step reads is missing"))
-}
-
-/// The decoded image without a copy.
-fn decoded<'i>(input: &Input<'i, Record>) -> Result<Image<'i>, Error> {
-    let image = input.image.get()?;
-    Image::new(image.width(), image.height(), image.pixels())
 }
 
 /// Computes each sample of a batch by itself.

@@ -71,7 +71,7 @@ impl Card {
     /// # Errors
     /// An image that cannot be read or encoded.
     pub fn new(sample: &LabelledSample<'_>, added: f32, config: &HtmlReportConfig) -> Result<Self> {
-        let image = thumbnail::data_url(sample.image.get()?, config.thumbnail, config.quality)?;
+        let image = thumbnail::data_url(&sample.image.get()?, config.thumbnail, config.quality)?;
         let mut labels: Vec<Score> = sample.labels.entries().iter().map(score).filter(|(_, probability)| *probability > 0.0).collect();
         labels.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         labels.truncate(SHOWN);

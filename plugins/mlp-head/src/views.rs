@@ -76,7 +76,7 @@ impl Views<'_> {
         let named = |error: Error| error.context(format!("sample {}", sample.id));
         self.check_classes(&sample)?;
         let mut made = ImageViews { id: sample.id.clone(), views: Vec::new(), lost: 0 };
-        let image = sample.image.get().map_err(named)?;
+        let image = &sample.image.get().map_err(named)?;
         let fresh = match wanted {
             Wanted::PlainAnd(fresh) => {
                 made.views.push(self.plain(image, &sample.regions).map_err(named)?);

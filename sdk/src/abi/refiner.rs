@@ -5,22 +5,23 @@ use super::guard::guard;
 use super::host::ContextAbi;
 use super::module::{enter, read_config};
 use super::values::*;
-use crate::{Context, Image, LazyImage, Proposal, Refinement, Refiner, Result, Work};
+use crate::image::{Lender, Lent};
+use crate::{Context, LazyImage, Proposal, Refinement, Refiner, Result, Work};
 
-/// An image that the other side decodes when asked.
+/// An image that the other side decodes when asked, keeps, and lends: its pixels do not cross.
 #[sabi_trait]
 pub trait LoadImageAbi: Send + Sync {
     #[sabi(last_prefix_field)]
-    fn load(&self) -> AbiResult<OwnedImageAbi>;
+    fn load<'a>(&'a self) -> AbiResult<ImageAbi<'a>>;
 }
 
 pub type LoadImageObject<'a> = LoadImageAbi_TO<'a, RBox<()>>;
 
-struct ExportedImage<'a>(&'a LazyImage<'a>);
+struct ExportedImage<T>(T);
 
-impl LoadImageAbi for ExportedImage<'_> {
-    fn load(&self) -> AbiResult<OwnedImageAbi> {
-        guard(|| self.0.get().cloned(), OwnedImageAbi::from)
+impl<T: Lender> LoadImageAbi for ExportedImage<T> {
+    fn load<'a>(&'a self) -> AbiResult<ImageAbi<'a>> {
+        guard(|| self.0.lend(), ImageAbi::from)
     }
 }
 
@@ -28,20 +29,20 @@ pub fn export_image<'a>(image: &'a LazyImage<'a>) -> LoadImageObject<'a> {
     LoadImageAbi_TO::from_value(ExportedImage(image), sabi_trait::TD_Opaque)
 }
 
-struct ExportedOwnedImage<'a>(LazyImage<'a>);
+pub fn export_owned_image<'a>(image: LazyImage<'a>) -> LoadImageObject<'a> {
+    LoadImageAbi_TO::from_value(ExportedImage(image), sabi_trait::TD_Opaque)
+}
 
-impl LoadImageAbi for ExportedOwnedImage<'_> {
-    fn load(&self) -> AbiResult<OwnedImageAbi> {
-        guard(|| self.0.get().cloned(), OwnedImageAbi::from)
+struct ForeignImage<'a>(LoadImageObject<'a>);
+
+impl Lender for ForeignImage<'_> {
+    fn lend(&self) -> Result<Lent<'_>> {
+        received(self.0.load()).map(ImageAbi::parts)
     }
 }
 
-pub fn export_owned_image<'a>(image: LazyImage<'a>) -> LoadImageObject<'a> {
-    LoadImageAbi_TO::from_value(ExportedOwnedImage(image), sabi_trait::TD_Opaque)
-}
-
 pub fn import_image<'a>(object: LoadImageObject<'a>) -> LazyImage<'a> {
-    LazyImage::new(move || <Result<Image<'static>>>::from_abi(received(object.load())?))
+    LazyImage::lent(ForeignImage(object))
 }
 
 #[sabi_trait]
@@ -85,5 +86,36 @@ impl Refiner for ForeignRefiner {
         let refinements = received(self.0.refine(export_image(image), all(proposals)))?;
         same_count("refiner", "answers", refinements.len(), proposals.len())?;
         checked(refinements)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Error, Image};
+
+    #[test]
+    fn an_image_is_lent_across_and_not_copied() {
+        let image = Image::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
+        let place = image.pixels().as_ptr();
+        let held = LazyImage::from(image);
+        let crossed = import_image(export_image(&held));
+        // As a plugin that is a host itself would pass it on.
+        let further = import_image(export_owned_image(crossed));
+        let received = further.get().unwrap();
+        assert_eq!((received.width(), received.pixels().as_ptr()), (2, place));
+        assert_eq!(received, held.get().unwrap());
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_read_says_so_on_the_other_side_and_is_tried_again() {
+        let loads = std::sync::atomic::AtomicU32::new(0);
+        let broken = LazyImage::new(|| match loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Err(Error::invalid("cut short")),
+            _ => Image::new(1, 1, vec![7; 3]),
+        });
+        let crossed = import_image(export_image(&broken));
+        assert_eq!(crossed.get().unwrap_err().to_string(), "cut short");
+        assert_eq!(crossed.get().unwrap().pixels(), [7; 3]);
     }
 }

@@ -3,6 +3,7 @@
 use abi_stable::std_types::{ROption, RResult, RSlice, RString, RVec};
 use abi_stable::StableAbi;
 
+use crate::image::Lent;
 use crate::{
     ClassScore, Error, ErrorKind, Image, ImageData, LabelMap, LabelVector, LabelledRegion, Mask, Measure, Prediction, Probability, Proposal,
     Refinement, Region, Result, Sample, Selection, TrainingRegion, TruthObject, Work,
@@ -68,6 +69,19 @@ pub struct ImageAbi<'a> {
 impl<'a> From<&'a Image<'_>> for ImageAbi<'a> {
     fn from(image: &'a Image<'_>) -> Self {
         Self { width: image.width(), height: image.height(), pixels: image.pixels().into() }
+    }
+}
+
+impl<'a> From<Lent<'a>> for ImageAbi<'a> {
+    fn from((width, height, pixels): Lent<'a>) -> Self {
+        Self { width, height, pixels: pixels.into() }
+    }
+}
+
+impl<'a> ImageAbi<'a> {
+    /// Width, height and bytes, which nobody has checked yet.
+    pub fn parts(self) -> Lent<'a> {
+        (self.width, self.height, self.pixels.as_slice())
     }
 }
 
@@ -152,13 +166,13 @@ pub struct MaskAbi {
 
 impl From<&Mask> for MaskAbi {
     fn from(mask: &Mask) -> Self {
-        Self { width: mask.width(), height: mask.height(), runs: mask.runs().to_vec().into() }
+        mask.clone().into()
     }
 }
 
 impl From<Mask> for MaskAbi {
     fn from(mask: Mask) -> Self {
-        Self::from(&mask)
+        Self { width: mask.width(), height: mask.height(), runs: mask.into_runs().into() }
     }
 }
 

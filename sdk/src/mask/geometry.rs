@@ -1,5 +1,6 @@
 //! Boxes and sizes.
 
+use super::runs::Intervals;
 use super::Mask;
 use crate::resample::{resize, Filter};
 use crate::Result;
@@ -23,19 +24,19 @@ impl Mask {
     /// # Errors
     /// A zero side of the image.
     pub fn from_box(width: u32, height: u32, region: BoundingBox) -> Result<Mask> {
+        Self::checked_area(width, height)?;
         let (right, bottom) = ((region.x + region.width).min(width), (region.y + region.height).min(height));
-        let mut pixels = vec![0; width as usize * height as usize];
-        for y in region.y.min(height)..bottom {
-            let row = y as usize * width as usize;
-            pixels[row + region.x.min(right) as usize..row + right as usize].fill(1);
+        let mut intervals = Intervals::default();
+        for x in region.x..right {
+            intervals.push(x * height + region.y.min(bottom), x * height + bottom);
         }
-        Mask::from_pixels(width, height, &pixels)
+        Ok(Self::from_intervals(width, height, &intervals))
     }
 
     /// The smallest box around the foreground; `None` for an empty mask.
     pub fn bounding_box(&self) -> Option<BoundingBox> {
         let mut bounds: Option<(u32, u32, u32, u32)> = None;
-        for (start, end) in self.intervals().iter() {
+        for (start, end) in self.intervals() {
             let (left, right) = (start / self.height, (end - 1) / self.height);
             let (top, bottom) = if left == right { (start % self.height, (end - 1) % self.height) } else { (0, self.height - 1) };
             let (l, t, r, b) = bounds.unwrap_or((left, top, right, bottom));
@@ -49,14 +50,32 @@ impl Mask {
     /// # Errors
     /// A zero side.
     pub fn resize_nearest(&self, width: u32, height: u32) -> Result<Mask> {
-        let pixels = self.to_pixels();
-        let source = |at: u32, from: u32, to: u32| (u64::from(at) * u64::from(from) / u64::from(to)) as usize;
-        let mut resized = Vec::with_capacity(width as usize * height as usize);
-        for y in 0..height {
-            let row = source(y, self.height, height) * self.width as usize;
-            resized.extend((0..width).map(|x| pixels[row + source(x, self.width, width)]));
+        Self::checked_area(width, height)?;
+        // Row y shows a run of rows from `start` on where y * self.height / height, rounded down, is one of them.
+        let first_row = |start: u32| (u64::from(start) * u64::from(height)).div_ceil(u64::from(self.height)) as u32;
+        let mut source = self.intervals().peekable();
+        let mut resized = Intervals::default();
+        // What one column shows, and which column of this mask it is: enlarged, several show the same.
+        let (mut column, mut shown) = (u64::MAX, Vec::new());
+        for x in 0..width {
+            let wanted = u64::from(x) * u64::from(self.width) / u64::from(width);
+            if wanted != column {
+                column = wanted;
+                shown.clear();
+                let (top, bottom) = (wanted as u32 * self.height, (wanted as u32 + 1) * self.height);
+                while let Some(&(start, end)) = source.peek().filter(|(start, _)| *start < bottom) {
+                    if end > top {
+                        shown.push((first_row(start.max(top) - top), first_row(end.min(bottom) - top)));
+                    }
+                    if end > bottom {
+                        break; // it goes on in the next column
+                    }
+                    source.next();
+                }
+            }
+            shown.iter().for_each(|(start, end)| resized.push(x * height + start, x * height + end));
         }
-        Mask::from_pixels(width, height, &resized)
+        Ok(Self::from_intervals(width, height, &resized))
     }
 
     /// The mask fitted to an image: Pillow's bicubic filter on 0/255, kept where it is over half of the maximum (CutLER's last step, SPEC 1.10).
@@ -114,6 +133,29 @@ fn overlaps(length: usize, cells: usize) -> Vec<Vec<(usize, f64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn resizing_and_boxes_agree_with_the_pixels(
+            (w, h, pixels) in (1u32..12, 1u32..12).prop_flat_map(|(w, h)| (Just(w), Just(h), proptest::collection::vec(0u8..2, (w * h) as usize))),
+            (to_w, to_h) in (1u32..30, 1u32..30),
+            (x, y, width, height) in (0u32..14, 0u32..14, 0u32..14, 0u32..14),
+        ) {
+            let mask = Mask::from_pixels(w, h, &pixels).unwrap();
+            let at = |x: u32, y: u32| pixels[(y * w + x) as usize];
+            let resized: Vec<u8> = (0..to_h).flat_map(|y| (0..to_w).map(move |x| (x, y))).map(|(x, y)| at(x * w / to_w, y * h / to_h)).collect();
+            prop_assert_eq!(mask.resize_nearest(to_w, to_h).unwrap(), Mask::from_pixels(to_w, to_h, &resized).unwrap());
+            let inside: Vec<(u32, u32)> = (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).filter(|(x, y)| at(*x, *y) == 1).collect();
+            let range = |of: fn(&(u32, u32)) -> u32| (inside.iter().map(of).min(), inside.iter().map(of).max());
+            let found = mask.bounding_box().map(|found| ((Some(found.x), Some(found.x + found.width - 1)), (Some(found.y), Some(found.y + found.height - 1))));
+            prop_assert_eq!(found.unwrap_or_default(), (range(|at| at.0), range(|at| at.1)));
+            let drawn = Mask::from_box(w, h, BoundingBox { x, y, width, height }).unwrap();
+            let covered = |px: u32, py: u32| u8::from((x..x + width).contains(&px) && (y..y + height).contains(&py));
+            let expected: Vec<u8> = (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| covered(x, y)).collect();
+            prop_assert_eq!(drawn, Mask::from_pixels(w, h, &expected).unwrap());
+        }
+    }
 
     fn block() -> Mask {
         Mask::from_box(8, 6, BoundingBox { x: 2, y: 1, width: 4, height: 3 }).unwrap()

@@ -16,26 +16,10 @@ impl Intervals {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        self.0.iter().copied()
-    }
-
-    pub fn from_runs(runs: &[u32]) -> Self {
-        let mut at = 0;
-        let mut intervals = Self::default();
-        for (index, run) in runs.iter().enumerate() {
-            if index % 2 == 1 {
-                intervals.push(at, at + run);
-            }
-            at += run;
-        }
-        intervals
-    }
-
     pub fn to_runs(&self, area: u32) -> Vec<u32> {
         let mut runs = Vec::with_capacity(self.0.len() * 2 + 1);
         let mut at = 0;
-        for (start, end) in self.iter() {
+        for &(start, end) in &self.0 {
             runs.push(start - at);
             runs.push(end - start);
             at = end;
@@ -45,6 +29,31 @@ impl Intervals {
         }
         runs
     }
+}
+
+/// The foreground of runs as half-open intervals, in order; none is empty where no run but the first is.
+pub(super) fn foreground(runs: &[u32]) -> impl Iterator<Item = (u32, u32)> + '_ {
+    let mut at = 0;
+    runs.chunks_exact(2).map(move |pair| {
+        let start = at + pair[0];
+        at = start + pair[1];
+        (start, at)
+    })
+}
+
+/// How many positions are foreground of both.
+pub(super) fn common(a: &[u32], b: &[u32]) -> u32 {
+    let (mut left, mut right) = (foreground(a).peekable(), foreground(b).peekable());
+    let mut sum = 0;
+    while let (Some(x), Some(y)) = (left.peek(), right.peek()) {
+        sum += x.1.min(y.1).saturating_sub(x.0.max(y.0));
+        if x.1 <= y.1 {
+            left.next();
+        } else {
+            right.next();
+        }
+    }
+    sum
 }
 
 /// The positions where `keep(in a, in b)`; both run lists sum to the same area.

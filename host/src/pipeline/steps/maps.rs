@@ -2,7 +2,7 @@
 
 use convert_sdk::{Error, LabelMap, LabelModel};
 
-use super::{At, decoded};
+use super::At;
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
 use crate::failure::Failure;
 use crate::pipeline::labeler::LabelerOnDemand;
@@ -40,7 +40,7 @@ impl SampleWork<Record> for Mapping<'_> {
     }
     fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
         let classes = self.at.session.samples.classes.len();
-        let images = batch.iter().map(decoded).collect::<Result<Vec<_>, Error>>()?;
+        let images = batch.iter().map(|input| input.image.get()).collect::<Result<Vec<_>, Error>>()?;
         let maps = self.model.maps(&images)?;
         if let Some(class) = maps.iter().flat_map(LabelMap::classes).find(|class| **class as usize >= classes) {
             return Err(Error::invalid(format!("the labeler's map holds the class {class}, but there are {classes}")));

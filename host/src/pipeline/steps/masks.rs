@@ -2,7 +2,7 @@
 
 use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, SampleImage};
 
-use super::{At, decoded, each, row};
+use super::{At, each, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
 use crate::failure::Failure;
 use crate::pipeline::rows::{DroppedRow, Form, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
@@ -41,7 +41,7 @@ impl SampleWork<Record> for Proposing<'_> {
         self.proposer.batch_size()
     }
     fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
-        let image = |input| Ok(SampleImage { id: self.at.id(input), image: decoded(input)? });
+        let image = |input| Ok(SampleImage { id: self.at.id(input), image: input.image.get()? });
         let images = batch.iter().map(image).collect::<Result<Vec<_>, Error>>()?;
         let proposals = self.proposer.propose(&images)?;
         let none = || DroppedRow { index: 0, reason: format!("{} proposed no mask", self.plugin) };

@@ -2,7 +2,7 @@
 
 use convert_sdk::{ClassScore, Error, LabelModel, PredictionInput, Probability};
 
-use super::{At, decoded, row};
+use super::{At, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
 use crate::failure::Failure;
 use crate::pipeline::labeler::LabelerOnDemand;
@@ -46,7 +46,7 @@ impl SampleWork<Record> for Predicting<'_> {
     fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
         let classes = self.at.session.samples.classes.len();
         let regions = batch.iter().map(|input| row(input, 0)?.regions()?.clone().into_regions()).collect::<Result<Vec<_>, Error>>()?;
-        let asked = |(input, regions)| Ok(PredictionInput { id: self.at.id(input), image: decoded(input)?, regions });
+        let asked = |(input, regions)| Ok(PredictionInput { id: self.at.id(input), image: input.image.get()?, regions });
         let inputs = batch.iter().zip(regions.iter().map(Vec::as_slice)).map(asked).collect::<Result<Vec<_>, Error>>()?;
         let stored = |prediction: convert_sdk::Prediction| {
             Ok(Record::Prediction(ImagePrediction {

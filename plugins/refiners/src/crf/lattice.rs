@@ -1,5 +1,6 @@
 //! The permutohedral lattice (Adams, Baek & Davis 2010).
 
+use super::packing::{Digits, Packing};
 use super::simplex::{LANES, Simplices, scales};
 use super::table::{Key, PointTable};
 
@@ -21,14 +22,20 @@ impl<const V: usize> Lattice<V> {
     /// What a sliced value is multiplied by for the blurs to preserve sums.
     pub const ALPHA: f32 = 1.0 / (1.0 + 1.0 / (1u32 << (V - 1)) as f32);
 
-    /// The lattice of `points` points, whose features are in units of the filter's standard deviation and at most `reach` in the sum of their magnitudes.
-    pub fn new<const D: usize>(points: usize, reach: f64, feature: impl Fn(usize) -> [f32; D]) -> Self {
-        // A coordinate is at most the sum of the scaled features, of which one may count D times, and the rounding to a multiple of V.
-        let largest = reach * f64::from(scales::<D>().into_iter().fold(0.0, f32::max)) * D as f64 + 2.0 * V as f64;
-        if largest < <u64 as Key>::LIMIT { Self::build::<u64, D>(points, feature) } else { Self::build::<u128, D>(points, feature) }
+    /// The lattice of `points` points, whose features are in units of the filter's standard deviation and lie between 0 and `reach`.
+    pub fn new<const D: usize>(points: usize, reach: [f64; D], feature: impl Fn(usize) -> [f32; D]) -> Self {
+        let scales = scales::<D>();
+        let digits = Digits::<V>::new::<D>(&std::array::from_fn(|axis| reach[axis] * f64::from(scales[axis])));
+        if digits.fit::<u32>() {
+            Self::build::<u32, D>(points, &digits.packing(), feature)
+        } else if digits.fit::<u64>() {
+            Self::build::<u64, D>(points, &digits.packing(), feature)
+        } else {
+            Self::build::<u128, D>(points, &digits.packing(), feature)
+        }
     }
 
-    fn build<K: Key, const D: usize>(points: usize, feature: impl Fn(usize) -> [f32; D]) -> Self {
+    fn build<K: Key, const D: usize>(points: usize, packing: &Packing<K, V>, feature: impl Fn(usize) -> [f32; D]) -> Self {
         let mut table = PointTable::<K>::with_capacity(points / 2);
         let mut corners = Vec::with_capacity(points);
         let mut weights = Vec::with_capacity(points);
@@ -40,7 +47,7 @@ impl<const V: usize> Lattice<V> {
                 let feature = feature(point);
                 (0..D).for_each(|axis| features[axis][lane] = feature[axis]);
             }
-            let simplices = Simplices::<K, V>::around(&features, &scales);
+            let simplices = Simplices::<K, V>::around(&features, &scales, packing);
             // All places are read before any is compared, so that the memory's delays overlap.
             let mut found = [[(K::EMPTY, 0); V]; LANES];
             for (found, keys) in found.iter_mut().zip(&simplices.corners) {
@@ -63,7 +70,7 @@ impl<const V: usize> Lattice<V> {
         order.iter().zip(0..).for_each(|((_, slot), place)| rank[*slot as usize] = place);
         corners.as_flattened_mut().iter_mut().for_each(|corner| *corner = rank[*corner as usize]);
         let keys: Vec<K> = order.into_iter().map(|(key, _)| key).collect();
-        let neighbours = (0..V).map(|axis| neighbours::<K, V>(&keys, axis)).collect();
+        let neighbours = (0..V).map(|axis| neighbours(&keys, packing.steps[axis].minus(packing.ones))).collect();
         let mut lattice = Self { corners, weights, neighbours, size: keys.len() };
         lattice.normalise();
         lattice
@@ -132,10 +139,8 @@ fn blur_along<const C: usize>(neighbours: &[[u32; 2]], from: &[[f32; C]], to: &m
     }
 }
 
-/// The neighbours of points in the order of their keys: a step along an axis adds the same number to every key, so the wanted keys ascend as well.
-fn neighbours<K: Key, const V: usize>(keys: &[K], axis: usize) -> Vec<[u32; 2]> {
-    let along = if axis + 1 < V { K::unit(axis).times(V as i32) } else { K::ZERO };
-    let step = along.minus(K::ones(V - 1));
+/// The points that are one step away, in the order of their keys: the step adds the same number to every key, so the wanted keys ascend as well.
+fn neighbours<K: Key>(keys: &[K], step: K) -> Vec<[u32; 2]> {
     let none = keys.len();
     // Free of branches that depend on the keys. The point after the last takes what is written where nothing was found.
     let mut neighbours = vec![[none as u32; 2]; none + 1];
@@ -166,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_normalised_filter_is_a_smooth_positive_kernel() {
-        let lattice = Lattice::<3>::new(400, 15.0, |point| [(point % 20) as f32 / 3.0, (point / 20) as f32 / 3.0]);
+        let lattice = Lattice::<3>::new(400, [7.0; 2], |point| [(point % 20) as f32 / 3.0, (point / 20) as f32 / 3.0]);
         let mut values = lattice.values::<1>();
         lattice.splat(&mut values, 20 * 10 + 10, [1.0]);
         lattice.blur(&mut values, &mut lattice.values());
@@ -179,13 +184,18 @@ mod tests {
     #[test]
     fn narrow_and_wide_keys_give_the_same_lattice() {
         let feature = |point: usize| std::array::from_fn(|axis| ((point * 37 + axis * 101) % 997) as f32 / 90.0);
-        let (narrow, wide) = (Lattice::<6>::build::<u64, 5>(997, feature), Lattice::<6>::build::<u128, 5>(997, feature));
-        assert_eq!((narrow.corners, narrow.weights, narrow.neighbours), (wide.corners, wide.weights, wide.neighbours));
+        let digits = Digits::<6>::new(&scales::<5>().map(|scale| 12.0 * f64::from(scale)));
+        assert!(digits.fit::<u32>());
+        let narrow = Lattice::<6>::build::<u32, 5>(997, &digits.packing(), feature);
+        for wide in [Lattice::<6>::build::<u64, 5>(997, &digits.packing(), feature), Lattice::<6>::build::<u128, 5>(997, &digits.packing(), feature)]
+        {
+            assert_eq!((&narrow.corners, &narrow.weights, &narrow.neighbours), (&wide.corners, &wide.weights, &wide.neighbours));
+        }
     }
 
     #[test]
     fn neighbours_are_the_points_one_step_away_along_each_axis() {
-        let lattice = Lattice::<3>::new(900, 25.0, |point| [(point % 30) as f32 / 2.0, (point / 30) as f32 / 2.0]);
+        let lattice = Lattice::<3>::new(900, [15.0; 2], |point| [(point % 30) as f32 / 2.0, (point / 30) as f32 / 2.0]);
         for axis in &lattice.neighbours {
             for (index, [one, two]) in axis.iter().enumerate() {
                 assert!(*one as usize == lattice.size || axis[*one as usize][1] as usize == index);

@@ -38,7 +38,7 @@ impl PositionLattice {
     /// The lattice for images of a size and a standard deviation in pixels.
     pub fn new(width: u32, height: u32, sigma: f32) -> Self {
         let order = visiting_order(width as usize, height as usize);
-        let lattice = Lattice::new(order.len(), f64::from(width + height) / f64::from(sigma), |point| place(order[point], width, sigma));
+        let lattice = Lattice::new(order.len(), place_reach(width, height, sigma), |point| place(order[point], width, sigma));
         Self { width, height, sigma, order, lattice }
     }
 
@@ -71,9 +71,10 @@ impl CrfModel {
             return Self::new(image, parameters);
         }
         let CrfParameters { bilateral_sigma, colour_sigma, .. } = parameters;
-        let reach = f64::from(width + height) / f64::from(bilateral_sigma) + 3.0 * 255.0 / f64::from(colour_sigma);
+        let [x, y] = place_reach(width, height, bilateral_sigma);
+        let colour = 255.0 / f64::from(colour_sigma);
         let (pixels, order) = (image.pixels(), &position.order);
-        let bilateral = Lattice::new(order.len(), reach, |point| {
+        let bilateral = Lattice::new(order.len(), [x, y, colour, colour, colour], |point| {
             let [x, y] = place(order[point], width, bilateral_sigma);
             let colour = &pixels[order[point] as usize * 3..][..3];
             [x, y, f32::from(colour[0]) / colour_sigma, f32::from(colour[1]) / colour_sigma, f32::from(colour[2]) / colour_sigma]
@@ -122,22 +123,26 @@ impl CrfModel {
         Ok(logits)
     }
 
-    /// At most `C` masks at once.
+    /// At most `C` masks at once, of which there are four at most.
     fn mean_field<const C: usize>(&self, masks: &[&Mask]) -> Vec<Vec<f32>> {
         let points = self.width as usize * self.height as usize;
         let energy = unary_difference(self.parameters.unary_probability);
-        let mut unary = vec![[-energy; C]; points];
+        // A pixel's labels in the masks, a bit each; the terms they stand for would be read anew from memory in every pass.
+        let mut labels = vec![0u8; points];
         for (channel, mask) in masks.iter().enumerate() {
             let pixels = mask.to_pixels();
-            for (unary, at) in unary.iter_mut().zip(&self.position.order) {
-                unary[channel] = if pixels[*at as usize] != 0 { energy } else { -energy };
-            }
+            labels.iter_mut().zip(&self.position.order).for_each(|(labels, at)| *labels |= pixels[*at as usize] << channel);
         }
+        let terms: [[f32; C]; 16] =
+            std::array::from_fn(|labels| std::array::from_fn(|channel| if labels >> channel & 1 == 1 { energy } else { -energy }));
+        let unary = |labels: &[u8], logits: &mut [[f32; C]]| {
+            logits.iter_mut().zip(labels).for_each(|(logits, labels)| *logits = terms[usize::from(labels % 16)]);
+        };
         let mut next = Messages::<C>::new(self);
-        for (start, unary) in unary.chunks(CHUNK).enumerate() {
+        for (start, labels) in labels.chunks(CHUNK).enumerate() {
             let mut logits = [[0.0; C]; CHUNK];
-            logits[..unary.len()].copy_from_slice(unary);
-            next.send(self, start * CHUNK, &mut logits[..unary.len()]);
+            unary(labels, &mut logits);
+            next.send(self, start * CHUNK, &mut logits[..labels.len()]);
         }
         let mut last = Messages::<C>::new(self);
         // A pass over the pixels reads the messages of one iteration and spreads the beliefs of the next.
@@ -145,26 +150,27 @@ impl CrfModel {
             std::mem::swap(&mut last, &mut next);
             last.blur(self, &mut next);
             next.clear();
-            for (start, unary) in unary.chunks(CHUNK).enumerate() {
+            for (start, labels) in labels.chunks(CHUNK).enumerate() {
                 let mut logits = [[0.0; C]; CHUNK];
-                last.receive(self, start * CHUNK, unary, &mut logits[..unary.len()]);
-                next.send(self, start * CHUNK, &mut logits[..unary.len()]);
+                unary(labels, &mut logits);
+                last.receive(self, start * CHUNK, &mut logits[..labels.len()]);
+                next.send(self, start * CHUNK, &mut logits[..labels.len()]);
             }
         }
+        let mut logits = vec![[0.0; C]; points];
+        unary(&labels, &mut logits);
         if self.parameters.iterations > 0 {
             next.blur(self, &mut last);
-            for (start, unary) in unary.chunks_mut(CHUNK).enumerate() {
-                let mut logits = [[0.0; C]; CHUNK];
-                next.receive(self, start * CHUNK, unary, &mut logits[..unary.len()]);
-                unary.copy_from_slice(&logits[..unary.len()]);
+            for (start, logits) in logits.chunks_mut(CHUNK).enumerate() {
+                next.receive(self, start * CHUNK, logits);
             }
         }
         let scatter = |channel: usize| {
-            let mut logits = vec![0.0; points];
-            for (at, unary) in self.position.order.iter().zip(&unary) {
-                logits[*at as usize] = unary[channel];
+            let mut scattered = vec![0.0; points];
+            for (at, logits) in self.position.order.iter().zip(&logits) {
+                scattered[*at as usize] = logits[channel];
             }
-            logits
+            scattered
         };
         (0..masks.len()).map(scatter).collect()
     }
@@ -204,13 +210,12 @@ impl<const C: usize> Messages<C> {
         }
     }
 
-    /// What arrives at pixels from `start` on, added to their unary terms.
+    /// Adds what arrives at pixels from `start` on to their unary terms.
     #[inline(always)]
-    fn receive(&self, model: &CrfModel, start: usize, unary: &[[f32; C]], logits: &mut [[f32; C]]) {
+    fn receive(&self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
         let near = model.parameters.gaussian_weight * Lattice::<3>::ALPHA;
         let alike = model.parameters.bilateral_weight * Lattice::<6>::ALPHA;
-        for (offset, (logits, unary)) in logits.iter_mut().zip(unary).enumerate() {
-            *logits = *unary;
+        for (offset, logits) in logits.iter_mut().enumerate() {
             add_scaled(logits, near, &model.position.lattice.slice(&self.position, start + offset));
         }
         for (offset, logits) in logits.iter_mut().enumerate() {
@@ -223,6 +228,11 @@ impl<const C: usize> Messages<C> {
 #[inline(always)]
 fn place(pixel: u32, width: u32, sigma: f32) -> [f32; 2] {
     [(pixel % width) as f32 / sigma, (pixel / width) as f32 / sigma]
+}
+
+/// The largest of [`place`] in an image.
+fn place_reach(width: u32, height: u32, sigma: f32) -> [f64; 2] {
+    [width, height].map(|side| f64::from(side) / f64::from(sigma))
 }
 
 /// The pixels tile by tile within larger tiles, so that the lattice points that neighbours share stay in the nearest caches.

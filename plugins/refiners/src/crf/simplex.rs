@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "lanes and axes index several arrays at once")]
 
+use super::packing::Packing;
 use super::table::Key;
 
 /// Points whose simplices are found together: a vector register or two.
@@ -24,7 +25,7 @@ pub(super) fn scales<const D: usize>() -> [f32; D] {
 impl<K: Key, const V: usize> Simplices<K, V> {
     /// The simplices around points whose features, axis by axis, are in units of the filter's standard deviation.
     #[inline(always)]
-    pub fn around<const D: usize>(features: &[[f32; LANES]; D], scales: &[f32; D]) -> Self {
+    pub fn around<const D: usize>(features: &[[f32; LANES]; D], scales: &[f32; D], packing: &Packing<K, V>) -> Self {
         let elevated = elevate::<D, V>(features, scales);
         let inverse = const { 1.0 / V as f32 };
         // The nearest multiples of V, and how far their sum is off the plane.
@@ -65,40 +66,56 @@ impl<K: Key, const V: usize> Simplices<K, V> {
                 share[i][lane] = (elevated[i][lane] - rounded[i][lane] * V as f32) * inverse;
             }
         }
-        Self::assemble(&rounded, &rank, &share)
+        Self { corners: corners(&rounded, &rank, packing), weights: weights(share) }
     }
+}
 
-    /// Point by point: corner 0 is the origin; the next one is one step on along all axes and V steps back along that of the lowest rank left.
-    #[inline(always)]
-    fn assemble(origin: &[[f32; LANES]; V], rank: &[[f32; LANES]; V], share: &[[f32; LANES]; V]) -> Self {
-        let mut corners = [[K::EMPTY; V]; LANES];
-        let mut weights = [[0.0; V]; LANES];
-        let (origin, rank) = (origin.map(|row| row.map(integer)), rank.map(|row| row.map(integer)));
+/// Corner 0 is the origin; the next one is one step on along all axes and V steps back along that of the lowest rank left.
+#[inline(always)]
+fn corners<K: Key, const V: usize>(origin: &[[f32; LANES]; V], rank: &[[f32; LANES]; V], packing: &Packing<K, V>) -> [[K; V]; LANES] {
+    let mut key = [packing.origin; LANES];
+    for axis in 0..V - 1 {
         for lane in 0..LANES {
-            let mut by_rank = [0.0; V];
-            let mut turned = [K::ZERO; V];
-            let mut key = K::ORIGIN;
-            for axis in 0..V {
-                let rank = rank[axis][lane] as usize % V;
-                by_rank[rank] = share[axis][lane];
-                // The last coordinate is implied by the others.
-                if axis + 1 < V {
-                    let unit = K::unit(axis).times(V as i32);
-                    turned[rank] = unit;
-                    key = key.plus(unit.times(origin[axis][lane]));
-                }
-            }
-            for colour in 0..V {
-                corners[lane][colour] = key;
-                key = key.plus(K::ones(V - 1)).minus(turned[V - 1 - colour]);
-            }
-            for k in 0..V - 1 {
-                weights[lane][V - 1 - k] = by_rank[k] - by_rank[k + 1];
-            }
-            weights[lane][0] = by_rank[V - 1] + (1.0 - by_rank[0]);
+            key[lane] = key[lane].plus(packing.steps[axis].times(integer(origin[axis][lane])));
         }
-        Self { corners, weights }
     }
+    let mut corners = [[K::EMPTY; V]; LANES];
+    for colour in 0..V {
+        for lane in 0..LANES {
+            corners[lane][colour] = key[lane];
+            key[lane] = key[lane].plus(packing.ones);
+        }
+        for axis in 0..V - 1 {
+            for lane in 0..LANES {
+                let turned = rank[axis][lane] == (V - 1 - colour) as f32;
+                key[lane] = key[lane].minus(if turned { packing.steps[axis] } else { K::ZERO });
+            }
+        }
+    }
+    corners
+}
+
+/// The barycentric coordinates by corner: differences of shares that follow one another in order.
+#[inline(always)]
+fn weights<const V: usize>(mut shares: [[f32; LANES]; V]) -> [[f32; V]; LANES] {
+    // Bubble sort has no branch that depends on the values.
+    for end in (1..V).rev() {
+        for at in 0..end {
+            for lane in 0..LANES {
+                let (one, other) = (shares[at][lane], shares[at + 1][lane]);
+                shares[at][lane] = if one > other { one } else { other };
+                shares[at + 1][lane] = if one > other { other } else { one };
+            }
+        }
+    }
+    let mut weights = [[0.0; V]; LANES];
+    for lane in 0..LANES {
+        for k in 0..V - 1 {
+            weights[lane][V - 1 - k] = shares[k][lane] - shares[k + 1][lane];
+        }
+        weights[lane][0] = shares[V - 1][lane] + (1.0 - shares[0][lane]);
+    }
+    weights
 }
 
 /// Onto the plane where the coordinates sum to zero.
@@ -135,13 +152,15 @@ fn integer(value: f32) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packing::Digits;
     use super::*;
 
     #[test]
     fn weights_are_barycentric_and_corners_differ() {
+        let packing = Digits::<6>::new(&scales::<5>().map(|scale| 143.0 * f64::from(scale))).packing();
         for block in 0..125 {
             let features = std::array::from_fn(|axis| std::array::from_fn(|lane| (((block * LANES + lane) * 37 + axis * 101) % 997) as f32 / 7.0));
-            let simplices = Simplices::<u128, 6>::around::<5>(&features, &scales());
+            let simplices = Simplices::<u128, 6>::around::<5>(&features, &scales(), &packing);
             for (corners, weights) in simplices.corners.iter().zip(&simplices.weights) {
                 assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-4);
                 assert!(weights.iter().all(|weight| (-1e-4..=1.0001).contains(weight)), "{weights:?}");
