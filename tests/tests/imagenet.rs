@@ -114,6 +114,25 @@ fn exported_masks_come_back_identical(imagenet: &ImageNet, masks: &Path, checkpo
     assert!(json(&imagenet.place.path("filter/masks.json"))["annotations"].as_array().unwrap().is_empty());
 }
 
+#[test]
+fn an_image_is_decoded_once_for_all_proposals_and_once_for_its_labels() {
+    let imagenet = ImageNet::new();
+    let arguments = [&SMALL[..], &["--set", "select.config.threshold=0", "-vv"]].concat();
+    let text = stderr(&imagenet.run("imagenet.yaml", "decodes", &[], &arguments));
+    let decodes = |part: &str| {
+        let mut ids: Vec<&str> = part.lines().filter_map(|line| line.split_once("decoding ")).map(|(_, id)| id).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let classes = ["n01440764", "n01443537", "n02123045", "n07753592"];
+    let each_once: Vec<String> = classes.iter().flat_map(|class| (0..2).map(move |number| format!("{class}/{class}-{number:03}.png"))).collect();
+    let (masks, after) = text.split_once("train-mlp-head: training").expect("a training");
+    assert_eq!(decodes(masks), each_once, "four proposers, their refiners and the selection share an image");
+    let (_, predicting) = after.split_once("train-mlp-head: done").expect("the end of the training");
+    let (predicting, _) = predicting.split_once("labels: done").expect("the end of the labels");
+    assert_eq!(decodes(predicting), each_once);
+}
+
 /// The operations of a plan's stage, all images together.
 fn operations(plan: &str, stage: &str) -> f64 {
     let line = plan.lines().find(|line| line.contains(stage)).unwrap_or_else(|| panic!("no stage {stage} in:\n{plan}"));
