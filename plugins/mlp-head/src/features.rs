@@ -18,7 +18,9 @@ pub struct FeatureSource {
     backbone: Backbone,
     request: FeatureRequest,
     cache: Option<PathBuf>,
-    /// Images that the backbone gets at once: what it asks for, less where the device's memory did not do.
+    /// Images that the backbone asks for at once.
+    batch_size: usize,
+    /// Images that it gets at once: fewer where the device's memory did not do.
     at_once: AtomicUsize,
 }
 
@@ -43,8 +45,8 @@ impl FeatureSource {
             true => Some(context.settings().cache_folder.join(format!("features-{}", key(config, context)?))),
             false => None,
         };
-        let at_once = AtomicUsize::new(backbone.batch_size().max(1));
-        Ok(Self { backbone, request, cache, at_once })
+        let batch_size = backbone.batch_size().max(1);
+        Ok(Self { backbone, request, cache, batch_size, at_once: AtomicUsize::new(batch_size) })
     }
 
     /// Numbers a patch, d.
@@ -69,13 +71,13 @@ impl FeatureSource {
 
     /// The same as if the backbone took so many images at once.
     #[cfg(test)]
-    pub fn with_at_once(self, at_once: usize) -> Self {
-        Self { at_once: AtomicUsize::new(at_once), ..self }
+    pub fn with_batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size, at_once: AtomicUsize::new(batch_size), ..self }
     }
 
-    /// Images that one call of [`FeatureSource::answer`] should get: 1 where several cost as much as one after the other.
-    pub fn at_once(&self) -> usize {
-        self.at_once.load(Ordering::Relaxed)
+    /// Images that one call of [`FeatureSource::answer`] should get: 1 where several cost as much as one after the other, and threads may call at the same time.
+    pub fn batch_size(&self) -> usize {
+        self.batch_size
     }
 
     /// Patches along a side of the grid.

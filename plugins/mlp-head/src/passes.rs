@@ -26,16 +26,16 @@ impl Views<'_> {
     /// What `take` says, and what stops a device.
     pub fn pass(&self, order: &[u32], wanted: Wanted, mut take: impl FnMut(usize, Result<ImageVectors>) -> Result<()>) -> Result<()> {
         let threads = self.context.settings().threads.max(1);
-        let at_once = self.features.at_once();
+        let batch_size = self.features.batch_size();
         let views = |at: usize| self.of(order[at] as usize, wanted);
-        if at_once == 1 {
+        if batch_size == 1 {
             return in_order(threads, order.len(), AHEAD * threads, |at| self.vectors(views(at)?), take);
         }
         let (sender, receiver) = sync_channel(BATCHES);
         std::thread::scope(|scope| {
             let device = scope.spawn(move || {
-                let mut batches = Batches { features: self.features, size: at_once, waiting: VecDeque::new(), sender };
-                in_order(threads, order.len(), (AHEAD * threads).max(2 * at_once), views, |_, views| batches.push(views))?;
+                let mut batches = Batches { features: self.features, size: batch_size, waiting: VecDeque::new(), sender };
+                in_order(threads, order.len(), (AHEAD * threads).max(2 * batch_size), views, |_, views| batches.push(views))?;
                 batches.finish()
             });
             let taken = self.take_all(receiver, &mut take);
@@ -147,12 +147,12 @@ mod tests {
     }
 
     /// The vectors of a pass, its images in another order than the set's.
-    fn passed(at_once: usize, threads: usize, wanted: Wanted) -> Vec<Result<ImageVectors, String>> {
+    fn passed(batch_size: usize, threads: usize, wanted: Wanted) -> Vec<Result<ImageVectors, String>> {
         let mut settings = Context::for_tests(&["a", "b"]).settings().clone();
         settings.threads = threads;
         let context = Context::new(settings, Context::for_tests(&[]).host().clone());
         let config = MlpHeadConfig { input_size: 32, ..Default::default() };
-        let features = FeatureSource::open(&config, &context).unwrap().with_at_once(at_once);
+        let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let views = Views { config: &config, context: &context, features: &features, set: &Photos, pool: &pool };
         let order: Vec<u32> = (0..14).map(|at| at * 5 % 14).collect();
@@ -172,8 +172,8 @@ mod tests {
             let expected = passed(1, 1, wanted);
             assert_eq!(expected.iter().flatten().count(), 13);
             assert_eq!(expected[12], Err("sample photo-4: broken".to_owned()));
-            for (at_once, threads) in [(1, 3), (4, 1), (16, 3), (200, 2)] {
-                assert_eq!(passed(at_once, threads, wanted), expected, "{wanted:?} {at_once} {threads}");
+            for (batch_size, threads) in [(1, 3), (4, 1), (16, 3), (200, 2)] {
+                assert_eq!(passed(batch_size, threads, wanted), expected, "{wanted:?} {batch_size} {threads}");
             }
         }
     }
@@ -193,10 +193,10 @@ mod tests {
 
     #[test]
     fn an_error_of_who_takes_the_vectors_ends_the_pass() {
-        for at_once in [1, 4] {
+        for batch_size in [1, 4] {
             let context = Context::for_tests(&["a", "b"]);
             let config = MlpHeadConfig { input_size: 32, ..Default::default() };
-            let features = FeatureSource::open(&config, &context).unwrap().with_at_once(at_once);
+            let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
             let views = Views { config: &config, context: &context, features: &features, set: &Photos, pool: &pool };
             let order: Vec<u32> = (0..14).collect();
