@@ -6,6 +6,7 @@
 mod backbone;
 mod config;
 mod device;
+mod features;
 mod huggingface;
 mod layout;
 mod module;
@@ -17,7 +18,8 @@ mod torch;
 mod vit;
 mod weights;
 
-pub use backbone::{Backbone, Features};
+pub use backbone::Backbone;
 pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 pub use device::{device, diagnosis};
+pub use features::Features;
 pub use torch::torch;

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use convert_sdk::{Context, Error, Image, Result, ResultExt};
 use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
-use crate::backbone::Features;
 use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
+use crate::features::Features;
 use crate::normalisation::Normalisation;
 use crate::torch::{bytes_of, torch};
 

@@ -10,8 +10,8 @@ mod pixels;
 
 use convert_sdk::{Error, Image, Result};
 
-use crate::backbone::Features;
 use crate::config::{BackboneConfig, FeatureKind, FeatureRequest};
+use crate::features::Features;
 use pixels::Planes;
 
 const DEFAULT_PATCH_SIZE: u32 = 8;

@@ -7,6 +7,8 @@
 mod block;
 mod embedding;
 mod ffn;
+mod form;
+mod linear;
 mod positions;
 mod rope;
 
@@ -15,14 +17,15 @@ use std::sync::{Mutex, PoisonError};
 use convert_sdk::{Context, Error, Image, Result};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::backbone::Features;
 use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
+use crate::features::Features;
 use crate::normalisation::Normalisation;
 use crate::torch::torch;
 use crate::weights::Weights;
-use block::{Block, BlockForm, Norm};
+use block::{Block, Norm};
 use embedding::Embedding;
+use form::BlockForm;
 
 /// Channels of a head in the published models, but for the widest.
 const HEAD_WIDTH: i64 = 64;

@@ -7,7 +7,7 @@ use convert_sdk::{Context, Error, ExportRun, Exporter, LabelledSample, Result, R
 
 use crate::card::Card;
 use crate::config::HtmlReportConfig;
-use crate::page::Page;
+use crate::report::Page;
 use crate::sampling::{Claim, Gallery};
 use crate::tally::Tally;
 

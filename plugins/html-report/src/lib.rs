@@ -9,6 +9,7 @@ mod escape;
 mod exporter;
 mod outline;
 mod page;
+mod report;
 mod sampling;
 mod sections;
 mod tally;

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use convert_sdk::{ExportRun, Result};
+use convert_sdk::Result;
 
 use crate::card::Card;
 use crate::escape::{Html, json_for_script};
+use crate::report::Page;
 use crate::sections::{charts, classes, gallery, pairs, run, summary};
-use crate::tally::Tally;
 
 const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
@@ -16,28 +16,7 @@ const SCRIPT: &str = include_str!("../assets/report.js");
 /// Bytes that the gallery may take, so that the whole page stays below 20 MB.
 const GALLERY_BYTES: usize = 17_000_000;
 
-/// Longest class name shown, in characters.
-const NAME_LENGTH: usize = 120;
-
-/// Everything that a report shows.
-pub struct Page<'a> {
-    /// The run.
-    pub run: &'a ExportRun,
-    /// Class names by index.
-    pub classes: &'a [String],
-    /// Counts over all images.
-    pub tally: &'a Tally,
-    /// The gallery's images, the most changed first.
-    pub cards: &'a [Arc<Card>],
-}
-
 impl Page<'_> {
-    /// The name of a class, cut at a length that no layout breaks under.
-    pub fn class_name(&self, class: u32) -> String {
-        let name = self.classes.get(class as usize).filter(|name| !name.trim().is_empty());
-        name.map_or_else(|| format!("class {class}"), |name| name.chars().take(NAME_LENGTH).collect())
-    }
-
     /// As many cards as fit.
     fn shown(&self) -> &[Arc<Card>] {
         let sizes = self.cards.iter().scan(0, |bytes, card| {

@@ -8,7 +8,7 @@ use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, T
 use crate::config::{MlpHeadConfig, Mode};
 use crate::features::FeatureSource;
 use crate::model::MlpHeadModel;
-use crate::training::Training;
+use crate::task::Training;
 
 /// Labeler `mlp-head`.
 pub struct MlpHead {

@@ -17,6 +17,7 @@ mod progress;
 #[doc(hidden)]
 pub mod randomness;
 mod sgd;
+mod task;
 mod training;
 mod vector_file;
 mod views;

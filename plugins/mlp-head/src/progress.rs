@@ -9,7 +9,7 @@ use tch::{Device, TchError, Tensor};
 
 use crate::checkpoint::{self, Contents, Description, State};
 use crate::head::{Head, Standardisation};
-use crate::training::Training;
+use crate::task::Training;
 use crate::vector_file::VectorFile;
 
 /// What changes from step to step.

@@ -1,31 +1,20 @@
 //! Training: cross-entropy, SGD with Nesterov momentum, linear warm-up and cosine (paper B.1), on the run's device or all its threads, resumable with equal bits.
 
-use std::path::Path;
-
 use convert_backbones::{device, torch};
 use convert_sdk::tracing::{debug, info};
-use convert_sdk::{Context, EpochRecord, Error, ErrorKind, Result, ResultExt, TrainingReport, TrainingSet};
+use convert_sdk::{EpochRecord, Error, ErrorKind, Result, ResultExt, TrainingReport};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
 use crate::config::{MlpHeadConfig, Mode};
 use crate::extraction::extract;
-use crate::features::FeatureSource;
 use crate::progress::Progress;
 use crate::randomness::{Purpose, stream};
 use crate::sgd::Sgd;
+use crate::task::Training;
 use crate::vector_file::VectorFile;
 use crate::views::{Views, Wanted};
-
-/// One training.
-pub struct Training<'a> {
-    pub config: &'a MlpHeadConfig,
-    pub context: &'a Context,
-    pub features: &'a FeatureSource,
-    pub set: &'a dyn TrainingSet,
-    pub folder: &'a Path,
-}
 
 /// Changes with what training computes, so that no training continues one that computed something else.
 const METHOD: u32 = 2;

@@ -73,9 +73,6 @@ pub struct Class {
     pub looks: Vec<Look>,
 }
 
-/// The side of a drawing's square.
-pub const SIDE: f32 = 100.0;
-
 /// How many classes there are.
 pub const CLASSES: usize = DRAWINGS.len();
 
@@ -116,6 +113,7 @@ fn read(drawing: &Drawing, main: &str, accent: &str, more: &str) -> Result<Tree>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stamp::SIDE;
 
     #[test]
     fn every_drawing_reads_and_fits_its_square() {

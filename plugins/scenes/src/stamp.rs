@@ -4,7 +4,8 @@ use convert_sdk::{Error, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::Tree;
 
-use crate::catalogue::SIDE;
+/// The side of a drawing's square.
+pub const SIDE: f32 = 100.0;
 
 /// How a drawing is put onto the picture, about its centre.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 mod objects;
 mod pickle;
+mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

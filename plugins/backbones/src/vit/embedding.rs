@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use convert_sdk::Result;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::block::{BlockForm, Linear};
+use super::form::BlockForm;
+use super::linear::Linear;
 use super::positions::{Resampling, interpolated};
 use super::rope::{self, Rotation};
 use crate::config::Family;

@@ -3,7 +3,7 @@
 use convert_sdk::Result;
 use tch::{Kind, TchError, Tensor};
 
-use super::block::Linear;
+use super::linear::Linear;
 use crate::weights::Weights;
 
 /// The map from each token to its change.

@@ -4,7 +4,7 @@ use convert_sdk::{EpochRecord, Evaluation, ScoreRow, Statistics};
 
 use super::format::{count, decimals, percent, share};
 use crate::escape::Html;
-use crate::page::Page;
+use crate::report::Page;
 
 /// The two panels that answer whether it worked.
 pub fn label_counts_and_truth(page: &Page<'_>) -> String {

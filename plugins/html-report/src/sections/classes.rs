@@ -2,7 +2,7 @@
 
 use super::format::count;
 use crate::escape::Html;
-use crate::page::Page;
+use crate::report::Page;
 use crate::tally::ClassCount;
 
 /// Classes shown as bars.

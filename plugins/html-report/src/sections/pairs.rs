@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::format::count;
 use crate::escape::Html;
-use crate::page::Page;
+use crate::report::Page;
 
 /// Classes in the heat map.
 const MAP_CLASSES: usize = 24;

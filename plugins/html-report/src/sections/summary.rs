@@ -2,7 +2,7 @@
 
 use super::format::{count, decimals, duration, percent, share};
 use crate::escape::Html;
-use crate::page::Page;
+use crate::report::Page;
 
 /// Images with at least two classes, as a share.
 fn share_of_several(page: &Page<'_>) -> f64 {

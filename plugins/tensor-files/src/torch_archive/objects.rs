@@ -3,40 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use convert_sdk::{Error, Result};
-use safetensors::Dtype;
 
 use super::pickle::{Node, Object, Pickled};
+use super::storage::{Storage, TensorPlace};
 use crate::file::Entry;
 
 /// Containers within containers.
 const MAX_DEPTH: usize = 32;
 /// Objects looked at. One object may stand in many places, and a small pickle can thus unfold to any size.
 const MAX_OBJECTS: usize = 1 << 20;
-
-/// A run of numbers that tensors lie in.
-#[derive(Clone, Debug)]
-pub struct Storage {
-    pub dtype: Dtype,
-    pub key: String,
-    pub elements: usize,
-}
-
-/// A tensor before its storage is found.
-#[derive(Debug)]
-pub struct TensorPlace {
-    pub storage: Storage,
-    /// The index of its first element in the storage.
-    pub first: usize,
-    pub shape: Vec<usize>,
-    pub strides: Vec<usize>,
-}
-
-impl Storage {
-    /// Bytes an element.
-    pub fn element_size(&self) -> usize {
-        self.dtype.bitsize() / 8
-    }
-}
 
 /// The storages that a pickle names.
 pub fn storages_of(pickled: &Pickled) -> Vec<&Storage> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use convert_sdk::{Error, Result};
 use safetensors::Dtype;
 
-use super::objects::{Storage, TensorPlace};
+use super::storage::{Storage, TensorPlace};
 
 /// What a pickle holds. Containers stand in one list and are named by their place in it, so that neither cycles nor depth can harm.
 #[derive(Debug)]
