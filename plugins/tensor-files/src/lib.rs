@@ -3,9 +3,11 @@
 //! [`TensorFile::open`] reads where each tensor lies, not the tensors; [`TensorFile::read`] brings one. A pickle is never executed: what it holds
 //! besides tensors and plain containers is refused by its name.
 
+mod entry;
 mod file;
 mod safetensors_header;
 mod torch_archive;
 
-pub use file::{Entry, TensorFile};
+pub use entry::Entry;
+pub use file::TensorFile;
 pub use safetensors::Dtype;

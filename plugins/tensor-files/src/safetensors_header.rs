@@ -7,7 +7,7 @@ use std::io::Read;
 use convert_sdk::{Error, Result, ResultExt};
 use safetensors::tensor::Metadata;
 
-use crate::file::Entry;
+use crate::entry::Entry;
 
 /// The format's own limit.
 const MAX_HEADER: u64 = 100_000_000;

@@ -11,7 +11,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use convert_sdk::{Error, Result, ResultExt};
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::file::Entry;
+use crate::entry::Entry;
 use objects::{storages_of, tensors_of};
 use pickle::Pickled;
 

@@ -1,9 +1,9 @@
 use abi_stable::sabi_trait;
 use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec};
 
+use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
-use super::module::{enter, read_config};
 use super::values::*;
 use crate::{Context, Dataset, ImageData, Result, Sample, TruthObject};
 

@@ -1,9 +1,9 @@
 use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
 use abi_stable::{sabi_trait, StableAbi};
 
+use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
-use super::module::{enter, read_config};
 use super::values::*;
 use crate::{Context, Extractor, FeatureMap, Finding, Image, Result};
 

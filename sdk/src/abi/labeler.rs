@@ -3,9 +3,10 @@ use std::path::Path;
 use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
 use abi_stable::{sabi_trait, StableAbi};
 
+use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
-use super::module::{enter, read_config};
+use super::label_values::*;
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{

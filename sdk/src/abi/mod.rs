@@ -11,11 +11,13 @@
 )]
 
 mod dataset;
+mod entry;
 mod exporter;
 mod extractor;
 mod forward_logs;
 mod guard;
 mod host;
+mod label_values;
 mod labeler;
 mod module;
 mod postprocessor;

@@ -224,18 +224,6 @@ pub fn load_module(plugins: extern "C" fn() -> Declarations) -> PluginModuleRef 
     PluginModule { plugins }.leak_into_prefix()
 }
 
-/// A plugin's config from the JSON that the host validated against its schema.
-pub(super) fn read_config<C: PluginConfig>(json: RStr<'_>) -> Result<C> {
-    serde_json::from_str(json.as_str()).map_err(|error| crate::Error::config(error.to_string()))
-}
-
-/// What the library does once it is given a context.
-pub(super) fn enter(context: ContextAbi) -> Context {
-    let context = Context::from(context);
-    super::forward_logs::install(&context);
-    context
-}
-
 /// Declarations by role, for `export_plugins!`.
 pub mod declare {
     use super::*;

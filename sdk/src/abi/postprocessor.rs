@@ -1,9 +1,10 @@
 use abi_stable::sabi_trait;
 use abi_stable::std_types::{RBox, RStr, RVec};
 
+use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
-use super::module::{enter, read_config};
+use super::label_values::*;
 use super::values::*;
 use crate::{Context, LabelVector, LabelledRegion, Postprocessor, Result};
 

@@ -1,9 +1,9 @@
 use abi_stable::sabi_trait;
 use abi_stable::std_types::{RBox, RStr, RVec};
 
+use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
-use super::module::{enter, read_config};
 use super::values::*;
 use crate::image::{Lender, Lent};
 use crate::{Context, LazyImage, Proposal, Refinement, Refiner, Result, Work};

@@ -6,7 +6,7 @@ use convert_sdk::{Error, Result};
 
 use super::pickle::{Node, Object, Pickled};
 use super::storage::{Storage, TensorPlace};
-use crate::file::Entry;
+use crate::entry::Entry;
 
 /// Containers within containers.
 const MAX_DEPTH: usize = 32;
