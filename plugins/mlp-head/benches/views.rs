@@ -3,7 +3,7 @@
 //!     cargo build --release --workspace && scripts/install-plugins.sh target/release
 //!     cargo bench --profile release -p convert-mlp-head --bench views
 //!
-//! Two questions, each answered by ratios of rounds that alternate. Does a view of a large set cost what one of a small set costs (2,000 regions and 20,000; small
+//! Two questions (`-- sets` or `-- bare` asks one of them), each answered by ratios of rounds that alternate. Does a view of a large set cost what one of a small set costs (2,000 regions and 20,000; small
 //! photos, so that what the set adds would show)? And how far are views from bare decode, crop, resize and RandAugment of the same files on the same threads
 //! (640x480 to 512x512)? The time of a view is the difference between trainings of more epochs and of one, so that neither the start nor the pass before the first epoch
 //! counts; everything else of an epoch does: reading, the plugin boundary, masks, the backbone's normalisation, pooling, the head's steps and its checkpoints.
@@ -33,6 +33,18 @@ fn main() {
     let module = &folder.path().join("nothing.pt"); // libtorch wants an extension
     nothing(module);
 
+    let asked = |part: &str| {
+        std::env::args().any(|argument| argument == part) || !std::env::args().any(|argument| ["sets", "bare"].contains(&argument.as_str()))
+    };
+    if asked("sets") {
+        large_against_small(module, threads);
+    }
+    if asked("bare") {
+        training_against_bare(module, threads);
+    }
+}
+
+fn large_against_small(module: &Path, threads: usize) {
     let (small, large) = (Set::new(2_000, (160, 120), 64, module, threads), Set::new(20_000, (160, 120), 64, module, threads));
     println!("photos of 160x120, views of 64x64, {threads} threads");
     let mut ratios = Vec::new();
@@ -42,7 +54,9 @@ fn main() {
         ratios.push(large / small);
     }
     println!("a view of 20,000 regions / of 2,000: median ratio {:.3} (wanted: 0.9 to 1.1)", median(ratios));
+}
 
+fn training_against_bare(module: &Path, threads: usize) {
     let photos = Set::new(500, (640, 480), 512, module, threads);
     println!("photos of 640x480, views of 512x512, {threads} threads");
     let mut ratios = Vec::new();
