@@ -1,5 +1,6 @@
 //! The pipeline: which stages a recipe makes, what each reads, and how each calls its plugin.
 
+mod error;
 mod execution;
 mod exports;
 mod host_side;
@@ -14,6 +15,7 @@ mod training_sets;
 mod work_dir;
 mod works;
 
+pub use error::PipelineError;
 pub(crate) use host_side::HostSide;
 pub use plan::{Action, Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};

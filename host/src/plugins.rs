@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::abi::{Builder, Results, Role};
 use serde_json::Value as Json;
 
+use crate::errors::chain;
 use crate::failure::Failure;
 
 /// A loaded plugin.
@@ -37,7 +38,8 @@ pub struct Plugin {
 #[derive(Default)]
 pub struct Catalog {
     plugins: BTreeMap<(Role, String), Plugin>,
-    refused: Vec<String>,
+    /// How many libraries could not be used.
+    refused: usize,
 }
 
 impl Catalog {
@@ -58,8 +60,8 @@ impl Catalog {
                 match loader::load(&file) {
                     Ok(plugins) => plugins.into_iter().for_each(|plugin| catalog.add(plugin)),
                     Err(refusal) => {
-                        tracing::warn!("{refusal}");
-                        catalog.refused.push(refusal);
+                        tracing::warn!("{}", chain(&refusal));
+                        catalog.refused += 1;
                     }
                 }
             }
@@ -101,7 +103,7 @@ impl Catalog {
 
     /// The end of a message about a plugin that was not found: that some library was refused, or that there is none.
     pub fn refused_summary(&self) -> String {
-        match (self.refused.len(), self.plugins.len()) {
+        match (self.refused, self.plugins.len()) {
             (0, 0) => format!(" (no plugins found: looked in {})", shown(&default_folders())),
             (0, _) => String::new(),
             (1, _) => " (one plugin library was refused, see above)".to_owned(),

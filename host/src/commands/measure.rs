@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{cancel_on_ctrl_c, check};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
+use crate::errors::{FileError, chain};
 use crate::failure::Failure;
 use crate::pipeline::{Options, Session, Works};
 use crate::plugins::Catalog;
@@ -91,9 +92,12 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     let works = session.works()?;
     match session.run_steps(|step| !step.on_demand) {
         Ok(_) => {}
+        Err(error) if error.is_out_of_memory() => return Err(error.into()),
         // Of a few images the selection may keep nothing; what comes after it is then estimated.
-        Err(Failure::Run(message)) => tracing::warn!("not measured beyond this: {message}"),
-        Err(other) => return Err(other),
+        Err(error) => match Failure::from(error) {
+            failure if failure.exit_code() == 1 => tracing::warn!("not measured beyond this: {}", chain(&failure)),
+            failure => return Err(failure),
+        },
     }
     let measured = rates(&session, &works, arguments, threads);
     drop(session);
@@ -121,9 +125,9 @@ fn size(folder: &Path) -> u64 {
     entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
 }
 
-fn remove(folder: &Path) -> Result<(), Failure> {
+fn remove(folder: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::run(format!("cannot remove {}: {error}", folder.display()))),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("remove", folder)(error)),
         _ => Ok(()),
     }
 }

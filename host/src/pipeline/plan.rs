@@ -4,9 +4,9 @@ use std::path::Path;
 
 use convert_sdk::SelectorNeeds;
 
+use super::error::PipelineError;
 use super::train::TRAINED;
 use crate::engine::{Key, KeyBuilder, KeySettings, Samples, Stage};
-use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
 
 /// What a step does. Configurations, refiners and exporters are counted as in the recipe, rounds from 1.
@@ -114,7 +114,7 @@ impl Plan {
     ///
     /// # Errors
     /// A file that a config names and that cannot be read.
-    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds, settings: &KeySettings<'_>) -> Result<Self, Failure> {
+    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds, settings: &KeySettings<'_>) -> Result<Self, PipelineError> {
         let mut planner = Planner { recipe, samples, settings, steps: Vec::new() };
         let regions = planner.masks()?;
         let (predict, select) = planner.learning(regions, needs)?;
@@ -141,9 +141,9 @@ impl Plan {
     ///
     /// # Errors
     /// That it is missing: a mistake of this program.
-    pub fn stage_of(&self, action: Action) -> Result<&Stage, Failure> {
+    pub fn stage_of(&self, action: Action) -> Result<&Stage, PipelineError> {
         let found = self.find(action).map(|step| &step.stage);
-        found.ok_or_else(|| Failure::run(format!("internal error: the plan has no step {action:?}")))
+        found.ok_or_else(|| PipelineError::MissingStep(action))
     }
 
     /// The last round's step of a kind.
@@ -171,7 +171,7 @@ impl Planner<'_> {
     }
 
     /// Proposals, refinements, regions; the place of the last.
-    fn masks(&mut self) -> Result<usize, Failure> {
+    fn masks(&mut self) -> Result<usize, PipelineError> {
         let mut sources = Vec::new();
         for (configuration, (name, proposer)) in self.recipe.proposals.iter().enumerate() {
             let key = self.settings.step("proposals", proposer)?.reads(&self.samples.key).finish();
@@ -192,7 +192,7 @@ impl Planner<'_> {
     }
 
     /// Own label maps, then rounds of choosing, training and predicting; the places of the last prediction and selection.
-    fn learning(&mut self, regions: usize, needs: SelectorNeeds) -> Result<(usize, Option<usize>), Failure> {
+    fn learning(&mut self, regions: usize, needs: SelectorNeeds) -> Result<(usize, Option<usize>), PipelineError> {
         let (selector, labeler) = (self.recipe.select.plugin.name.clone(), self.recipe.label.plugin.name.clone());
         let on_images = KeyBuilder::new("whole images").reads(&self.samples.key).finish();
         let key = self.labeler("train", &[&on_images])?;
@@ -232,7 +232,7 @@ impl Planner<'_> {
     }
 
     /// The key of a step of the labeler.
-    fn labeler(&self, kind: &str, reads: &[&Key]) -> Result<Key, Failure> {
+    fn labeler(&self, kind: &str, reads: &[&Key]) -> Result<Key, PipelineError> {
         let key = self.settings.step(kind, &self.recipe.label)?;
         Ok(reads.iter().fold(key, |key, read| key.reads(read)).finish())
     }
@@ -242,9 +242,9 @@ impl Planner<'_> {
         self.steps[maps].on_demand = true;
     }
 
-    fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), Failure> {
+    fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), PipelineError> {
         let recipe = self.recipe;
-        let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(|error| Failure::run(error.to_string()))?;
+        let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(PipelineError::Aggregate)?;
         let key = KeyBuilder::new("labels").with("profile", self.settings.profile.as_bytes()).with("aggregate", aggregate.as_bytes());
         let mut key = key.reads(self.key(predict));
         for postprocessor in &recipe.postprocess {
