@@ -15,6 +15,7 @@ mod doctor;
 mod evaluate;
 mod features;
 mod measure;
+mod measured;
 mod new_plugin;
 mod pairs;
 mod plan;
@@ -36,7 +37,7 @@ use crate::plugins::Catalog;
 pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { command, run, global } = arguments;
     let progress = logging::begin(&global);
-    let catalog = || Catalog::load(&global.plugin_dir);
+    let catalog = || Catalog::load(&global.plugin_dir).map_err(Failure::usage);
     match command {
         None => run::run(&run, &catalog()?, progress),
         Some(Command::Check { recipe, overrides, device }) => check::check(&recipe, &overrides, &device, &catalog()?),

@@ -1,5 +1,8 @@
 //! The stage engine: samples in shards, results in Parquet files under keys, errors in a ledger, bars on the terminal. It knows no algorithm.
 
+mod entry;
+mod error;
+mod files;
 mod hashes;
 pub mod images;
 mod key;
@@ -10,22 +13,14 @@ mod segment;
 mod stage;
 mod store;
 
+pub use entry::Entry;
+pub use error::{EngineError, SamplesError};
+pub use files::{is_temporary_name, replace_file, temporary_name};
 pub use hashes::{FileHashes, content_hash};
 pub use key::{Key, KeyBuilder, KeySettings};
-pub use ledger::{Entry, Ledger};
+pub use ledger::Ledger;
 pub use progress::{Progress, StageProgress};
 pub use samples::Samples;
 pub use segment::{Input, Reads, SampleStep, SampleWork};
 pub use stage::{Runner, Stage};
-pub use store::{AnyError, Record, Row, is_temporary_name, read as read_rows, temporary_name, write as write_rows};
-
-/// Writes a file whole or not at all.
-///
-/// # Errors
-/// A file that cannot be written.
-pub fn replace_file(
-    path: &std::path::Path,
-    write: impl FnOnce(&std::fs::File) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
-) -> Result<(), crate::failure::Failure> {
-    store::replace(path, write).map_err(|error| crate::failure::Failure::run(format!("cannot write {}: {error}", path.display())))
-}
+pub use store::{Record, Row, read as read_rows, write as write_rows};

@@ -1,57 +1,114 @@
-//! How a command can end, and the exit code of each way.
+//! How a command can end, the exit code of each way, and how it is told.
+//!
+//! The rule of thumb for errors in this crate: a message is made where it is shown. What fails returns a type that says what was being done, to what, and as its
+//! `#[source]` why; nobody turns an error into text to pass it on, and no error repeats its source. The words stand in the `#[error]` of each variant, the order in
+//! [`crate::errors::chain`], and the one place that prints them is [`Failure::report`].
+
+use std::path::PathBuf;
 
 use convert_sdk::{Error, ErrorKind};
+
+use crate::engine::EngineError;
+use crate::errors::{AnyError, FileError, PluginError, chain};
+use crate::pipeline::PipelineError;
+use crate::recipe::RecipeError;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The command line or the environment makes no sense.
-    #[error("error: {0}")]
-    Usage(String),
-    /// The recipe cannot run; the text holds every problem with its place.
-    #[error("{0}")]
-    Recipe(String),
-    /// The run failed on the way.
-    #[error("error: {0}")]
-    Run(String),
-    /// A model does not fit into memory.
-    #[error("error: {0}")]
-    OutOfMemory(String),
-    /// The user interrupted it.
-    #[error("{0}")]
-    Interrupted(String),
+    #[error(transparent)]
+    Usage(AnyError),
+    /// The recipe cannot run.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The run failed on the way, or was interrupted.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// A file that a command reads or writes by itself.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What a plugin or the sdk says, outside of runs.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// Anything else that a command could not do.
+    #[error(transparent)]
+    Run(AnyError),
+    /// The user interrupted a command that keeps nothing.
+    #[error("interrupted: {} is not written", .file.display())]
+    Interrupted {
+        /// What it would have written.
+        file: PathBuf,
+    },
     /// It finished, but with `--strict` skipped samples count.
-    #[error("error: {0}")]
-    Skipped(String),
+    #[error("{count} samples were skipped; the reasons are in {}", .ledger.display())]
+    Skipped {
+        /// How many.
+        count: u64,
+        /// The ledger's file.
+        ledger: PathBuf,
+    },
 }
 
 impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Run(_) | Self::OutOfMemory(_) => 1,
-            Self::Usage(_) | Self::Recipe(_) => 2,
-            Self::Skipped(_) => 3,
-            Self::Interrupted(_) => 130,
+            Self::Interrupted { .. } | Self::Pipeline(PipelineError::Engine(EngineError::Interrupted) | PipelineError::TrainingInterrupted) => 130,
+            Self::Plugin(error) | Self::Pipeline(PipelineError::Plugin(error)) if error.0.kind == ErrorKind::Interrupted => 130,
+            Self::Usage(_) | Self::Recipe(_) | Self::Pipeline(PipelineError::Recipe(_) | PipelineError::NoCheckpoint { .. }) => 2,
+            Self::Skipped { .. } => 3,
+            Self::Run(_) | Self::File(_) | Self::Plugin(_) | Self::Pipeline(_) => 1,
         }
     }
 
+    /// What the user is told.
+    pub fn report(&self) -> String {
+        let text = chain(self);
+        if self.exit_code() == 130 { text } else { format!("error: {text}") }
+    }
+
     /// A wrong command line.
-    pub fn usage(message: impl Into<String>) -> Self {
-        Self::Usage(message.into())
+    pub fn usage(error: impl Into<AnyError>) -> Self {
+        Self::Usage(error.into())
     }
 
     /// A failure on the way.
-    pub fn run(message: impl Into<String>) -> Self {
-        Self::Run(message.into())
+    pub fn run(error: impl Into<AnyError>) -> Self {
+        Self::Run(error.into())
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        match error.kind {
-            ErrorKind::Interrupted => Self::Interrupted(error.to_string()),
-            _ => Self::Run(error.to_string()),
-        }
+        Self::Plugin(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn check(failure: Failure, code: u8, report: &str) {
+        assert_eq!((failure.exit_code(), failure.report().as_str()), (code, report));
+    }
+
+    #[test]
+    fn every_failure_is_one_line_with_its_causes_and_has_its_exit_code() {
+        let full = || FileError::of("write", Path::new("a.tsv"))(std::io::Error::other("the disk is full"));
+        check(PipelineError::from(EngineError::from(full())).into(), 1, "error: cannot write a.tsv: the disk is full");
+        check(Failure::usage(full()), 2, "error: cannot write a.tsv: the disk is full");
+        let source = || Error::new(ErrorKind::OutOfMemory, "too many").context("a batch of 4").into();
+        let stopped = EngineError::Plugin { stage: "proposals-x".into(), sample: "a.png".into(), source: source() };
+        check(PipelineError::from(stopped).into(), 1, "error: proposals-x, a.png: a batch of 4: too many");
+        check(PipelineError::Training { stage: "train-x".into(), source: source() }.into(), 1, "error: train-x: a batch of 4: too many");
+        let interrupted = "interrupted; every finished shard is kept: the same command continues from here";
+        check(PipelineError::from(EngineError::Interrupted).into(), 130, interrupted);
+        check(Error::new(ErrorKind::Interrupted, "interrupted while reading a").into(), 130, "interrupted while reading a");
+        check(PipelineError::NoCheckpoint { stage: "train".into() }.into(), 2, "error: there is no trained labeler yet: run the stage train first");
+        let skipped = Failure::Skipped { count: 2, ledger: "errors.jsonl".into() };
+        check(skipped, 3, "error: 2 samples were skipped; the reasons are in errors.jsonl");
     }
 }

@@ -4,6 +4,7 @@
 pub mod cli;
 mod commands;
 pub mod engine;
+mod errors;
 mod evaluate;
 mod failure;
 mod logging;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| convert::execute(convert::cli::Arguments::parse())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
-            say(&failure.to_string());
+            say(&failure.report());
             ExitCode::from(failure.exit_code())
         }
         Err(_) => ExitCode::from(1),

@@ -1,5 +1,7 @@
 //! The pipeline: which stages a recipe makes, what each reads, and how each calls its plugin.
 
+mod action;
+mod error;
 mod execution;
 mod exports;
 mod host_side;
@@ -14,7 +16,9 @@ mod training_sets;
 mod work_dir;
 mod works;
 
+pub use action::Action;
+pub use error::PipelineError;
 pub(crate) use host_side::HostSide;
-pub use plan::{Action, Kind, Step};
+pub use plan::{Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
 pub use works::Works;

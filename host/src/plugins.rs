@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::abi::{Builder, Results, Role};
 use serde_json::Value as Json;
 
-use crate::failure::Failure;
+use crate::errors::chain;
 
 /// A loaded plugin.
 #[derive(Clone)]
@@ -33,11 +33,17 @@ pub struct Plugin {
     pub builder: Builder,
 }
 
+/// A folder of plugins that was named and is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin folder {} does not exist", .0.display())]
+pub struct NoPluginFolder(PathBuf);
+
 /// All plugins that were found.
 #[derive(Default)]
 pub struct Catalog {
     plugins: BTreeMap<(Role, String), Plugin>,
-    refused: Vec<String>,
+    /// How many libraries could not be used.
+    refused: usize,
 }
 
 impl Catalog {
@@ -46,10 +52,10 @@ impl Catalog {
     ///
     /// # Errors
     /// A folder of `first` that does not exist.
-    pub fn load(first: &[PathBuf]) -> Result<Self, Failure> {
+    pub fn load(first: &[PathBuf]) -> Result<Self, NoPluginFolder> {
         for folder in first {
             if !folder.is_dir() {
-                return Err(Failure::usage(format!("the plugin folder {} does not exist", folder.display())));
+                return Err(NoPluginFolder(folder.clone()));
             }
         }
         let mut catalog = Self::default();
@@ -58,8 +64,8 @@ impl Catalog {
                 match loader::load(&file) {
                     Ok(plugins) => plugins.into_iter().for_each(|plugin| catalog.add(plugin)),
                     Err(refusal) => {
-                        tracing::warn!("{refusal}");
-                        catalog.refused.push(refusal);
+                        tracing::warn!("{}", chain(&refusal));
+                        catalog.refused += 1;
                     }
                 }
             }
@@ -101,7 +107,7 @@ impl Catalog {
 
     /// The end of a message about a plugin that was not found: that some library was refused, or that there is none.
     pub fn refused_summary(&self) -> String {
-        match (self.refused.len(), self.plugins.len()) {
+        match (self.refused, self.plugins.len()) {
             (0, 0) => format!(" (no plugins found: looked in {})", shown(&default_folders())),
             (0, _) => String::new(),
             (1, _) => " (one plugin library was refused, see above)".to_owned(),

@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use convert_sdk::abi::Role;
 use serde_json::Value as Json;
 
-use crate::failure::Failure;
+use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
-use diagnostics::{Diagnostic, Source, render};
+use diagnostics::{Diagnostic, Source};
 use resolve::{absolute, known_keys, resolve};
 use tree::{Node, Place, Value};
 
-pub use diagnostics::suggestion;
+pub use diagnostics::{RecipeError, suggestion};
 pub use resolve::NamedPath;
 pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnError, Residency, Sections};
 
@@ -68,10 +68,9 @@ pub struct Recipe {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str) -> Result<Json, Failure> {
-    let source = Source { file: option.into(), text: text.to_owned() };
-    let refuse = |problems: &[Diagnostic]| Failure::Recipe(render(&source, problems));
-    let mut tree = tree::parse(text).map_err(|(place, message)| refuse(&[Diagnostic::new(place, message)]))?;
+pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str) -> Result<Json, RecipeError> {
+    let refuse = |problems| RecipeError::Problems { source_text: Source { file: option.into(), text: text.to_owned() }, problems };
+    let mut tree = tree::parse(text).map_err(|error| refuse(vec![Diagnostic::new(error.place(), error)]))?;
     if tree.get(section).is_none()
         && let Value::Map(entries) = tree.value
     {
@@ -82,7 +81,7 @@ pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str
     }
     let base = std::path::absolute("").unwrap_or_default();
     let resolved = resolve(&tree, &plugin.schema, &base, option);
-    if resolved.problems.is_empty() { Ok(resolved.json) } else { Err(refuse(&resolved.problems)) }
+    if resolved.problems.is_empty() { Ok(resolved.json) } else { Err(refuse(resolved.problems)) }
 }
 
 /// What the command line changes in a recipe.
@@ -99,25 +98,29 @@ impl Recipe {
     ///
     /// # Errors
     /// Everything that is wrong with it, each with file, line and column.
-    pub fn load(file: &Path, overrides: &Overrides<'_>, catalog: &Catalog) -> Result<Self, Failure> {
-        let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read the recipe {}: {error}", file.display())))?;
+    pub fn load(file: &Path, overrides: &Overrides<'_>, catalog: &Catalog) -> Result<Self, RecipeError> {
+        let text = std::fs::read_to_string(file).map_err(FileError::of("read the recipe", file)).map_err(RecipeError::Unreadable)?;
         let source = Source { file: file.to_owned(), text };
         let base = std::path::absolute(file).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
-        let tree = read_tree(&source, overrides.set).map_err(|problems| Failure::Recipe(render(&source, &problems)))?;
+        let tree = match read_tree(&source, overrides.set) {
+            Ok(tree) => tree,
+            Err(problems) => return Err(RecipeError::Problems { source_text: source, problems }),
+        };
         let mut reader = Reader { catalog, base: &base, problems: Vec::new() };
         let recipe = reader.recipe(&tree, &source, overrides.work_dir);
         match recipe {
             Some(recipe) if reader.problems.is_empty() => Ok(recipe),
             _ => {
-                reader.problems.sort_by_key(|problem| problem.place);
-                Err(Failure::Recipe(render(&source, &reader.problems)))
+                let mut problems = reader.problems;
+                problems.sort_by_key(|problem| problem.place);
+                Err(RecipeError::Problems { source_text: source, problems })
             }
         }
     }
 
-    /// A failure of a configured plugin, shown at its place in the recipe.
-    pub fn refuse(&self, at: &Configured, message: String) -> Failure {
-        Failure::Recipe(render(&self.source, &[Diagnostic::new(at.place, message)]))
+    /// What is wrong with a configured plugin, at its place in the recipe.
+    pub fn refuse(&self, at: &Configured, problem: impl Into<AnyError>) -> RecipeError {
+        RecipeError::Problems { source_text: self.source.clone(), problems: vec![Diagnostic::new(at.place, problem)] }
     }
 
     /// The recipe as YAML after everything was filled in, for reports.
@@ -137,15 +140,13 @@ impl Recipe {
 }
 
 fn read_tree(source: &Source, set: &[String]) -> Result<Node, Vec<Diagnostic>> {
-    let mut tree = tree::parse(&source.text).map_err(|(place, message)| vec![Diagnostic::new(place, message)])?;
+    let mut tree = tree::parse(&source.text).map_err(|error| vec![Diagnostic::new(error.place(), error)])?;
     for assignment in set {
-        let (path, value) =
-            assignment.split_once('=').ok_or_else(|| vec![Diagnostic::new(None, format!("--set `{assignment}` is not path.to.key=value"))])?;
-        tree.set(path, value).map_err(|message| vec![Diagnostic::new(None, format!("--set {message}"))])?;
+        tree.assign(assignment).map_err(|error| vec![Diagnostic::new(None, error)])?;
     }
     let problems = environment::substitute(&mut tree, |name| std::env::var(name).ok());
     if !problems.is_empty() {
-        return Err(problems.into_iter().map(|(place, message)| Diagnostic::new(place, message)).collect());
+        return Err(problems.into_iter().map(|(place, error)| Diagnostic::new(place, error)).collect());
     }
     Ok(tree)
 }
@@ -169,7 +170,7 @@ impl Reader<'_> {
             Ok(sections) => Some(sections),
             Err(error) => {
                 if self.problems.is_empty() {
-                    self.problems.push(Diagnostic::new(tree.place, error.to_string()));
+                    self.problems.push(Diagnostic::new(tree.place, error));
                 }
                 None
             }
@@ -294,7 +295,7 @@ impl Reader<'_> {
         }
         for problem in &mut self.problems {
             if let Some((_, message)) = belongs.iter().find(|(place, _)| place.is_some() && *place == problem.place) {
-                problem.message.clone_from(message);
+                problem.problem = message.as_str().into();
             }
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use comfy_table::{Cell, CellAlignment, Table};
 
-use super::measure::Measured;
+use super::measured::Measured;
 use super::summary::table;
 use crate::cli::RecipeOverrides;
 use crate::failure::Failure;

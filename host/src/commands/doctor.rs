@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::features::context;
 use super::summary::table;
+use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::named_files::{self, NamedFile};
 use crate::plugins::{Catalog, default_folders};
@@ -79,14 +80,14 @@ fn weights(catalog: &Catalog) -> Result<(), Failure> {
 }
 
 /// Whether a published file is here and is what its publisher says.
-fn state(named: &NamedFile) -> Result<String, Failure> {
+fn state(named: &NamedFile) -> Result<String, FileError> {
     let path = named.path();
     if !path.is_file() {
         return Ok("not here".to_owned());
     }
     let mut hasher = Sha256::new();
     let hashed = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-    hashed.map_err(|error| Failure::run(format!("cannot read {}: {error}", path.display())))?;
+    hashed.map_err(FileError::of("read", &path))?;
     let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(match named.sha256.as_str() {
         "" => format!("here (SHA-256 {}…, its publisher gives none)", &hash[..16]),

@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use super::cancel_on_ctrl_c;
 use crate::engine::images::{self, Decoding};
 use crate::engine::replace_file;
+use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::pipeline::HostSide;
 use crate::plugins::Catalog;
@@ -53,12 +54,12 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
     let at_once = AtomicUsize::new(GROUP);
     let group_of = |group: &[PathBuf]| -> Result<Vec<FeatureMap>, Failure> {
         if cancel.load(Ordering::SeqCst) {
-            return Err(Failure::Interrupted(format!("interrupted: {} is not written", output.display())));
+            return Err(Failure::Interrupted { file: output.to_owned() });
         }
         Ok(pool.install(|| extract(extractor.as_ref(), group, (options.device != "cpu").then_some(&at_once)))?)
     };
     let mut problem = None;
-    let target = std::path::absolute(output).map_err(|error| Failure::usage(format!("cannot write {}: {error}", output.display())))?;
+    let target = std::path::absolute(output).map_err(FileError::of("write", output)).map_err(Failure::usage)?;
     let written = replace_file(&target, |file| {
         let mut writer = Writer { file: std::io::BufWriter::new(file), files, config: &config, form: None };
         for group in files.chunks(GROUP) {
@@ -70,7 +71,10 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         }
         Ok(writer.file.flush()?)
     });
-    problem.map_or(written, Err)
+    match problem {
+        Some(failure) => Err(failure),
+        None => Ok(written?),
+    }
 }
 
 /// What an extractor is built with.

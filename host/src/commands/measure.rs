@@ -2,74 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use super::measured::{Measured, Rate, StageRate};
 use super::{cancel_on_ctrl_c, check};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
+use crate::errors::{FileError, chain};
 use crate::failure::Failure;
 use crate::pipeline::{Options, Session, Works};
 use crate::plugins::Catalog;
-use crate::recipe::{Configured, Overrides, Recipe};
-
-/// What a stage takes an image.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Rate {
-    /// Seconds, all threads together.
-    pub seconds: f64,
-    /// Bytes in the work directory.
-    pub bytes: f64,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct StageRate {
-    /// The plugin's config: another one has another rate.
-    config: String,
-    rate: Rate,
-    /// Floating-point operations an image.
-    flops: u64,
-}
-
-/// The rates of a recipe's stages, kept in its work directory.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Measured {
-    /// The images it was measured with.
-    pub images: usize,
-    /// On what.
-    pub device: String,
-    /// How many threads.
-    pub threads: usize,
-    stages: BTreeMap<String, StageRate>,
-}
-
-impl Measured {
-    fn file(work_dir: &Path) -> PathBuf {
-        work_dir.join("measured.json")
-    }
-
-    /// What was measured in a work directory.
-    pub fn read(work_dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(Self::file(work_dir)).ok()?).ok()
-    }
-
-    /// The rate of a stage with the plugin's present config.
-    pub fn rate(&self, stage: &str, plugin: Option<&Configured>) -> Option<Rate> {
-        self.stages.get(stage).filter(|entry| entry.config == config(plugin)).map(|entry| entry.rate)
-    }
-
-    /// The mean time of a floating-point operation over the stages that are counted in them.
-    pub fn seconds_per_flop(&self) -> Option<f64> {
-        let counted = self.stages.values().filter(|entry| entry.flops > 0);
-        let (flops, seconds) = counted.fold((0, 0.0), |(flops, seconds), entry| (flops + entry.flops, seconds + entry.rate.seconds));
-        (flops > 0).then(|| seconds / flops as f64)
-    }
-}
-
-fn config(plugin: Option<&Configured>) -> String {
-    plugin.map_or_else(String::new, |plugin| plugin.config.to_string())
-}
+use crate::recipe::{Overrides, Recipe};
 
 /// Runs all stages on `limit` images in a folder of their own, keeps the rates, and prints the plan of the whole dataset.
 pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
@@ -91,9 +34,12 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     let works = session.works()?;
     match session.run_steps(|step| !step.on_demand) {
         Ok(_) => {}
+        Err(error) if error.is_out_of_memory() => return Err(error.into()),
         // Of a few images the selection may keep nothing; what comes after it is then estimated.
-        Err(Failure::Run(message)) => tracing::warn!("not measured beyond this: {message}"),
-        Err(other) => return Err(other),
+        Err(error) => match Failure::from(error) {
+            failure if failure.exit_code() == 1 => tracing::warn!("not measured beyond this: {}", chain(&failure)),
+            failure => return Err(failure),
+        },
     }
     let measured = rates(&session, &works, arguments, threads);
     drop(session);
@@ -110,7 +56,7 @@ fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: us
         let (work, images) = (works.of_step(index), info.images as f64);
         let flops = if step.trains() { work.training_flops } else { work.flops };
         let rate = Rate { seconds: info.seconds / images, bytes: size(&step.stage.folder) as f64 / images };
-        stages.insert(step.stage.name.clone(), StageRate { config: config(step.plugin(&session.recipe)), rate, flops });
+        stages.insert(step.stage.name.clone(), StageRate::new(step.plugin(&session.recipe), rate, flops));
     }
     Measured { images: session.samples.list.len(), device: arguments.device.clone(), threads, stages }
 }
@@ -121,9 +67,9 @@ fn size(folder: &Path) -> u64 {
     entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
 }
 
-fn remove(folder: &Path) -> Result<(), Failure> {
+fn remove(folder: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::run(format!("cannot remove {}: {error}", folder.display()))),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("remove", folder)(error)),
         _ => Ok(()),
     }
 }

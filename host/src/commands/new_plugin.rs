@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::Role;
 
+use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::plugins::{Catalog, Plugin};
 
@@ -64,18 +65,14 @@ pub fn new_plugin(role: Role, name: &str, folder: &Path, sdk: Option<&Path>, cat
     }
     let manifest = home.manifest(name);
     let code = Template::of(role).code(role, name);
-    fs::create_dir_all(folder.join("src")).map_err(|error| cannot_write(&folder, &error))?;
+    fs::create_dir_all(folder.join("src")).map_err(FileError::of("write", &folder))?;
     for (file, text) in [("Cargo.toml", manifest), ("src/lib.rs", code)] {
         let path = folder.join(file);
-        fs::write(&path, text).map_err(|error| cannot_write(&path, &error))?;
+        fs::write(&path, text).map_err(FileError::of("write", &path))?;
         answer!("wrote {}", path.display());
     }
     answer!("\n{}", home.next_steps(&folder, name));
     Ok(())
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::run(format!("cannot write {}: {error}", path.display()))
 }
 
 /// A name is words of lower-case letters and digits, the first beginning with a letter, with single hyphens between them.

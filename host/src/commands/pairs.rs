@@ -6,6 +6,7 @@ use std::path::Path;
 use convert_sdk::imagenet;
 use convert_sdk::label_sets::{Cooccurrence, Truth, TruthFormat};
 
+use crate::errors::{FileError, PluginError};
 use crate::failure::Failure;
 
 /// What to print of the pairs.
@@ -18,7 +19,7 @@ pub struct Choice {
 
 /// Prints the pairs of a truth as tab-separated rows, or writes them to `output`.
 pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Option<&Path>) -> Result<(), Failure> {
-    let labels = Truth::read(truth, 0.5).map_err(|error| Failure::usage(error.to_string()))?;
+    let labels = Truth::read(truth, 0.5).map_err(|error| Failure::usage(PluginError(error)))?;
     let names = match classes {
         Some(file) => read_names(file)?,
         None if matches!(labels.format(), TruthFormat::Real | TruthFormat::ByName) => {
@@ -34,7 +35,7 @@ pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Opti
     labels.sets().iter().for_each(|set| counts.add(set));
     let rows = table(&counts, choice, &names);
     match output {
-        Some(file) => std::fs::write(file, rows).map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display()))),
+        Some(file) => Ok(std::fs::write(file, rows).map_err(FileError::of("write", file))?),
         None => {
             rows.lines().for_each(|line| answer!("{line}"));
             Ok(())
@@ -73,7 +74,7 @@ fn counted(truth: &Truth) -> String {
 
 /// Class names by index: a name a line, or the columns index, WordNet id, name.
 fn read_names(file: &Path) -> Result<Vec<String>, Failure> {
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    let text = std::fs::read_to_string(file).map_err(FileError::of("read", file)).map_err(Failure::usage)?;
     let mut names = Vec::new();
     for (at, line) in text.trim_end().lines().enumerate() {
         let name = match line.split('\t').collect::<Vec<_>>().as_slice() {

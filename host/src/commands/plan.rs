@@ -90,7 +90,7 @@ pub fn plan(arguments: &PlanArguments, catalog: &Catalog) -> Result<(), Failure>
         steps: steps(&recipe, &prepared, &works),
     };
     let text = if arguments.json { serde_json::to_string_pretty(&answer) } else { return Ok(listed(&answer)) };
-    answer!("{}", text.map_err(|error| Failure::run(error.to_string()))?);
+    answer!("{}", text.map_err(Failure::run)?);
     Ok(())
 }
 

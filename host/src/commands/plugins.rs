@@ -36,7 +36,7 @@ pub fn describe(catalog: &Catalog, name: &str, json: bool) -> Result<(), Failure
     }
     for plugin in found {
         if json {
-            answer!("{}", serde_json::to_string_pretty(&plugin.schema).map_err(|error| Failure::run(error.to_string()))?);
+            answer!("{}", serde_json::to_string_pretty(&plugin.schema).map_err(Failure::run)?);
             continue;
         }
         answer!("{} {} ({})", plugin.name, plugin.version, plugin.role.name());

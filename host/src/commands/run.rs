@@ -5,6 +5,7 @@ use std::fs;
 use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
+use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::pipeline::{Action, Options, Session};
 use crate::plugins::Catalog;
@@ -42,20 +43,18 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
     summary::print(&session, &statistics, evaluation.as_ref());
     match statistics.skipped {
-        skipped if skipped > 0 && arguments.strict => {
-            Err(Failure::Skipped(format!("{skipped} samples were skipped; the reasons are in {}", session.runner.ledger.path().display())))
-        }
+        skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),
         _ => Ok(()),
     }
 }
 
 /// Removes what earlier runs stored under this run's keys.
-fn forget(session: &Session) -> Result<(), Failure> {
+fn forget(session: &Session) -> Result<(), FileError> {
     for step in session.plan.steps().iter().filter(|step| !matches!(step.action, Action::Export { .. })) {
         let folder = &step.stage.folder;
         match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Failure::run(format!("cannot remove {}: {error}", folder.display())));
+                return Err(FileError::of("remove", folder)(error));
             }
             _ => {}
         }

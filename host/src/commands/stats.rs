@@ -5,12 +5,13 @@ use std::path::Path;
 use convert_sdk::label_sets::read_multilabel_tsv;
 
 use super::summary;
+use crate::errors::PluginError;
 use crate::evaluate::Tally;
 use crate::failure::Failure;
 
 /// Prints how many classes the images of a multilabel-tsv file have.
 pub fn stats(file: &Path, threshold: f32) -> Result<(), Failure> {
-    let usage = |error: convert_sdk::Error| Failure::usage(error.to_string());
+    let usage = |error: convert_sdk::Error| Failure::usage(PluginError(error));
     let mut tally = Tally::new(threshold);
     for image in read_multilabel_tsv(file).map_err(usage)? {
         let image = image.map_err(usage)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::Failure;
+use crate::errors::FileError;
 
 /// Raised when the form of the remembered hashes changes.
 const VERSION: u32 = 1;
@@ -68,9 +68,9 @@ impl FileHashes {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn content(&self, path: &Path) -> Result<String, Failure> {
+    pub fn content(&self, path: &Path) -> Result<String, FileError> {
         if !path.is_dir() {
-            return self.of_file(path).map(|hash| hash.to_hex().to_string()).map_err(|error| unreadable(path, &error));
+            return self.of_file(path).map(|hash| hash.to_hex().to_string()).map_err(FileError::of("read", path));
         }
         let mut hasher = blake3::Hasher::new();
         let mut add = |file: &Path| -> std::io::Result<()> {
@@ -79,10 +79,10 @@ impl FileHashes {
             Ok(())
         };
         let mut files = (fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()))
-            .map_err(|error| unreadable(path, &error))?;
+            .map_err(FileError::of("read", path))?;
         files.retain(|file| file.is_file());
         files.sort();
-        files.iter().try_for_each(|file| add(file).map_err(|error| unreadable(file, &error)))?;
+        files.iter().try_for_each(|file| add(file).map_err(FileError::of("read", file)))?;
         Ok(hasher.finalize().to_hex().to_string())
     }
 
@@ -112,7 +112,7 @@ impl FileHashes {
             return;
         }
         let stored = Stored { version: VERSION, files: known.files.clone() };
-        let _ = super::replace_file(&self.file, |file| Ok(serde_json::to_writer(file, &stored)?));
+        let _ = super::files::replace_file(&self.file, |file| Ok(serde_json::to_writer(file, &stored)?));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -124,8 +124,8 @@ impl FileHashes {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn content_hash(path: &Path) -> Result<String, Failure> {
-    hash_of(path).map(|hash| hash.to_hex().to_string()).map_err(|error| unreadable(path, &error))
+pub fn content_hash(path: &Path) -> Result<String, FileError> {
+    hash_of(path).map(|hash| hash.to_hex().to_string()).map_err(FileError::of("read", path))
 }
 
 fn hash_of(path: &Path) -> std::io::Result<blake3::Hash> {
@@ -137,10 +137,6 @@ fn hash_of(path: &Path) -> std::io::Result<blake3::Hash> {
 fn modified(metadata: &Metadata) -> u64 {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_nanos() as u64)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::run(format!("cannot read {}: {error}", path.display()))
 }
 
 #[cfg(test)]

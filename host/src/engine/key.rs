@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value as Json;
 
 use super::hashes::FileHashes;
-use crate::failure::Failure;
+use crate::errors::FileError;
 use crate::recipe::Configured;
 
 /// A stage's key: 16 hexadecimal digits.
@@ -67,7 +67,7 @@ impl KeySettings<'_> {
     ///
     /// # Errors
     /// A file that the config names and that cannot be read.
-    pub fn step(&self, kind: &str, configured: &Configured) -> Result<KeyBuilder, Failure> {
+    pub fn step(&self, kind: &str, configured: &Configured) -> Result<KeyBuilder, FileError> {
         self.with_plugin(KeyBuilder::new(kind).with("profile", self.profile.as_bytes()), configured)
     }
 
@@ -77,7 +77,7 @@ impl KeySettings<'_> {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn with_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, Failure> {
+    pub fn with_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, FileError> {
         let plugin = &configured.plugin;
         let mut config = configured.config.clone();
         if let Json::Object(entries) = &mut config {
@@ -91,11 +91,11 @@ impl KeySettings<'_> {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub fn with_whole_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, Failure> {
+    pub fn with_whole_plugin(&self, key: KeyBuilder, configured: &Configured) -> Result<KeyBuilder, FileError> {
         self.with_config(key, configured, configured.config.clone())
     }
 
-    fn with_config(&self, key: KeyBuilder, configured: &Configured, mut config: Json) -> Result<KeyBuilder, Failure> {
+    fn with_config(&self, key: KeyBuilder, configured: &Configured, mut config: Json) -> Result<KeyBuilder, FileError> {
         for named in configured.paths.iter().filter(|named| named.content) {
             if mentions(&config, &named.path) {
                 replace(&mut config, &named.path, &self.files.content(&named.path)?);

@@ -6,21 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use serde::{Deserialize, Serialize};
-
-use crate::failure::Failure;
+use super::entry::Entry;
+use super::error::EngineError;
+use crate::errors::FileError;
 use crate::recipe::OnError;
-
-/// One line of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// The sample.
-    pub id: String,
-    /// Where it failed.
-    pub stage: String,
-    /// Why, in one line.
-    pub reason: String,
-}
 
 /// The ledger of a run. It is begun anew by every run, and complete after it: the errors of cached shards are entered again.
 pub struct Ledger {
@@ -35,9 +24,9 @@ impl Ledger {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, Failure> {
+    pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
         let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |(index, count)| format!("errors-{index}-of-{count}.jsonl")));
-        let file = File::create(&path).map_err(|error| Failure::run(format!("cannot write {}: {error}", path.display())))?;
+        let file = File::create(&path).map_err(FileError::of("write", &path))?;
         Ok(Self { file: Mutex::new((file, HashSet::new())), path, on_error, max_errors })
     }
 
@@ -45,26 +34,23 @@ impl Ledger {
     ///
     /// # Errors
     /// The first of them with `on_error: stop`; too many for `max_errors`; a ledger that cannot be written.
-    pub fn enter(&self, entries: &[Entry]) -> Result<(), Failure> {
+    pub fn enter(&self, entries: &[Entry]) -> Result<(), EngineError> {
         let Some(first) = entries.first() else { return Ok(()) };
         let mut lines = String::new();
         for entry in entries {
             tracing::warn!("skipped {} in {}: {}", entry.id, entry.stage, entry.reason);
-            lines += &serde_json::to_string(entry).map_err(|error| Failure::run(error.to_string()))?;
+            lines += &serde_json::to_string(entry).map_err(FileError::of("write", &self.path))?;
             lines.push('\n');
         }
         let mut guard = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        guard.0.write_all(lines.as_bytes()).map_err(|error| Failure::run(format!("cannot write {}: {error}", self.path.display())))?;
+        guard.0.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
         guard.1.extend(entries.iter().map(|entry| entry.id.clone()));
         if self.on_error == OnError::Stop {
-            return Err(Failure::run(format!("sample {} failed in {}: {} (the recipe says on_error: stop)", first.id, first.stage, first.reason)));
+            return Err(EngineError::SampleFailed(first.clone()));
         }
+        let count = guard.1.len() as u64;
         match self.max_errors {
-            Some(limit) if guard.1.len() as u64 > limit => Err(Failure::run(format!(
-                "{} samples were skipped, more than max_errors: {limit}; the reasons are in {}",
-                guard.1.len(),
-                self.path.display()
-            ))),
+            Some(limit) if count > limit => Err(EngineError::TooManyErrors { count, limit, ledger: self.path.clone() }),
             _ => Ok(()),
         }
     }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use convert_sdk::{Dataset, Sample};
 
+use super::error::SamplesError;
 use super::key::{Key, KeyBuilder, KeySettings};
-use crate::failure::Failure;
-use crate::recipe::Configured;
+use crate::recipe::{Configured, Recipe};
 
 /// The samples of a run in the order of their ids, and their classes. Held in memory for the whole run.
 pub struct Samples {
@@ -30,34 +30,27 @@ impl Samples {
         limit: Option<usize>,
         shard_size: usize,
         settings: &KeySettings<'_>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SamplesError> {
         let classes = dataset.classes();
-        let mut list = dataset.samples().map_err(|error| error.to_string())?;
+        let mut list = dataset.samples().map_err(|error| SamplesError::Dataset(error.into()))?;
         list.sort();
         if list.is_empty() {
-            return Err("the dataset has no samples".into());
+            return Err(SamplesError::None);
         }
         if classes.len() < 2 {
-            return Err(format!(
-                "the dataset has {} class{}; at least 2 are needed to tell objects apart",
-                classes.len(),
-                if classes.len() == 1 { "" } else { "es" }
-            ));
+            return Err(SamplesError::Classes(classes.len()));
         }
         if let Some(pair) = list.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(format!("the dataset has two samples with the id `{}`", pair[0].id));
+            return Err(SamplesError::RepeatedId(pair[0].id.clone()));
         }
         if let Some(sample) = list.iter().find(|sample| sample.label as usize >= classes.len()) {
-            return Err(format!("sample `{}` has the label {}, but there are only {} classes", sample.id, sample.label, classes.len()));
+            return Err(SamplesError::Label { sample: sample.id.clone(), label: sample.label, classes: classes.len() });
         }
         if let Some(limit) = limit.filter(|limit| *limit < list.len()) {
             let count = list.len();
             list = (0..limit).map(|index| list[index * count / limit].clone()).collect();
         }
-        let mut key = settings
-            .with_plugin(KeyBuilder::new("samples"), configured)
-            .map_err(|failure| failure.to_string())?
-            .with("shard size", &shard_size.to_le_bytes());
+        let mut key = settings.with_plugin(KeyBuilder::new("samples"), configured)?.with("shard size", &shard_size.to_le_bytes());
         for class in &classes {
             key = key.with("class", class.as_bytes());
         }
@@ -65,6 +58,18 @@ impl Samples {
             key = key.with(&sample.id, &sample.label.to_le_bytes()).with("revision", &sample.revision.to_le_bytes());
         }
         Ok(Self { list, classes, key: key.finish(), shard_size })
+    }
+
+    /// Lists the samples of a recipe's dataset.
+    ///
+    /// # Errors
+    /// As [`Samples::list`].
+    pub fn of_recipe(dataset: &dyn Dataset, recipe: &Recipe, limit: Option<usize>, settings: &KeySettings<'_>) -> Result<Self, SamplesError> {
+        let mut samples = Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size, settings)?;
+        if recipe.sections.exif_orientation {
+            samples.key = KeyBuilder::new("upright samples").reads(&samples.key).finish();
+        }
+        Ok(samples)
     }
 
     /// How many shards there are.
@@ -82,26 +87,5 @@ impl Samples {
     pub fn find(&self, shard: usize, id: &str) -> Option<usize> {
         let range = self.shard(shard);
         self.list[range.clone()].binary_search_by(|sample| sample.id.as_str().cmp(id)).ok().map(|at| range.start + at)
-    }
-}
-
-/// A failure to list the samples, at the dataset's place in the recipe.
-impl Samples {
-    /// Lists the samples of a recipe's dataset.
-    ///
-    /// # Errors
-    /// As [`Samples::list`], shown in the recipe.
-    pub fn of_recipe(
-        dataset: &dyn Dataset,
-        recipe: &crate::recipe::Recipe,
-        limit: Option<usize>,
-        settings: &KeySettings<'_>,
-    ) -> Result<Self, Failure> {
-        let mut samples = Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size, settings)
-            .map_err(|message| recipe.refuse(&recipe.dataset, message))?;
-        if recipe.sections.exif_orientation {
-            samples.key = KeyBuilder::new("upright samples").reads(&samples.key).finish();
-        }
-        Ok(samples)
     }
 }

@@ -5,6 +5,7 @@
 //! shards are written in order by a thread of their own.
 
 mod flow;
+mod state;
 mod work;
 mod writer;
 
@@ -15,15 +16,18 @@ use std::time::{Duration, Instant};
 
 use convert_sdk::{LazyImage, StageInfo};
 
-use super::ledger::Entry;
+use super::entry::Entry;
+use super::error::EngineError;
 use super::samples::Samples;
 use super::stage::{Runner, Stage};
 use super::store::{self, Record};
-use crate::failure::Failure;
 use flow::Flow;
 
 /// A step that gives one result a sample, as the engine sees it.
 pub trait SampleStep<R: Record>: Sync {
+    /// Why it cannot be built, besides what the engine itself says.
+    type Error: From<EngineError>;
+
     /// Where its results lie.
     fn stage(&self) -> &Stage;
 
@@ -37,7 +41,7 @@ pub trait SampleStep<R: Record>: Sync {
     ///
     /// # Errors
     /// What the plugin says of its config, its weights or the device.
-    fn start(&self) -> Result<Box<dyn SampleWork<R> + '_>, Failure>;
+    fn start(&self) -> Result<Box<dyn SampleWork<R> + '_>, Self::Error>;
 }
 
 /// A stage that a step reads.
@@ -86,7 +90,6 @@ struct Node<R: Record> {
 
 /// A step with its place among the nodes; the node of step `i` is node `i`.
 struct StepState<'a, R: Record> {
-    step: &'a dyn SampleStep<R>,
     /// Node and whether it is required.
     reads: Vec<(usize, bool)>,
     work: Option<Box<dyn SampleWork<R> + 'a>>,
@@ -130,12 +133,12 @@ impl Runner {
     ///
     /// # Errors
     /// An interruption, a device's failure, results that cannot be stored or read, too many bad samples, or a shard in which every sample failed.
-    pub fn run_segment<'a, R: Record>(
+    pub fn run_segment<'a, R: Record, E: From<EngineError>>(
         &'a self,
         samples: &'a Samples,
-        steps: &[&'a dyn SampleStep<R>],
+        steps: &[&'a dyn SampleStep<R, Error = E>],
         image: &'a ImageOf<'a>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), E> {
         let begun = Instant::now();
         let mut nodes: Vec<Node<R>> = steps.iter().map(|step| Node { stage: step.stage().clone(), form: step.form() }).collect();
         let mut states = Vec::with_capacity(steps.len());
@@ -148,7 +151,7 @@ impl Runner {
                     nodes.push(Node { stage: read.stage, form: read.form });
                 }
             }
-            states.push(StepState { step: *step, reads, work: None, batch_limit: AtomicUsize::new(1), busy: AtomicU64::new(0) });
+            states.push(StepState { reads, work: None, batch_limit: AtomicUsize::new(1), busy: AtomicU64::new(0) });
         }
         let shards: Vec<usize> = (0..samples.shards()).filter(|shard| self.works_on(*shard)).collect();
         let mut todo = Vec::new();
@@ -160,7 +163,8 @@ impl Runner {
         }
         for node in &nodes[..states.len()] {
             for shard in shards.iter().filter(|shard| node.stage.has(**shard)) {
-                self.ledger.enter(&store::read_errors(&node.stage, *shard)?)?;
+                let errors = store::read_errors(&node.stage, *shard).map_err(EngineError::from)?;
+                self.ledger.enter(&errors)?;
             }
         }
         if !todo.is_empty() {
@@ -168,8 +172,8 @@ impl Runner {
         }
         for (index, state) in states.iter_mut().enumerate() {
             if todo.iter().any(|shard| shard.steps.contains(&index)) {
-                store::make_folder(&nodes[index].stage)?;
-                state.work = Some(state.step.start()?);
+                store::make_folder(&nodes[index].stage).map_err(EngineError::from)?;
+                state.work = Some(steps[index].start()?);
                 state.batch_limit = AtomicUsize::new(state.batch_size());
             }
         }
@@ -177,7 +181,7 @@ impl Runner {
         let segment = Segment { runner: self, samples, nodes, steps: states, todo, group, image };
         let result = if segment.todo.is_empty() { Ok(()) } else { segment.run(&shards) };
         segment.note(&shards, begun.elapsed());
-        result
+        Ok(result?)
     }
 
     /// Whether a shard belongs to this process's part of the run.
@@ -187,7 +191,7 @@ impl Runner {
 }
 
 impl<'a, R: Record> Segment<'a, R> {
-    fn run(&self, shards: &[usize]) -> Result<(), Failure> {
+    fn run(&self, shards: &[usize]) -> Result<(), EngineError> {
         let size = |list: &mut dyn Iterator<Item = usize>| list.map(|shard| self.samples.shard(shard).len() as u64).sum::<u64>();
         let all = size(&mut shards.iter().copied());
         let left = size(&mut self.todo.iter().map(|todo| todo.shard));

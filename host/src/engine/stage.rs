@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use convert_sdk::StageInfo;
 
+use super::error::EngineError;
 use super::key::Key;
 use super::ledger::Ledger;
 use super::progress::{Progress, StageProgress};
-use super::store;
-use crate::failure::Failure;
 
 /// A stage and the place of its results.
 #[derive(Clone, Debug)]
@@ -33,13 +32,18 @@ impl Stage {
 
     /// Whether a shard is finished.
     pub fn has(&self, shard: usize) -> bool {
-        store::rows_file(&self.folder, shard).is_file()
+        rows_file(&self.folder, shard).is_file()
     }
 
     /// How many of the first `shards` shards are finished.
     pub fn finished(&self, shards: usize) -> usize {
         (0..shards).filter(|shard| self.has(*shard)).count()
     }
+}
+
+/// The file of a shard's rows.
+pub fn rows_file(folder: &Path, shard: usize) -> PathBuf {
+    folder.join(format!("shard-{shard:05}.parquet"))
 }
 
 /// What running stages needs.
@@ -64,18 +68,13 @@ impl Runner {
     /// An error once the user has asked to stop.
     ///
     /// # Errors
-    /// [`Failure::Interrupted`].
-    pub fn stop_if_cancelled(&self) -> Result<(), Failure> {
-        if self.cancel.load(Ordering::SeqCst) { Err(interrupted()) } else { Ok(()) }
+    /// [`EngineError::Interrupted`].
+    pub fn stop_if_cancelled(&self) -> Result<(), EngineError> {
+        if self.cancel.load(Ordering::SeqCst) { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 
     /// Notes what a stage took, for the table at the end.
     pub fn note(&self, info: StageInfo) {
         self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);
     }
-}
-
-/// The run ends at the user's wish.
-pub fn interrupted() -> Failure {
-    Failure::Interrupted("interrupted; every finished shard is kept: the same command continues from here".into())
 }

@@ -13,13 +13,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-use super::ledger::Entry;
+use super::entry::Entry;
+use super::error::EngineError;
+use super::files::replace;
 use super::samples::Samples;
-use super::stage::Stage;
-use crate::failure::Failure;
-
-/// Any error, behind a message that says what was being done.
-pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+use super::stage::{Stage, rows_file};
+use crate::errors::{AnyError, FileError};
 
 /// A sample's result of a stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,7 +52,7 @@ impl Stage {
     ///
     /// # Errors
     /// A shard that is not there, or cannot be read: the message says what to do.
-    pub fn read_records<R: Record>(&self, form: R::Form, samples: &Samples, shard: usize) -> Result<Vec<(usize, R)>, Failure> {
+    pub fn read_records<R: Record>(&self, form: R::Form, samples: &Samples, shard: usize) -> Result<Vec<(usize, R)>, EngineError> {
         let rows = self.readable(shard, || R::read(form, &self.folder, shard))?;
         self.indexed(samples, shard, rows)
     }
@@ -62,49 +61,44 @@ impl Stage {
     ///
     /// # Errors
     /// As [`Stage::read_records`].
-    pub fn read<T: DeserializeOwned>(&self, samples: &Samples, shard: usize) -> Result<Vec<(usize, T)>, Failure> {
+    pub fn read<T: DeserializeOwned>(&self, samples: &Samples, shard: usize) -> Result<Vec<(usize, T)>, EngineError> {
         let rows = self.readable(shard, || read(&self.folder, shard))?;
         self.indexed(samples, shard, rows)
     }
 
-    fn readable<T>(&self, shard: usize, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, Failure> {
+    fn readable<T>(&self, shard: usize, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, EngineError> {
         if !self.has(shard) {
-            return Err(Failure::run(format!("shard {shard} of {} is not there: run that stage first", self.name)));
+            return Err(EngineError::MissingShard { stage: self.name.clone(), shard });
         }
-        read().map_err(|error| {
-            let file = rows_file(&self.folder, shard);
-            Failure::run(format!("cannot read {}: {error}; delete the file and start again, and it is made anew", file.display()))
-        })
+        read().map_err(|source| EngineError::BrokenShard { file: rows_file(&self.folder, shard), source })
     }
 
-    fn indexed<T>(&self, samples: &Samples, shard: usize, rows: Vec<Row<T>>) -> Result<Vec<(usize, T)>, Failure> {
+    fn indexed<T>(&self, samples: &Samples, shard: usize, rows: Vec<Row<T>>) -> Result<Vec<(usize, T)>, EngineError> {
         let index = |row: Row<T>| {
-            let index = samples.find(shard, &row.sample);
-            index.map(|index| (index, row.value)).ok_or_else(|| Failure::run(format!("{}: unknown sample `{}`", self.folder.display(), row.sample)))
+            let found = samples.find(shard, &row.sample).map(|index| (index, row.value));
+            found.ok_or(EngineError::UnknownSample { folder: self.folder.clone(), sample: row.sample })
         };
         rows.into_iter().map(index).collect()
     }
 }
 
 /// Makes a stage's folder.
-pub fn make_folder(stage: &Stage) -> Result<(), Failure> {
-    fs::create_dir_all(&stage.folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", stage.folder.display())))
+pub fn make_folder(stage: &Stage) -> Result<(), FileError> {
+    fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))
 }
 
 /// What a finished shard of a stage left out.
-pub fn read_errors(stage: &Stage, shard: usize) -> Result<Vec<Entry>, Failure> {
-    errors_of(&stage.folder, shard).map_err(|error| Failure::run(format!("cannot read the errors of {}: {error}", stage.folder.display())))
+pub fn read_errors(stage: &Stage, shard: usize) -> Result<Vec<Entry>, FileError> {
+    errors_of(&stage.folder, shard).map_err(FileError::of("read the errors of", &stage.folder))
 }
 
 /// Stores a shard of a stage.
-pub fn write_records<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &[(&str, &R)], errors: &[Entry]) -> Result<(), Failure> {
-    R::write(form, &stage.folder, shard, rows, errors)
-        .map_err(|error| Failure::run(format!("cannot store {} in {}: {error}", stage.name, stage.folder.display())))
-}
-
-/// The file of a shard's rows.
-pub fn rows_file(folder: &Path, shard: usize) -> PathBuf {
-    folder.join(format!("shard-{shard:05}.parquet"))
+pub fn write_records<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &[(&str, &R)], errors: &[Entry]) -> Result<(), EngineError> {
+    R::write(form, &stage.folder, shard, rows, errors).map_err(|source| EngineError::Store {
+        stage: stage.name.clone(),
+        folder: stage.folder.clone(),
+        source,
+    })
 }
 
 /// The file of a shard's left-out samples; absent when there are none.
@@ -151,32 +145,6 @@ fn errors_of(folder: &Path, shard: usize) -> Result<Vec<Entry>, AnyError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Writes a file under a temporary name, syncs it, and renames it.
-pub fn replace(path: &Path, write: impl FnOnce(&File) -> Result<(), AnyError>) -> Result<(), AnyError> {
-    let temporary = temporary_name(path);
-    let file = File::create(&temporary)?;
-    write(&file)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    if let Some(folder) = path.parent() {
-        // The rename itself must survive a power cut.
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// The name under which a file is written: distinct for each process, so that several may work in one folder.
-pub fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.convert-tmp", std::process::id()));
-    path.with_file_name(name)
-}
-
-/// Whether a file name is one of [`temporary_name`]'s.
-pub fn is_temporary_name(name: &str) -> bool {
-    name.ends_with(".convert-tmp")
 }
 
 #[cfg(test)]

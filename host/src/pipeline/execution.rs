@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use convert_sdk::EpochRecord;
 
+use super::action::Action;
+use super::error::PipelineError;
 use super::labeler::LabelerOnDemand;
-use super::plan::{Action, Kind, Step};
+use super::plan::{Kind, Step};
 use super::session::Session;
 use super::steps::sample_step;
 use super::training_sets::{NamedSet, SelectedRegions, WholeImages};
 use crate::engine::SampleStep;
-use crate::failure::Failure;
+use crate::errors::chain;
 use crate::recipe::{Configured, Residency};
 
 impl Session {
@@ -18,7 +20,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`crate::engine::Runner::run_segment`], and what training says.
-    pub fn run_steps(&self, wanted: impl Fn(&Step) -> bool) -> Result<Vec<EpochRecord>, Failure> {
+    pub fn run_steps(&self, wanted: impl Fn(&Step) -> bool) -> Result<Vec<EpochRecord>, PipelineError> {
         let labeler = LabelerOnDemand::new(self);
         let (mut segment, mut curve) = (Vec::new(), Vec::new());
         for step in self.plan.steps().iter().filter(|step| wanted(step)) {
@@ -39,12 +41,12 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run_steps`].
-    pub fn run_step(&self, step: &Step) -> Result<(), Failure> {
+    pub fn run_step(&self, step: &Step) -> Result<(), PipelineError> {
         let trains_first = |other: &Step| step.action == Action::Maps && other.action == Action::TrainOnImages && self.is_whole();
         self.run_steps(|other| other.action == step.action || trains_first(other)).map(drop)
     }
 
-    fn run_segment(&self, steps: &[&Step], labeler: &LabelerOnDemand<'_>) -> Result<(), Failure> {
+    fn run_segment(&self, steps: &[&Step], labeler: &LabelerOnDemand<'_>) -> Result<(), PipelineError> {
         let selections: Vec<&Step> =
             steps.iter().copied().filter(|step| matches!(step.action, Action::Select { .. }) && !self.is_finished(step)).collect();
         let configurations: BTreeSet<usize> = steps.iter().filter(|step| !self.is_finished(step)).filter_map(|step| configuration(step)).collect();
@@ -55,8 +57,8 @@ impl Session {
             None => several && self.exceeds_memory(steps),
         };
         match self.run_parts(steps, several && one_by_one, labeler) {
-            Err(Failure::OutOfMemory(message)) if several && !one_by_one && self.recipe.sections.residency.is_none() => {
-                tracing::warn!("the models do not fit into memory together: {message}");
+            Err(error) if error.is_out_of_memory() && several && !one_by_one && self.recipe.sections.residency.is_none() => {
+                tracing::warn!("the models do not fit into memory together: {}", chain(&error));
                 self.run_parts(steps, true, labeler)?;
             }
             other => other?,
@@ -68,7 +70,7 @@ impl Session {
     }
 
     /// Runs a segment in one pass; or `one_by_one`, one proposal configuration after the other and then the rest, an image decoded again for each.
-    fn run_parts(&self, steps: &[&Step], one_by_one: bool, labeler: &LabelerOnDemand<'_>) -> Result<(), Failure> {
+    fn run_parts(&self, steps: &[&Step], one_by_one: bool, labeler: &LabelerOnDemand<'_>) -> Result<(), PipelineError> {
         let of = |wanted: Option<usize>| steps.iter().copied().filter(move |step| configuration(step) == wanted).collect::<Vec<_>>();
         let mut all: Vec<usize> = steps.iter().filter_map(|step| configuration(step)).collect();
         all.dedup();
@@ -78,7 +80,7 @@ impl Session {
         }
         for part in parts {
             let values = part.iter().map(|step| sample_step(self, step, labeler)).collect::<Result<Vec<_>, _>>()?;
-            let values: Vec<&dyn SampleStep<_>> = values.iter().map(AsRef::as_ref).collect();
+            let values: Vec<&dyn SampleStep<_, Error = PipelineError>> = values.iter().map(AsRef::as_ref).collect();
             self.runner.run_segment(&self.samples, &values, &|index| self.lazy_image(index))?;
         }
         Ok(())
@@ -95,7 +97,7 @@ impl Session {
         true
     }
 
-    fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, Failure> {
+    fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, PipelineError> {
         let trained = self.trained_or(&step.stage, || {
             let image = Box::new(|sample| self.lazy_image(sample));
             let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {

@@ -5,16 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use convert_sdk::abi::ForeignExporter;
-use convert_sdk::{EpochRecord, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
+use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
 use serde::{Deserialize, Serialize};
 
-use super::plan::Action;
+use super::action::Action;
+use super::error::PipelineError;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
 use crate::engine::Key;
+use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
-use crate::failure::Failure;
 
 /// What an earlier run exported: by file name, the exporter's key and the file's size and content.
 #[derive(Default, Serialize, Deserialize)]
@@ -35,10 +36,10 @@ impl Session {
     ///
     /// # Errors
     /// A record that cannot be removed.
-    pub fn forget_exports(&self) -> Result<(), Failure> {
+    pub fn forget_exports(&self) -> Result<(), FileError> {
         let record = self.recipe.work_dir.join(RECORD);
         match fs::remove_file(&record) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::run(format!("cannot remove {}: {error}", record.display()))),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("remove", &record)(error)),
             _ => Ok(()),
         }
     }
@@ -47,7 +48,7 @@ impl Session {
     ///
     /// # Errors
     /// Stored labels that cannot be read; a file that cannot be written.
-    pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), Failure> {
+    pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), PipelineError> {
         let (labels, regions) = (self.plan.stage_of(Action::Labels)?, self.plan.stage_of(Action::Regions)?);
         let (mut tally, mut scorer) = (Tally::new(0.5), Scorer::new(self.samples.classes.len(), 0.5));
         for shard in 0..self.samples.shards() {
@@ -83,7 +84,7 @@ impl Session {
     ///
     /// # Errors
     /// What an exporter says; a file that cannot be written.
-    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> Result<(), Failure> {
+    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> Result<(), PipelineError> {
         let record = self.recipe.work_dir.join(RECORD);
         let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let run = self.export_run(statistics, evaluation, curve);
@@ -95,7 +96,7 @@ impl Session {
                 continue;
             }
             if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", folder.display())))?;
+                fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
             }
             let temporary = crate::engine::temporary_name(file);
             let writer = self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, &temporary, context))?;
@@ -117,16 +118,16 @@ impl Session {
         }
         progress.finish();
         for (writer, name, key, file, temporary) in &mut writers {
-            writer.finish().map_err(|error| Failure::run(format!("exporter {name}: {error}")))?;
+            writer.finish().map_err(|error| PipelineError::Export { exporter: (*name).to_owned(), sample: None, source: error.into() })?;
             let renamed = fs::File::open(&temporary).and_then(|opened| opened.sync_all()).and_then(|()| fs::rename(&temporary, &file));
-            renamed.map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+            renamed.map_err(FileError::of("write", file))?;
             known.0.insert(file.display().to_string(), described(key, file));
         }
-        crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))
+        Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
     }
 
     /// The labelled samples of a shard, in order.
-    fn for_each_labelled(&self, shard: usize, mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), Failure>) -> Result<(), Failure> {
+    fn for_each_labelled(&self, shard: usize, mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>) -> Result<(), PipelineError> {
         let stage = |action| self.plan.stage_of(action);
         let mut predictions: HashMap<usize, ImagePrediction> = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
@@ -178,8 +179,9 @@ impl Session {
     }
 }
 
-fn write_one(writer: &mut ForeignExporter, name: &str, sample: &LabelledSample<'_>) -> Result<(), Failure> {
-    writer.write(sample).map_err(|error| Failure::run(format!("exporter {name}, sample {}: {error}", sample.id)))
+fn write_one(writer: &mut ForeignExporter, name: &str, sample: &LabelledSample<'_>) -> Result<(), PipelineError> {
+    let failed = |error: Error| PipelineError::Export { exporter: name.to_owned(), sample: Some(sample.id.clone()), source: error.into() };
+    writer.write(sample).map_err(failed)
 }
 
 fn described(key: &Key, file: &Path) -> ExportedFile {

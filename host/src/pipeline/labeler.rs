@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use convert_sdk::{LabelModel, Labeler};
 
+use super::error::PipelineError;
 use super::plan::Step;
 use super::session::Session;
-use crate::failure::Failure;
 
 /// The labeler on demand.
 pub(super) struct LabelerOnDemand<'a> {
@@ -25,7 +25,7 @@ impl<'a> LabelerOnDemand<'a> {
     ///
     /// # Errors
     /// What it says of its config, weights or device.
-    pub fn get(&self) -> Result<&dyn Labeler, Failure> {
+    pub fn get(&self) -> Result<&dyn Labeler, PipelineError> {
         if let Some(labeler) = self.built.get() {
             return Ok(labeler.as_ref());
         }
@@ -38,23 +38,23 @@ impl<'a> LabelerOnDemand<'a> {
     ///
     /// # Errors
     /// That it is not trained yet, and as [`LabelerOnDemand::get`].
-    pub fn model_for(&self, step: &Step) -> Result<Box<dyn LabelModel>, Failure> {
+    pub fn model_for(&self, step: &Step) -> Result<Box<dyn LabelModel>, PipelineError> {
         let checkpoint = self.checkpoint_for(step)?;
         self.load(&checkpoint)
     }
 
-    fn checkpoint_for(&self, step: &Step) -> Result<PathBuf, Failure> {
+    fn checkpoint_for(&self, step: &Step) -> Result<PathBuf, PipelineError> {
         let plan = &self.session.plan;
         match plan.reads(step).find(|read| read.trains()) {
             Some(train) => self.session.checkpoint_of(&train.stage),
             None => {
                 let given = self.session.recipe.checkpoint.clone();
-                given.ok_or_else(|| Failure::run(format!("internal error: {} has neither a training nor a checkpoint", step.stage.name)))
+                given.ok_or_else(|| PipelineError::Untrained { stage: step.stage.name.clone() })
             }
         }
     }
 
-    fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>, Failure> {
+    fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>, PipelineError> {
         let labeler = self.get()?;
         self.session.build(&self.session.recipe.label, |_, _| labeler.load(checkpoint))
     }

@@ -6,30 +6,30 @@ use std::path::{Component, Path, PathBuf};
 
 use convert_sdk::LabelMap;
 
+use super::error::PipelineError;
 use super::rows::ImageMap;
 use super::session::Session;
 use crate::engine::Stage;
-use crate::failure::Failure;
+use crate::errors::FileError;
 
 impl Session {
     /// Writes the maps of a finished stage as `FOLDER/ID.pt`, the sample's id without its extension; how many.
     ///
     /// # Errors
     /// An id that is no path below the folder, two ids with one file, a file that cannot be written.
-    pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, Failure> {
+    pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, PipelineError> {
         let mut written: HashMap<PathBuf, String> = HashMap::new();
         for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
             for (index, row) in stage.read::<ImageMap>(&self.samples, shard)? {
                 let id = &self.samples.list[index].id;
-                let file =
-                    map_file(folder, id).ok_or_else(|| Failure::run(format!("the id `{id}` is no path below a folder: its map has no place")))?;
+                let file = map_file(folder, id).ok_or_else(|| PipelineError::NoPlace(id.clone()))?;
                 if let Some(other) = written.insert(file.clone(), id.clone()) {
-                    return Err(Failure::run(format!("{id} and {other} would both be written to {}", file.display())));
+                    return Err(PipelineError::SamePlace { id: id.clone(), other, file });
                 }
                 let parent = file.parent().unwrap_or(folder);
-                fs::create_dir_all(parent).map_err(|error| Failure::run(format!("cannot make {}: {error}", parent.display())))?;
-                let bytes = LabelMap::try_from(row)?.to_torch();
-                fs::write(&file, bytes).map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+                fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
+                let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.clone(), source: error.into() })?;
+                fs::write(&file, map.to_torch()).map_err(FileError::of("write", &file))?;
             }
         }
         Ok(written.len())

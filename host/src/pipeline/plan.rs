@@ -4,37 +4,13 @@ use std::path::Path;
 
 use convert_sdk::SelectorNeeds;
 
-use super::train::TRAINED;
+use super::action::Action;
+use super::error::PipelineError;
 use crate::engine::{Key, KeyBuilder, KeySettings, Samples, Stage};
-use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
 
-/// What a step does. Configurations, refiners and exporters are counted as in the recipe, rounds from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Masks of a proposal configuration.
-    Propose { configuration: usize },
-    /// A refiner at work on a configuration's masks.
-    Refine { refiner: usize, configuration: usize },
-    /// All masks of all configurations, fitted to their images.
-    Regions,
-    /// The labeler trained on whole images, for label maps.
-    TrainOnImages,
-    /// Label maps by that labeler.
-    Maps,
-    /// The selector's answers.
-    Select { round: u32 },
-    /// The labeler trained on the selected regions.
-    Train { round: u32 },
-    /// The labeler's predictions.
-    Predict { round: u32 },
-    /// Label maps by the trained labeler.
-    LabelMaps,
-    /// The final labels.
-    Labels,
-    /// An exporter's file.
-    Export { exporter: usize },
-}
+/// The file that says that a training has ended.
+pub(super) const TRAINED: &str = "trained.json";
 
 /// Whether a step gives one result a sample, or one of all samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +90,7 @@ impl Plan {
     ///
     /// # Errors
     /// A file that a config names and that cannot be read.
-    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds, settings: &KeySettings<'_>) -> Result<Self, Failure> {
+    pub fn new(recipe: &Recipe, samples: &Samples, needs: SelectorNeeds, settings: &KeySettings<'_>) -> Result<Self, PipelineError> {
         let mut planner = Planner { recipe, samples, settings, steps: Vec::new() };
         let regions = planner.masks()?;
         let (predict, select) = planner.learning(regions, needs)?;
@@ -141,9 +117,9 @@ impl Plan {
     ///
     /// # Errors
     /// That it is missing: a mistake of this program.
-    pub fn stage_of(&self, action: Action) -> Result<&Stage, Failure> {
+    pub fn stage_of(&self, action: Action) -> Result<&Stage, PipelineError> {
         let found = self.find(action).map(|step| &step.stage);
-        found.ok_or_else(|| Failure::run(format!("internal error: the plan has no step {action:?}")))
+        found.ok_or_else(|| PipelineError::MissingStep(action))
     }
 
     /// The last round's step of a kind.
@@ -171,7 +147,7 @@ impl Planner<'_> {
     }
 
     /// Proposals, refinements, regions; the place of the last.
-    fn masks(&mut self) -> Result<usize, Failure> {
+    fn masks(&mut self) -> Result<usize, PipelineError> {
         let mut sources = Vec::new();
         for (configuration, (name, proposer)) in self.recipe.proposals.iter().enumerate() {
             let key = self.settings.step("proposals", proposer)?.reads(&self.samples.key).finish();
@@ -192,7 +168,7 @@ impl Planner<'_> {
     }
 
     /// Own label maps, then rounds of choosing, training and predicting; the places of the last prediction and selection.
-    fn learning(&mut self, regions: usize, needs: SelectorNeeds) -> Result<(usize, Option<usize>), Failure> {
+    fn learning(&mut self, regions: usize, needs: SelectorNeeds) -> Result<(usize, Option<usize>), PipelineError> {
         let (selector, labeler) = (self.recipe.select.plugin.name.clone(), self.recipe.label.plugin.name.clone());
         let on_images = KeyBuilder::new("whole images").reads(&self.samples.key).finish();
         let key = self.labeler("train", &[&on_images])?;
@@ -232,7 +208,7 @@ impl Planner<'_> {
     }
 
     /// The key of a step of the labeler.
-    fn labeler(&self, kind: &str, reads: &[&Key]) -> Result<Key, Failure> {
+    fn labeler(&self, kind: &str, reads: &[&Key]) -> Result<Key, PipelineError> {
         let key = self.settings.step(kind, &self.recipe.label)?;
         Ok(reads.iter().fold(key, |key, read| key.reads(read)).finish())
     }
@@ -242,9 +218,9 @@ impl Planner<'_> {
         self.steps[maps].on_demand = true;
     }
 
-    fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), Failure> {
+    fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), PipelineError> {
         let recipe = self.recipe;
-        let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(|error| Failure::run(error.to_string()))?;
+        let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(PipelineError::Aggregate)?;
         let key = KeyBuilder::new("labels").with("profile", self.settings.profile.as_bytes()).with("aggregate", aggregate.as_bytes());
         let mut key = key.reads(self.key(predict));
         for postprocessor in &recipe.postprocess {

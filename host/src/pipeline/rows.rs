@@ -5,7 +5,8 @@ use std::path::Path;
 use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Measure, Proposal, Region};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{self, AnyError, Entry, Row};
+use crate::engine::{self, Entry, Row};
+use crate::errors::{AnyError, PluginError};
 
 /// A named number of a mask.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -125,7 +126,7 @@ macro_rules! records {
                 match form {
                     $(Form::$form => {
                         let rows = rows.iter().map(|(sample, record)| Ok(Borrowed { sample, value: record.$get()? }));
-                        let rows = rows.collect::<Result<Vec<_>, Error>>().map_err(|error| error.to_string())?;
+                        let rows = rows.collect::<Result<Vec<_>, Error>>().map_err(PluginError)?;
                         engine::write_rows::<Row<$row>>(folder, shard, &rows, errors)
                     })+
                 }

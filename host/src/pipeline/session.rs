@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, SelectorNeeds, Settings, Work};
 
+use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::plan::{Plan, Step};
 use super::work_dir;
 use super::works::Works;
 use crate::engine::images::{self, Decoding};
 use crate::engine::{FileHashes, KeySettings, Ledger, Progress, Runner, Samples};
-use crate::failure::Failure;
 use crate::recipe::{Configured, Recipe};
 
 /// What the command line says of a run.
@@ -83,26 +83,26 @@ pub struct Planning<'a> {
 ///
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe.
-pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Failure> {
+pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
     let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
     let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
-    let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, format!("dataset {}: {error}", recipe.dataset.plugin.name)))?;
+    let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?;
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
     let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
-    let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings)?;
+    let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings).map_err(|error| recipe.refuse(&recipe.dataset, error))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
     Ok(Prepared { dataset, samples, plan, files })
 }
 
 /// What the recipe's selector wants, which decides what steps there are.
-fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Result<SelectorNeeds, Failure> {
+fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Result<SelectorNeeds, PipelineError> {
     let selector = &recipe.select;
     let context = context(recipe, selector, host, Machine { classes: &samples.classes, ..Machine::default() });
     let built = selector.plugin.builder.selector(&selector.config.to_string(), &context);
-    let built = built.map_err(|error| recipe.refuse(selector, format!("selector {}: {error}", selector.plugin.name)))?;
+    let built = built.map_err(|error| recipe.refuse(selector, NotBuilt::of(selector, error)))?;
     Ok(built.needs())
 }
 
@@ -110,7 +110,7 @@ fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Re
 ///
 /// # Errors
 /// What a plugin says, at its place in the recipe.
-pub fn check_plugins(recipe: &Recipe, prepared: &Prepared) -> Result<Works, Failure> {
+pub fn check_plugins(recipe: &Recipe, prepared: &Prepared) -> Result<Works, PipelineError> {
     let host = Arc::new(HostSide::new(Arc::default()));
     Works::of(recipe, &prepared.plan, |configured, before| {
         let context = context(recipe, configured, Arc::clone(&host), Machine { classes: &prepared.samples.classes, ..Machine::default() });
@@ -151,7 +151,7 @@ impl Session {
     ///
     /// # Errors
     /// A dataset that cannot be used; a work directory that cannot be written or is in use.
-    pub fn open(recipe: Recipe, options: Options) -> Result<Self, Failure> {
+    pub fn open(recipe: Recipe, options: Options) -> Result<Self, PipelineError> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
@@ -162,7 +162,7 @@ impl Session {
             .num_threads(threads)
             .thread_name(|index| format!("worker-{index}"))
             .build()
-            .map_err(|error| Failure::run(format!("cannot start {threads} threads: {error}")))?;
+            .map_err(|source| PipelineError::Threads { threads, source })?;
         let current = Arc::default();
         let host = Arc::new(HostSide::with_progress(options.cancel.clone(), Arc::clone(&current)));
         let runner =
@@ -180,8 +180,8 @@ impl Session {
     ///
     /// # Errors
     /// What the plugin says of its config.
-    pub fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &Context) -> PluginResult<T>) -> Result<T, Failure> {
-        build(&configured.config.to_string(), &self.context(configured)).map_err(|error| refused(&self.recipe, configured, &error))
+    pub fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &Context) -> PluginResult<T>) -> Result<T, PipelineError> {
+        build(&configured.config.to_string(), &self.context(configured)).map_err(|error| refused(&self.recipe, configured, error))
     }
 
     /// Builds every plugin that has work to do, and lets it go again: what it says of its config and weights is heard before any work, and no two
@@ -189,7 +189,7 @@ impl Session {
     ///
     /// # Errors
     /// What a plugin says, at its place in the recipe.
-    pub fn check_plugins(&self) -> Result<(), Failure> {
+    pub fn check_plugins(&self) -> Result<(), PipelineError> {
         let mut heard = HashSet::new();
         for step in self.plan.steps().iter().filter(|step| !step.on_demand && !self.is_finished(step)) {
             for configured in step.plugins(&self.recipe) {
@@ -207,7 +207,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::check_plugins`].
-    pub fn works(&self) -> Result<Works, Failure> {
+    pub fn works(&self) -> Result<Works, PipelineError> {
         Works::of(&self.recipe, &self.plan, |configured, before| try_build(&self.recipe, configured, &self.context(configured), before))
     }
 
@@ -246,7 +246,7 @@ impl Session {
 }
 
 /// Builds a plugin and lets it go again; what an image costs it, of a refiner after the work `before`.
-fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before: &Work) -> Result<Work, Failure> {
+fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before: &Work) -> Result<Work, PipelineError> {
     let (plugin, config) = (&configured.plugin, configured.config.to_string());
     let builder = &plugin.builder;
     let built = match plugin.role {
@@ -261,15 +261,15 @@ fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before
         Role::Postprocessor => builder.postprocessor(&config, context).map(|_| Work::default()),
         Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(&config, context)).map(|()| Work::default()),
     };
-    built.map_err(|error| refused(recipe, configured, &error))
+    built.map_err(|error| refused(recipe, configured, error))
 }
 
 /// A plugin that could not be built: what is wrong with its config is shown at its place in the recipe, what the device or its memory did is not.
-fn refused(recipe: &Recipe, configured: &Configured, error: &Error) -> Failure {
-    let message = format!("{} {}: {error}", configured.plugin.role.name(), configured.plugin.name);
-    match error.kind {
-        ErrorKind::OutOfMemory => Failure::OutOfMemory(message),
-        ErrorKind::Device => Failure::Run(message),
-        _ => recipe.refuse(configured, message),
+fn refused(recipe: &Recipe, configured: &Configured, error: Error) -> PipelineError {
+    let kind = error.kind;
+    let error = NotBuilt::of(configured, error);
+    match kind {
+        ErrorKind::OutOfMemory | ErrorKind::Device => PipelineError::NotBuilt(error),
+        _ => recipe.refuse(configured, error).into(),
     }
 }

@@ -8,12 +8,13 @@ mod select;
 
 use convert_sdk::Error;
 
+use super::action::Action;
+use super::error::PipelineError;
 use super::labeler::LabelerOnDemand;
-use super::plan::{Action, Step};
+use super::plan::Step;
 use super::rows::{Form, Record};
 use super::session::Session;
 use crate::engine::{Input, Reads, SampleStep};
-use crate::failure::Failure;
 
 pub(super) use labels::LabelInputs;
 
@@ -63,7 +64,7 @@ pub(super) fn sample_step<'a>(
     session: &'a Session,
     step: &'a Step,
     labeler: &'a LabelerOnDemand<'a>,
-) -> Result<Box<dyn SampleStep<Record> + 'a>, Failure> {
+) -> Result<Box<dyn SampleStep<Record, Error = PipelineError> + 'a>, PipelineError> {
     let at = At { session, step };
     Ok(match step.action {
         Action::Propose { configuration } => Box::new(masks::Propose { at, configuration }),
@@ -74,7 +75,7 @@ pub(super) fn sample_step<'a>(
         Action::Predict { .. } => Box::new(predict::Predict { at, labeler }),
         Action::Labels => Box::new(labels::Labels { at }),
         Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => {
-            return Err(Failure::run(format!("internal error: {} is a step on the whole set", step.stage.name)));
+            return Err(PipelineError::WholeSet { stage: step.stage.name.clone() });
         }
     })
 }

@@ -4,13 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use convert_sdk::{EpochRecord, Labeler, StageInfo};
+use convert_sdk::{EpochRecord, ErrorKind, Labeler, StageInfo};
 use serde::{Deserialize, Serialize};
 
+use super::error::PipelineError;
+use super::plan::TRAINED;
 use super::session::Session;
 use super::training_sets::NamedSet;
 use crate::engine::Stage;
-use crate::failure::Failure;
+use crate::errors::FileError;
 
 /// A trained labeler: where its checkpoint lies and how it learned. Stored as `trained.json` when training has ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,9 +27,6 @@ pub struct Trained {
     pub warnings: Vec<String>,
 }
 
-/// The file that says that a training has ended.
-pub(super) const TRAINED: &str = "trained.json";
-
 impl Session {
     /// What an earlier run trained in a stage, or what is trained now by the labeler on the set that `prepare` gives.
     ///
@@ -36,32 +35,28 @@ impl Session {
     pub(super) fn trained_or<'a>(
         &self,
         stage: &Stage,
-        prepare: impl FnOnce() -> Result<(&'a dyn Labeler, Box<dyn NamedSet + 'a>), Failure>,
-    ) -> Result<Trained, Failure> {
+        prepare: impl FnOnce() -> Result<(&'a dyn Labeler, Box<dyn NamedSet + 'a>), PipelineError>,
+    ) -> Result<Trained, PipelineError> {
         if let Some(trained) = self.trained(stage)? {
             self.note_trained(stage, 0.0, trained.images, trained.images);
             return Ok(trained);
         }
-        fs::create_dir_all(&stage.folder).map_err(|error| Failure::run(format!("cannot make {}: {error}", stage.folder.display())))?;
+        fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
         let _lock = lock_training(stage)?;
         let (labeler, set) = prepare()?;
         let images = set.len() as u64;
         tracing::info!("{}: training {} on {}", stage.name, self.recipe.label.plugin.name, set.in_words());
         if set.is_empty() {
-            return Err(Failure::run(format!(
-                "{}: the selector kept no region at all: there is nothing to train on; loosen the selection",
-                stage.name
-            )));
+            return Err(PipelineError::NothingToTrainOn { stage: stage.name.clone() });
         }
         let progress = Arc::new(self.runner.progress.stage(&stage.name, images, 0));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));
         let report = labeler.train(set.as_training_set(), &stage.folder);
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         let seconds = Arc::into_inner(progress).map_or(0.0, |progress| progress.finish());
-        let report = report.map_err(|error| match Failure::from(error) {
-            Failure::Run(message) => Failure::Run(format!("{}: {message}", stage.name)),
-            Failure::Interrupted(_) => Failure::Interrupted("interrupted; the same command continues the training from its last checkpoint".into()),
-            other => other,
+        let report = report.map_err(|error| match error.kind {
+            ErrorKind::Interrupted => PipelineError::TrainingInterrupted,
+            _ => PipelineError::Training { stage: stage.name.clone(), source: error.into() },
         })?;
         for warning in &report.warnings {
             tracing::warn!("{}: {warning}", stage.name);
@@ -81,27 +76,26 @@ impl Session {
     ///
     /// # Errors
     /// That there is none: the message says what to run.
-    pub(super) fn checkpoint_of(&self, stage: &Stage) -> Result<PathBuf, Failure> {
+    pub(super) fn checkpoint_of(&self, stage: &Stage) -> Result<PathBuf, PipelineError> {
         let trained = self.trained(stage)?;
-        trained
-            .map(|trained| trained.checkpoint)
-            .ok_or_else(|| Failure::usage(format!("there is no trained labeler yet: run the stage {} first", stage.name)))
+        trained.map(|trained| trained.checkpoint).ok_or_else(|| PipelineError::NoCheckpoint { stage: stage.name.clone() })
     }
 
     /// What an earlier run trained in a stage, if it ended.
     ///
     /// # Errors
     /// A record that cannot be read.
-    pub(super) fn trained(&self, stage: &Stage) -> Result<Option<Trained>, Failure> {
+    pub(super) fn trained(&self, stage: &Stage) -> Result<Option<Trained>, PipelineError> {
         let path = stage.folder.join(TRAINED);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::run(format!("cannot read {}: {error}", path.display()))),
+            Err(error) => return Err(FileError::of("read", &path)(error).into()),
         };
-        let trained: Trained = serde_json::from_slice(&bytes)
-            .map_err(|error| Failure::run(format!("cannot read {}: {error}; delete its folder and start again", path.display())))?;
-        Ok(Some(absolute(stage, trained)))
+        match serde_json::from_slice(&bytes) {
+            Ok(trained) => Ok(Some(absolute(stage, trained))),
+            Err(source) => Err(PipelineError::BrokenRecord { file: path, source }),
+        }
     }
 }
 
@@ -110,13 +104,12 @@ fn absolute(stage: &Stage, trained: Trained) -> Trained {
 }
 
 /// Training is not shared out: two processes must not write one folder's checkpoints.
-fn lock_training(stage: &Stage) -> Result<fs::File, Failure> {
+fn lock_training(stage: &Stage) -> Result<fs::File, PipelineError> {
     let path = stage.folder.join(".lock");
-    let cannot = |error: std::io::Error| Failure::run(format!("cannot lock {}: {error}", path.display()));
-    let file = fs::File::create(&path).map_err(cannot)?;
+    let file = fs::File::create(&path).map_err(FileError::of("lock", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Failure::run(format!("another process trains in {}: wait for it", stage.folder.display()))),
-        Err(fs::TryLockError::Error(error)) => Err(cannot(error)),
+        Err(fs::TryLockError::WouldBlock) => Err(PipelineError::TrainsElsewhere(stage.folder.clone())),
+        Err(fs::TryLockError::Error(error)) => Err(FileError::of("lock", &path)(error).into()),
     }
 }

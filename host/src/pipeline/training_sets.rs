@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use convert_sdk::{Error, LazyImage, Mask, Result as PluginResult, TrainingRegion, TrainingSample, TrainingSet};
 use serde::Deserialize;
 
+use super::error::PipelineError;
 use super::rows::ImageSelections;
 use crate::engine::{Samples, Stage};
-use crate::failure::Failure;
 
 /// A training set that can say what it is.
 pub(super) trait NamedSet: TrainingSet {
@@ -69,13 +69,13 @@ impl<'a> SelectedRegions<'a> {
     ///
     /// # Errors
     /// Stored selections or regions that cannot be read.
-    pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, unite: bool, image: ImageOf<'a>) -> Result<Self, Failure> {
+    pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, unite: bool, image: ImageOf<'a>) -> Result<Self, PipelineError> {
         let mut kept = KeptRegions::default();
         for shard in 0..samples.shards() {
             let mut masks: HashMap<usize, ImageMasks> = regions.read(samples, shard)?.into_iter().collect();
             for (sample, row) in select.read::<ImageSelections>(samples, shard)? {
                 let Some(image) = masks.remove(&sample) else { continue };
-                let named = |error: Error| Failure::run(format!("{}: {error}", samples.list[sample].id));
+                let named = |error: Error| PipelineError::Sample { sample: samples.list[sample].id.clone(), source: error.into() };
                 kept.push(sample, &image, &row, unite).map_err(named)?;
             }
         }

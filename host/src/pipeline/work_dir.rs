@@ -3,16 +3,17 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use super::error::PipelineError;
+use crate::errors::FileError;
 use crate::recipe::Recipe;
 
 /// Makes the work directory and locks it: for this run alone, or shared by the processes of `convert stage`. What a killed run left half-written is removed.
 ///
 /// # Errors
 /// A folder that cannot be written, or is in use.
-pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, Failure> {
+pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
-    fs::create_dir_all(work_dir).map_err(|error| Failure::run(format!("cannot make the work directory {}: {error}", work_dir.display())))?;
+    fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
     let lock = lock(work_dir, shared)?;
     if !shared {
         remove_temporary_files(recipe);
@@ -20,17 +21,14 @@ pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, Failure> {
     Ok(lock)
 }
 
-fn lock(work_dir: &Path, shared: bool) -> Result<File, Failure> {
+fn lock(work_dir: &Path, shared: bool) -> Result<File, PipelineError> {
     let path = work_dir.join(".lock");
-    let cannot = |error: std::io::Error| Failure::run(format!("cannot lock {}: {error}", path.display()));
-    let file = File::create(&path).map_err(cannot)?;
+    let file = File::create(&path).map_err(FileError::of("lock", &path))?;
     let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
     match locked {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Failure::run(format!("another convert works in {}: wait for it, or choose another folder with --work-dir", work_dir.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(cannot(error)),
+        Err(TryLockError::WouldBlock) => Err(PipelineError::InUse(work_dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(FileError::of("lock", &path)(error).into()),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use convert_sdk::Work;
 
-use super::plan::{Action, Plan};
-use crate::failure::Failure;
+use super::action::Action;
+use super::error::PipelineError;
+use super::plan::Plan;
 use crate::recipe::{Configured, Recipe};
 
 /// What an image costs, step by step.
@@ -16,7 +17,7 @@ impl Works {
     ///
     /// # Errors
     /// What `ask` says.
-    pub fn of(recipe: &Recipe, plan: &Plan, ask: impl Fn(&Configured, &Work) -> Result<Work, Failure>) -> Result<Self, Failure> {
+    pub fn of(recipe: &Recipe, plan: &Plan, ask: impl Fn(&Configured, &Work) -> Result<Work, PipelineError>) -> Result<Self, PipelineError> {
         let mut works: Vec<Work> = Vec::new();
         let mut known: Vec<(*const Configured, Work)> = Vec::new();
         for step in plan.steps() {

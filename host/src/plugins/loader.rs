@@ -1,33 +1,109 @@
 //! Opens one plugin library. The order matters: the plain ABI version is read before anything of abi_stable is touched.
 #![expect(unsafe_code, reason = "opening a library runs its initialisers, and its symbols have no types")]
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use abi_stable::library::{LibraryError, lib_header_from_path};
 use convert_sdk::abi::{ABI_VERSION, ABI_VERSION_SYMBOL, PluginModuleRef, declarations};
 
 use super::Plugin;
+use crate::errors::PluginError;
+
+/// Why a library's plugins cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The system cannot load it.
+    #[error("plugin {} cannot be opened", .file.display())]
+    Opened {
+        /// The library.
+        file: PathBuf,
+        /// What the system says.
+        source: OneLine,
+    },
+    /// Another library, perhaps of a program.
+    #[error("{} is no convert plugin: it has no export_plugins! line; remove it from the plugin folder", .0.display())]
+    NoPlugin(PathBuf),
+    /// Built for a later ABI.
+    #[error("plugin {} was built for the newer ABI version {version}, this convert has {}: rebuild the plugin or update convert", .file.display(), ABI_VERSION)]
+    Newer {
+        /// The library.
+        file: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// Built for an earlier ABI.
+    #[error("plugin {} was built for the older ABI version {version}, this convert has {}: rebuild the plugin with this convert-sdk", .file.display(), ABI_VERSION)]
+    Older {
+        /// The library.
+        file: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// The versions are the same, and yet the types differ.
+    #[error("plugin {} was built against another convert-sdk of the same ABI version {}: rebuild it (layout report: {report})", .file.display(), ABI_VERSION)]
+    OtherLayout {
+        /// The library.
+        file: PathBuf,
+        /// Where abi_stable's report lies.
+        report: String,
+    },
+    /// abi_stable refuses it.
+    #[error("plugin {} cannot be used", .file.display())]
+    Used {
+        /// The library.
+        file: PathBuf,
+        /// What abi_stable says.
+        source: OneLine,
+    },
+    /// It fails before it is used.
+    #[error("plugin {} cannot list its plugins", .file.display())]
+    List {
+        /// The library.
+        file: PathBuf,
+        /// What it says.
+        source: PluginError,
+    },
+    /// Its config has no readable schema.
+    #[error("plugin {} has a broken schema", .file.display())]
+    Schema {
+        /// The library.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// An error whose own text has several lines, shown in one.
+#[derive(Debug)]
+pub struct OneLine(Box<dyn std::error::Error>);
+
+impl fmt::Display for OneLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        f.write_str(&text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl std::error::Error for OneLine {}
 
 /// Loads a library's plugins; it stays loaded for the life of the process.
 ///
 /// # Errors
-/// One line: which file, what is wrong with it, what to do.
-pub fn load(file: &Path) -> Result<Vec<Plugin>, String> {
-    let shown = file.display();
+/// Which file, what is wrong with it, what to do.
+pub fn load(file: &Path) -> Result<Vec<Plugin>, LoadError> {
     check_version(file)?;
-    let header = lib_header_from_path(file).map_err(|error| format!("plugin {shown} cannot be used: {}", one_line(&error)))?;
+    let used = |error: LibraryError| LoadError::Used { file: file.to_owned(), source: OneLine(Box::new(error)) };
+    let header = lib_header_from_path(file).map_err(used)?;
     let module = header.init_root_module::<PluginModuleRef>().map_err(|error| match error {
-        LibraryError::AbiInstability(report) => {
-            let place = write_report(file, &report.to_string());
-            format!("plugin {shown} was built against another convert-sdk of the same ABI version {ABI_VERSION}: rebuild it (layout report: {place})")
-        }
-        other => format!("plugin {shown} cannot be used: {}", one_line(&other)),
+        LibraryError::AbiInstability(report) => LoadError::OtherLayout { file: file.to_owned(), report: write_report(file, &report.to_string()) },
+        other => used(other),
     })?;
-    let declarations = declarations(module).map_err(|error| format!("plugin {shown} cannot list its plugins: {error}"))?;
+    let declarations = declarations(module).map_err(|error| LoadError::List { file: file.to_owned(), source: error.into() })?;
     declarations
         .into_iter()
         .map(|declaration| {
-            let schema = serde_json::from_str(&declaration.schema).map_err(|error| format!("plugin {shown} has a broken schema: {error}"))?;
+            let schema = serde_json::from_str(&declaration.schema).map_err(|source| LoadError::Schema { file: file.to_owned(), source })?;
             Ok(Plugin {
                 role: declaration.builder.role(),
                 name: declaration.name.into(),
@@ -44,22 +120,18 @@ pub fn load(file: &Path) -> Result<Vec<Plugin>, String> {
 }
 
 /// Opens and leaks the library, and compares its plain integer ABI version.
-fn check_version(file: &Path) -> Result<(), String> {
-    let shown = file.display();
+fn check_version(file: &Path) -> Result<(), LoadError> {
+    let opened = |error: libloading::Error| LoadError::Opened { file: file.to_owned(), source: OneLine(Box::new(error)) };
     // SAFETY: a plugin's initialisers are the plugin author's affair; the library is never closed, so nothing of it dangles.
-    let library = unsafe { libloading::Library::new(file) }.map_err(|error| format!("plugin {shown} cannot be opened: {}", one_line(&error)))?;
+    let library = unsafe { libloading::Library::new(file) }.map_err(opened)?;
     // SAFETY: `export_plugins!` defines this symbol as a static u32.
     let version = unsafe { library.get::<*const u32>(ABI_VERSION_SYMBOL) }.map(|symbol| unsafe { **symbol });
     std::mem::forget(library);
     match version {
         Ok(ABI_VERSION) => Ok(()),
-        Ok(other) => {
-            let (what, other_way) = if other > ABI_VERSION { ("newer", "or update convert") } else { ("older", "with this convert-sdk") };
-            Err(format!(
-                "plugin {shown} was built for the {what} ABI version {other}, this convert has {ABI_VERSION}: rebuild the plugin {other_way}"
-            ))
-        }
-        Err(_) => Err(format!("{shown} is no convert plugin: it has no export_plugins! line; remove it from the plugin folder")),
+        Ok(version) if version > ABI_VERSION => Err(LoadError::Newer { file: file.to_owned(), version }),
+        Ok(version) => Err(LoadError::Older { file: file.to_owned(), version }),
+        Err(_) => Err(LoadError::NoPlugin(file.to_owned())),
     }
 }
 
@@ -71,9 +143,4 @@ fn write_report(file: &Path, report: &str) -> String {
         Ok(()) => place.display().to_string(),
         Err(error) => format!("could not be written: {error}"),
     }
-}
-
-fn one_line(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

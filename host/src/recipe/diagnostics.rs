@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::tree::Place;
+use crate::errors::{AnyError, FileError, chain};
 
 /// The text of a recipe and the file it came from.
 #[derive(Clone, Debug)]
@@ -14,31 +15,49 @@ pub struct Source {
     pub text: String,
 }
 
+/// Why a recipe cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Unreadable(FileError),
+    /// All that is wrong with it.
+    #[error("{}", render(.source_text, .problems))]
+    Problems {
+        /// What was read.
+        source_text: Source,
+        /// At least one.
+        problems: Vec<Diagnostic>,
+    },
+}
+
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Diagnostic {
     /// Where; `None` for what came from the command line or concerns the whole file.
     pub place: Option<Place>,
-    /// One line, lower case.
-    pub message: String,
+    /// What; shown with its sources, in one line.
+    pub problem: AnyError,
 }
 
 impl Diagnostic {
-    pub fn new(place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { place, message: message.into() }
+    pub fn new(place: Option<Place>, problem: impl Into<AnyError>) -> Self {
+        Self { place, problem: problem.into() }
     }
 }
 
-/// All diagnostics, each as one line `file:line:column: message` and the line of the recipe under it.
-pub fn render(source: &Source, diagnostics: &[Diagnostic]) -> String {
+/// All diagnostics, each as one line `file:line:column: message` and the line of the recipe under it. Those behind the first begin with `error: `; before that one
+/// the word stands when the whole is shown.
+fn render(source: &Source, diagnostics: &[Diagnostic]) -> String {
     let mut text = String::new();
-    for diagnostic in diagnostics {
-        let file = source.file.display();
+    for (at, diagnostic) in diagnostics.iter().enumerate() {
+        let (file, problem) = (source.file.display(), chain(diagnostic.problem.as_ref()));
+        text += if at == 0 { "" } else { "error: " };
         // Writing to a string cannot fail.
         let _ = match diagnostic.place {
-            None => writeln!(text, "error: {file}: {}", diagnostic.message),
+            None => writeln!(text, "{file}: {problem}"),
             Some(place) => {
-                let _ = writeln!(text, "error: {file}:{}:{}: {}", place.line, place.column, diagnostic.message);
+                let _ = writeln!(text, "{file}:{}:{}: {problem}", place.line, place.column);
                 writeln!(text, "{}", snippet(source, place))
             }
         };
@@ -85,10 +104,13 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_file_line_column_and_the_word() {
         let source = Source { file: "demo.yaml".into(), text: "version: 1\nproposals:\n  - config: { tua: 0.3 }\n".into() };
-        let shown = render(&source, &[Diagnostic::new(Some(Place { line: 3, column: 15 }), "unknown key `tua`")]);
-        assert_eq!(shown.lines().next(), Some("error: demo.yaml:3:15: unknown key `tua`"));
+        let place = |line, column| Some(Place { line, column });
+        let problems = vec![Diagnostic::new(place(3, 15), "unknown key `tua`"), Diagnostic::new(None, "no dataset")];
+        let shown = RecipeError::Problems { source_text: source, problems }.to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!((lines[0], lines.last()), ("demo.yaml:3:15: unknown key `tua`", Some(&"error: demo.yaml: no dataset")));
         assert!(shown.contains("3 |   - config: { tua: 0.3 }"), "{shown}");
-        assert!(shown.lines().last().unwrap().trim_end().ends_with("^^^"), "{shown}");
+        assert!(lines[lines.len() - 2].trim_end().ends_with("^^^"), "{shown}");
     }
 
     #[test]

@@ -40,6 +40,37 @@ pub enum Value {
     Map(Vec<(Key, Node)>),
 }
 
+/// Why a `--set` cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// No `=`.
+    #[error("--set `{0}` is not path.to.key=value")]
+    NoValue(String),
+    /// Two dots side by side, or one at an end.
+    #[error("--set `{0}` has an empty part")]
+    EmptyPart(String),
+    /// A part that leads to no entry of a list.
+    #[error("--set `{part}` in `{path}` is neither an index below {count} nor the name of an entry")]
+    NoEntry {
+        /// The part.
+        part: String,
+        /// The whole path.
+        path: String,
+        /// The length of the list.
+        count: usize,
+    },
+    /// A part that would lead into something that has no parts.
+    #[error("--set `{part}` in `{path}`: there is {kind} where a mapping is needed")]
+    NoMapping {
+        /// The part.
+        part: String,
+        /// The whole path.
+        path: String,
+        /// What there is.
+        kind: &'static str,
+    },
+}
+
 impl Node {
     /// The value of a key, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -98,26 +129,39 @@ impl Node {
         }
     }
 
+    /// Follows a `--set path.to.key=value`.
+    ///
+    /// # Errors
+    /// As [`Node::set`], and an assignment that is none.
+    pub fn assign(&mut self, assignment: &str) -> Result<(), SetError> {
+        let (path, value) = assignment.split_once('=').ok_or_else(|| SetError::NoValue(assignment.to_owned()))?;
+        self.set(path, value)
+    }
+
     /// Sets the value at a dotted path (`proposals.0.config.tau`), making mappings on the way.
     ///
     /// # Errors
     /// The part of the path that does not lead on, and why.
-    pub fn set(&mut self, path: &str, text: &str) -> Result<(), String> {
+    fn set(&mut self, path: &str, text: &str) -> Result<(), SetError> {
         let mut node = self;
         for part in path.split('.') {
             if part.is_empty() {
-                return Err(format!("`{path}` has an empty part"));
+                return Err(SetError::EmptyPart(path.to_owned()));
             }
             if matches!(node.value, Value::Null) {
                 node.value = Value::Map(Vec::new());
             }
             let kind = node.kind();
+            let owned = || (part.to_owned(), path.to_owned());
             node = match &mut node.value {
                 Value::List(items) => {
                     let count = items.len();
                     let named = items.iter().position(|item| item.name() == Some(part));
                     let index = part.parse::<usize>().ok().filter(|index| *index < count).or(named);
-                    let index = index.ok_or_else(|| format!("`{part}` in `{path}` is neither an index below {count} nor the name of an entry"))?;
+                    let Some(index) = index else {
+                        let (part, path) = owned();
+                        return Err(SetError::NoEntry { part, path, count });
+                    };
                     &mut items[index]
                 }
                 Value::Map(entries) => {
@@ -127,7 +171,10 @@ impl Node {
                     });
                     &mut entries[index].1
                 }
-                _ => return Err(format!("`{part}` in `{path}`: there is {} where a mapping is needed", kind)),
+                _ => {
+                    let (part, path) = owned();
+                    return Err(SetError::NoMapping { part, path, kind });
+                }
             };
         }
         // The text is YAML, so that lists and mappings can be given too.
@@ -156,19 +203,35 @@ impl Node {
     }
 }
 
+/// Text that is no YAML.
+#[derive(Debug)]
+pub struct NotYaml(Box<serde_yaml::Error>);
+
+impl NotYaml {
+    /// Where the parser gave up.
+    pub fn place(&self) -> Option<Place> {
+        self.0.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize })
+    }
+}
+
+impl fmt::Display for NotYaml {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.0.without_snippet().to_string();
+        // The place is told apart from the message.
+        let message = message.lines().next().unwrap_or("not YAML");
+        f.write_str(message.split(" at line ").next().unwrap_or(message))
+    }
+}
+
+impl std::error::Error for NotYaml {}
+
 /// Reads YAML.
 ///
 /// # Errors
 /// What the parser says, and where.
-pub fn parse(text: &str) -> Result<Node, (Option<Place>, String)> {
+pub fn parse(text: &str) -> Result<Node, NotYaml> {
     let options = serde_yaml::options! { strict_booleans: true };
-    serde_yaml::from_str_with_options(text, options).map_err(|error| {
-        let place = error.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize });
-        let message = error.without_snippet().to_string();
-        // The place is told apart from the message.
-        let message = message.lines().next().unwrap_or("not YAML");
-        (place, message.split(" at line ").next().unwrap_or(message).to_owned())
-    })
+    serde_yaml::from_str_with_options(text, options).map_err(|error| NotYaml(Box::new(error)))
 }
 
 fn place(at: serde_yaml::Location) -> Option<Place> {
@@ -257,7 +320,7 @@ mod tests {
         tree.set("proposals.0.config.tau", "0.2").unwrap();
         tree.set("proposals.x.config.masks", "3").unwrap();
         assert_eq!(tree.to_json()["proposals"][0]["config"], serde_json::json!({ "tau": "0.2", "masks": "3" }));
-        assert!(tree.set("proposals.7.config", "1").unwrap_err().contains("neither an index below 1"));
-        assert!(tree.set("proposals.0.plugin.x", "1").unwrap_err().contains("there is a text"));
+        assert!(tree.set("proposals.7.config", "1").unwrap_err().to_string().contains("neither an index below 1"));
+        assert!(tree.set("proposals.0.plugin.x", "1").unwrap_err().to_string().contains("there is a text"));
     }
 }

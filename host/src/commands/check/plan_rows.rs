@@ -2,7 +2,7 @@
 
 use convert_sdk::Work;
 
-use crate::commands::measure::Measured;
+use crate::commands::measured::Measured;
 use crate::engine::Samples;
 use crate::pipeline::{Action, Prepared, Step, Works};
 use crate::recipe::Recipe;

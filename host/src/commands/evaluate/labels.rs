@@ -6,18 +6,19 @@ use comfy_table::{Cell, CellAlignment, Table};
 use convert_sdk::label_sets::{Predictions, Truth};
 
 use super::super::summary::table;
+use crate::errors::{FileError, PluginError};
 use crate::evaluate::labels::{BY_COUNT, LabelReport, evaluate};
 use crate::failure::Failure;
 
 /// Compares labels with a truth; tables to standard output, every figure to `json`.
 pub fn labels(predictions: &Path, truth: &Path, json: Option<&Path>, threshold: f32, classes: Option<u32>) -> Result<(), Failure> {
-    let usage = |error: convert_sdk::Error| Failure::usage(error.to_string());
+    let usage = |error: convert_sdk::Error| Failure::usage(PluginError(error));
     let (predicted, true_labels) = (Predictions::read(predictions).map_err(usage)?, Truth::read(truth, threshold).map_err(usage)?);
     let report = evaluate(&predicted, &true_labels, threshold, classes)
-        .map_err(|message| Failure::usage(format!("{} and {}: {message}", predictions.display(), truth.display())))?;
+        .map_err(|error| Failure::usage(format!("{} and {}: {error}", predictions.display(), truth.display())))?;
     if let Some(file) = json {
         let written = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(file, bytes));
-        written.map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+        written.map_err(FileError::of("write", file))?;
     }
     print(&report);
     Ok(())

@@ -5,12 +5,13 @@ use std::path::Path;
 use comfy_table::{Cell, CellAlignment};
 
 use crate::commands::summary;
+use crate::errors::{FileError, PluginError};
 use crate::evaluate::{Scores, score_proposals};
 use crate::failure::Failure;
 
 /// Prints the figures, and writes them to a JSON file where one is named.
 pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Result<(), Failure> {
-    let scores = score_proposals(predictions, truth).map_err(|error| Failure::usage(error.to_string()))?;
+    let scores = score_proposals(predictions, truth).map_err(|error| Failure::usage(PluginError(error)))?;
     if scores.fitted > 0 {
         tracing::warn!("{} predicted masks have another size than their image and were fitted to it", scores.fitted);
     }
@@ -18,8 +19,8 @@ pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Resul
         tracing::warn!("{} predictions are on images without true objects and were left out", scores.predictions_elsewhere);
     }
     if let Some(file) = json {
-        let text = serde_json::to_string_pretty(&scores).map_err(|error| Failure::run(error.to_string()))?;
-        std::fs::write(file, text + "\n").map_err(|error| Failure::run(format!("cannot write {}: {error}", file.display())))?;
+        let text = serde_json::to_string_pretty(&scores).map_err(Failure::run)?;
+        std::fs::write(file, text + "\n").map_err(FileError::of("write", file))?;
     }
     let title = format!("{} objects on {} images, {} predictions", scores.objects, scores.images, scores.predictions);
     let mut table = summary::table(&[&title, "recall, IoU ≥ 0.5", "average recall", "mean best IoU", "CorLoc, first", "CorLoc, best score"]);

@@ -5,20 +5,10 @@ use std::sync::atomic::Ordering;
 
 use convert_sdk::{Error, ErrorKind};
 
-use super::flow::{Flowing, Phase, Slot};
+use super::state::{Flowing, Outcome, Phase, Slot};
 use super::{Input, Segment, StepState};
+use crate::engine::error::EngineError;
 use crate::engine::store::Record;
-use crate::failure::Failure;
-
-/// How a piece of work ended.
-pub(super) enum Outcome {
-    /// Every sample has a result, an error, or was left out before.
-    Done,
-    /// The memory does not do for a single sample.
-    OutOfMemory(Failure),
-    /// Something that says nothing about the samples: the run cannot go on.
-    Stop(Failure),
-}
 
 /// The results of a batch, each with the place of its sample among those of the piece.
 type Results<R> = Vec<(usize, Result<R, Error>)>;
@@ -63,7 +53,8 @@ impl<'a, R: Record> Segment<'a, R> {
 
     fn batch(&self, index: usize, places: &[usize], batch: &[Input<'_, R>], results: &mut Results<R>) -> Result<(), Outcome> {
         let step = &self.steps[index];
-        let Some(work) = &step.work else { return Err(Outcome::Stop(Failure::run("a step without work was asked to work"))) };
+        let stage = &self.nodes[index].stage.name;
+        let Some(work) = &step.work else { return Err(Outcome::Stop(EngineError::NotStarted { stage: stage.clone() })) };
         let error = match work.compute(batch) {
             Ok(rows) => {
                 results.extend(places.iter().copied().zip(rows.into_iter().map(Ok)));
@@ -71,18 +62,17 @@ impl<'a, R: Record> Segment<'a, R> {
             }
             Err(error) => error,
         };
-        let name = &self.nodes[index].stage.name;
         match error.kind {
             ErrorKind::OutOfMemory if batch.len() > 1 => {
                 let half = batch.len().div_ceil(2);
                 if step.batch_limit.fetch_min(half, Ordering::Relaxed) > half {
-                    tracing::warn!("{name}: the memory is too small for {} images at once, going on with {half}: {error}", batch.len());
+                    tracing::warn!("{stage}: the memory is too small for {} images at once, going on with {half}: {error}", batch.len());
                 }
                 self.halves(index, places, batch, half, results)
             }
-            ErrorKind::OutOfMemory => Err(Outcome::OutOfMemory(self.stop(index, batch, &error))),
-            ErrorKind::Device | ErrorKind::Unsupported => Err(Outcome::Stop(self.stop(index, batch, &error))),
-            ErrorKind::Interrupted => Err(Outcome::Stop(error.into())),
+            ErrorKind::OutOfMemory => Err(Outcome::OutOfMemory(self.stop(index, batch, error))),
+            ErrorKind::Device | ErrorKind::Unsupported => Err(Outcome::Stop(self.stop(index, batch, error))),
+            ErrorKind::Interrupted => Err(Outcome::Stop(EngineError::Interrupted)),
             _ if batch.len() > 1 => self.halves(index, places, batch, 1, results),
             _ => {
                 results.extend(places.first().map(|place| (*place, Err(error))));
@@ -95,9 +85,9 @@ impl<'a, R: Record> Segment<'a, R> {
         places.chunks(size).zip(batch.chunks(size)).try_for_each(|(places, batch)| self.batch(index, places, batch, results))
     }
 
-    fn stop(&self, index: usize, batch: &[Input<'_, R>], error: &Error) -> Failure {
-        let first = batch.first().map_or("", |input| self.samples.list[input.sample].id.as_str());
-        Failure::run(format!("{}, {first}: {error}", self.nodes[index].stage.name))
+    fn stop(&self, index: usize, batch: &[Input<'_, R>], error: Error) -> EngineError {
+        let sample = batch.first().map_or_else(String::new, |input| self.samples.list[input.sample].id.clone());
+        EngineError::Plugin { stage: self.nodes[index].stage.name.clone(), sample, source: error.into() }
     }
 }
 

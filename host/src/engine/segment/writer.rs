@@ -1,10 +1,11 @@
 //! Storing done shards, in order, in the background.
 
-use super::flow::{Flow, StepResults};
+use super::flow::Flow;
+use super::state::StepResults;
 use super::{Segment, entry};
-use crate::engine::ledger::Entry;
+use crate::engine::entry::Entry;
+use crate::engine::error::EngineError;
 use crate::engine::store::{self, Record};
-use crate::failure::Failure;
 
 /// A shard of at least so many samples that all failed stops the run.
 const SUSPICIOUS: usize = 16;
@@ -24,7 +25,7 @@ impl<R: Record> Flow<'_, '_, R> {
 }
 
 impl<R: Record> Segment<'_, R> {
-    fn store(&self, todo: usize, results: Vec<StepResults<R>>) -> Result<(), Failure> {
+    fn store(&self, todo: usize, results: Vec<StepResults<R>>) -> Result<(), EngineError> {
         let todo = &self.todo[todo];
         let mut sorted = Vec::with_capacity(results.len());
         for (step, mut results) in todo.steps.iter().zip(results) {
@@ -35,8 +36,7 @@ impl<R: Record> Segment<'_, R> {
             // That many bad samples in a row are no bad samples: a disk is gone, or the plugin's config is wrong. Nothing of the shard is stored.
             let all_failed = errors.len() == results.len() && !errors.is_empty();
             if all_failed && (errors.len() >= SUSPICIOUS || todo.shard == 0) {
-                let (name, count, first) = (&self.nodes[*step].stage.name, errors.len(), &errors[0]);
-                return Err(Failure::run(format!("{name}: every one of {count} samples failed; the first, {}: {}", first.id, first.reason)));
+                return Err(EngineError::AllFailed { stage: self.nodes[*step].stage.name.clone(), count: errors.len(), first: errors[0].clone() });
             }
             sorted.push((*step, results, errors));
         }

@@ -54,15 +54,36 @@ pub struct Top1 {
     pub any_true_label: Option<f64>,
 }
 
+/// Why labels cannot be compared.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// A class that was said not to be.
+    #[error("there are classes up to index {last}, but --classes says {classes}")]
+    Classes {
+        /// The largest class of both files.
+        last: u32,
+        /// How many there should be.
+        classes: u32,
+    },
+    /// The files are of different images.
+    #[error("no predicted image is in the truth ({format}); the first predicted one is `{first}`")]
+    NothingInCommon {
+        /// The form of the truth's file.
+        format: &'static str,
+        /// The id of the first predicted image.
+        first: String,
+    },
+}
+
 /// Compares predictions with a truth; `classes` says how many there are where the files do not know.
 ///
 /// # Errors
 /// No image that is in both; a class beyond `classes`.
-pub fn evaluate(predictions: &Predictions, truth: &Truth, threshold: f32, classes: Option<u32>) -> Result<LabelReport, String> {
+pub fn evaluate(predictions: &Predictions, truth: &Truth, threshold: f32, classes: Option<u32>) -> Result<LabelReport, ReportError> {
     let known = predictions.classes.max(truth.classes());
     let classes = classes.unwrap_or(known);
     if known > classes {
-        return Err(format!("there are classes up to index {}, but --classes says {classes}", known - 1));
+        return Err(ReportError::Classes { last: known - 1, classes });
     }
     let (mut agreement, mut decisions, mut rankings) = (Agreement::default(), Decisions::new(classes as usize), Rankings::new(classes as usize));
     let (mut compared, mut with_true_labels, mut single, mut any) = (0, 0, Share::default(), Share::default());
@@ -83,8 +104,8 @@ pub fn evaluate(predictions: &Predictions, truth: &Truth, threshold: f32, classe
         }
     }
     if compared == 0 {
-        let first = predictions.images.first().map_or("", |image| image.id.as_str());
-        return Err(format!("no predicted image is in the truth ({}); the first predicted one is `{first}`", truth.format().name()));
+        let first = predictions.images.first().map_or_else(String::new, |image| image.id.clone());
+        return Err(ReportError::NothingInCommon { format: truth.format().name(), first });
     }
     let in_truth = truth.sets().len() as u64;
     Ok(LabelReport {

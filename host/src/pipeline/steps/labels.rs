@@ -4,8 +4,8 @@ use convert_sdk::{Error, LabelVector, LabelledRegion, Postprocessor, Probability
 
 use super::{At, each, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::failure::Failure;
-use crate::pipeline::plan::Action;
+use crate::pipeline::action::Action;
+use crate::pipeline::error::PipelineError;
 use crate::pipeline::rows::{Form, ImageLabels, ImagePrediction, ImageRegions, ImageSelections, Record};
 use crate::recipe::{AggregateMode, AggregateSection, GlobalSignal};
 
@@ -23,6 +23,8 @@ struct Labelling<'a> {
 }
 
 impl SampleStep<Record> for Labels<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -33,7 +35,7 @@ impl SampleStep<Record> for Labels<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         self.at.reads(|action| matches!(action, Action::Select { .. }))
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         let session = self.at.session;
         let build = |configured| session.build(configured, |config, context| configured.plugin.builder.postprocessor(config, context));
         let postprocessors = session.recipe.postprocess.iter().map(build).collect::<Result<_, _>>()?;

@@ -4,7 +4,7 @@ use convert_sdk::{Error, LabelMap, LabelModel};
 
 use super::At;
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::failure::Failure;
+use crate::pipeline::error::PipelineError;
 use crate::pipeline::labeler::LabelerOnDemand;
 use crate::pipeline::rows::{Form, Record};
 
@@ -20,6 +20,8 @@ struct Mapping<'a> {
 }
 
 impl SampleStep<Record> for Maps<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -29,7 +31,7 @@ impl SampleStep<Record> for Maps<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         Vec::new()
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         Ok(Box::new(Mapping { at: self.at, model: self.labeler.model_for(self.at.step)? }))
     }
 }

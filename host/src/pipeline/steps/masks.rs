@@ -4,7 +4,7 @@ use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, SampleImage};
 
 use super::{At, each, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::failure::Failure;
+use crate::pipeline::error::PipelineError;
 use crate::pipeline::rows::{DroppedRow, Form, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
 
 /// Masks of a proposal configuration.
@@ -20,6 +20,8 @@ struct Proposing<'a> {
 }
 
 impl SampleStep<Record> for Propose<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -29,7 +31,7 @@ impl SampleStep<Record> for Propose<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         Vec::new()
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         let (_, configured) = &self.at.session.recipe.proposals[self.configuration];
         let proposer = self.at.session.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?;
         Ok(Box::new(Proposing { at: self.at, plugin: &configured.plugin.name, proposer }))
@@ -64,6 +66,8 @@ pub(super) struct Refine<'a> {
 struct Refining(Box<dyn Refiner>);
 
 impl SampleStep<Record> for Refine<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -73,7 +77,7 @@ impl SampleStep<Record> for Refine<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         self.at.reads(|_| false)
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         let (configured, _) = &self.at.session.recipe.refine[self.refiner];
         let refiner = self.at.session.build(configured, |config, context| configured.plugin.builder.refiner(config, context))?;
         Ok(Box::new(Refining(refiner)))
@@ -110,6 +114,8 @@ pub(super) struct FitRegions<'a> {
 }
 
 impl SampleStep<Record> for FitRegions<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -119,7 +125,7 @@ impl SampleStep<Record> for FitRegions<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         self.at.reads(|_| false)
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         Ok(Box::new(Fitting { at: self.at }))
     }
 }

@@ -4,7 +4,7 @@ use convert_sdk::{ClassScore, Error, LabelModel, PredictionInput, Probability};
 
 use super::{At, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::failure::Failure;
+use crate::pipeline::error::PipelineError;
 use crate::pipeline::labeler::LabelerOnDemand;
 use crate::pipeline::rows::{Form, ImagePrediction, Record};
 
@@ -25,6 +25,8 @@ struct Predicting<'a> {
 }
 
 impl SampleStep<Record> for Predict<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -34,7 +36,7 @@ impl SampleStep<Record> for Predict<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         self.at.reads(|_| false)
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         Ok(Box::new(Predicting { at: self.at, model: self.labeler.model_for(self.at.step)? }))
     }
 }

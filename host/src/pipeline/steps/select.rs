@@ -4,7 +4,7 @@ use convert_sdk::{Error, LabelMap, Selector, Subject};
 
 use super::{At, each, row};
 use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::failure::Failure;
+use crate::pipeline::error::PipelineError;
 use crate::pipeline::plan::Step;
 use crate::pipeline::rows::{Form, ImageSelections, Record, SelectionRow};
 use crate::pipeline::session::Session;
@@ -20,6 +20,8 @@ struct Selecting<'a> {
 }
 
 impl SampleStep<Record> for Select<'_> {
+    type Error = PipelineError;
+
     fn stage(&self) -> &Stage {
         &self.at.step.stage
     }
@@ -29,7 +31,7 @@ impl SampleStep<Record> for Select<'_> {
     fn reads(&self) -> Vec<Reads<Record>> {
         self.at.reads(|_| false)
     }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, Failure> {
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
         let configured = &self.at.session.recipe.select;
         let selector = self.at.session.build(configured, |config, context| configured.plugin.builder.selector(config, context))?;
         Ok(Box::new(Selecting { at: self.at, selector }))
@@ -74,7 +76,7 @@ impl Session {
     ///
     /// # Errors
     /// Stored selections that cannot be read.
-    pub(in crate::pipeline) fn tell_kept_share(&self, step: &Step) -> Result<(), Failure> {
+    pub(in crate::pipeline) fn tell_kept_share(&self, step: &Step) -> Result<(), PipelineError> {
         let (mut kept, mut all) = (0u64, 0u64);
         for shard in 0..self.samples.shards() {
             for (_, row) in step.stage.read::<ImageSelections>(&self.samples, shard)? {

@@ -61,7 +61,7 @@ struct Inner {
 fn check(text: &str, expect: &[&str]) -> Json {
     let schema = schemars::schema_for!(Example).to_value();
     let resolved = resolve(&parse(text).unwrap(), &schema, Path::new(env!("CARGO_MANIFEST_DIR")), "config");
-    let got: Vec<&str> = resolved.problems.iter().map(|problem| problem.message.as_str()).collect();
+    let got: Vec<String> = resolved.problems.iter().map(|problem| problem.problem.to_string()).collect();
     assert_eq!(got.len(), expect.len(), "{got:?}");
     for (got, expected) in got.iter().zip(expect) {
         assert!(got.contains(expected), "{got:?} does not say {expected:?}");

@@ -1,0 +1,366 @@
+//! What is in flight of a segment, and which piece of work comes next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use convert_sdk::{Error, LazyImage};
+
+use super::{Segment, Todo, cancelled};
+use crate::engine::error::EngineError;
+use crate::engine::progress::StageProgress;
+use crate::engine::store::Record;
+
+/// Calls that may be at a device at once: while one computes, the results of the other are taken off.
+const DEVICE_CALLS: usize = 2;
+
+/// How a piece of work ended.
+pub(super) enum Outcome {
+    /// Every sample has a result, an error, or was left out before.
+    Done,
+    /// The memory does not do for a single sample.
+    OutOfMemory(EngineError),
+    /// Something that says nothing about the samples: the run cannot go on.
+    Stop(EngineError),
+}
+
+/// What is known of a sample at a node.
+pub(super) enum Slot<R> {
+    /// Nothing, or that it was left out before.
+    Absent,
+    /// A result, computed or read.
+    Row(Arc<R>),
+    /// It failed here.
+    Failed(Error),
+}
+
+/// A sample on its way through the steps.
+pub(super) struct Flowing<'a, R> {
+    pub sample: usize,
+    pub image: LazyImage<'a>,
+    /// By node.
+    pub slots: Vec<Slot<R>>,
+}
+
+/// What is done to the samples of a group next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Decoding the image, sample by sample, before a step that takes many samples a call.
+    Decode {
+        /// That step.
+        step: usize,
+    },
+    /// A step.
+    Step(usize),
+}
+
+impl Phase {
+    pub fn step(self) -> usize {
+        match self {
+            Self::Decode { step } | Self::Step(step) => step,
+        }
+    }
+}
+
+/// Consecutive samples of a shard.
+struct Group<'a, R> {
+    /// Index among the shards to do.
+    todo: usize,
+    /// `None` while a worker has them.
+    samples: Vec<Option<Flowing<'a, R>>>,
+    phase: usize,
+    /// Pieces of the present phase that are not done.
+    waiting: usize,
+}
+
+/// Results of a step in a shard: sample and result, in the order in which groups end.
+pub(super) type StepResults<R> = Vec<(usize, Result<Arc<R>, Error>)>;
+
+/// A shard of which not all samples are done.
+pub(super) struct Open<R> {
+    phases: Vec<Phase>,
+    /// Stored results of earlier stages: by sample, node and row.
+    stored: HashMap<usize, Vec<(usize, Arc<R>)>>,
+    /// The sample that the next group begins with.
+    next: usize,
+    /// Samples that are not done.
+    left: usize,
+    /// By place in [`Todo::steps`].
+    results: Vec<StepResults<R>>,
+}
+
+/// A piece of work: samples of a group in its present phase.
+pub(super) struct Piece<'a, R> {
+    group: u64,
+    start: usize,
+    pub phase: Phase,
+    pub samples: Vec<Flowing<'a, R>>,
+}
+
+/// Samples, groups and shards of a segment between the first decoding and the last result; its methods are the transitions. One thread at a time has it.
+pub(super) struct State<'s, 'a, R: Record> {
+    segment: &'s Segment<'a, R>,
+    progress: &'s StageProgress,
+    /// Groups in flight at most.
+    window: usize,
+    /// Samples in open and unwritten shards, above which no further shard is opened.
+    most_unwritten: usize,
+    /// The shard that groups are taken from is this one of those to do.
+    shard: usize,
+    opening: bool,
+    open: BTreeMap<usize, Open<R>>,
+    groups: BTreeMap<u64, Group<'a, R>>,
+    next_group: u64,
+    /// Group, phase, first sample.
+    ready: BTreeSet<(u64, usize, usize)>,
+    device_calls: usize,
+    device_limit: usize,
+    /// Done shards that are not written, by their place among those to do.
+    done: BTreeMap<usize, Vec<StepResults<R>>>,
+    /// How many samples are in open shards and in those that are not written.
+    unwritten: usize,
+    next_to_write: usize,
+    /// No more shards will be done.
+    pub closed: bool,
+    failure: Option<EngineError>,
+}
+
+/// What a worker does next.
+pub(super) enum Next<'a, R> {
+    Work(Piece<'a, R>),
+    Open(usize),
+    Wait,
+    End,
+}
+
+impl<'s, 'a, R: Record> State<'s, 'a, R> {
+    pub fn new(segment: &'s Segment<'a, R>, progress: &'s StageProgress) -> Self {
+        let threads = segment.runner.pool.current_num_threads();
+        let window = (2 * threads).div_ceil(segment.group) + 2;
+        let largest = segment.todo.iter().map(|todo| segment.samples.shard(todo.shard).len()).max().unwrap_or(0);
+        Self {
+            segment,
+            progress,
+            window,
+            most_unwritten: 2 * largest + 2 * window * segment.group,
+            shard: 0,
+            opening: false,
+            open: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            next_group: 0,
+            ready: BTreeSet::new(),
+            device_calls: 0,
+            device_limit: DEVICE_CALLS,
+            done: BTreeMap::new(),
+            unwritten: 0,
+            next_to_write: 0,
+            closed: false,
+            failure: None,
+        }
+    }
+
+    /// What a worker does next.
+    pub fn next(&mut self) -> Next<'a, R> {
+        if self.failure.is_some() {
+            return Next::End;
+        }
+        loop {
+            if let Some(piece) = self.take() {
+                return Next::Work(piece);
+            }
+            if self.groups.len() < self.window && self.admit() {
+                continue;
+            }
+            break;
+        }
+        let more = self.shard < self.segment.todo.len() && !cancelled(&self.segment.runner.cancel);
+        let opened = self.open.contains_key(&self.shard);
+        if more && !opened && !self.opening && self.groups.len() < self.window && self.unwritten < self.most_unwritten {
+            self.opening = true;
+            return Next::Open(self.shard);
+        }
+        if self.groups.is_empty() && !self.opening && !opened && !more { Next::End } else { Next::Wait }
+    }
+
+    /// The next piece of work that is ready: the oldest group first, so that little is in flight.
+    fn take(&mut self) -> Option<Piece<'a, R>> {
+        let device_free = self.device_calls < self.device_limit;
+        let phase_of = |group: u64| self.phase_of(&self.groups[&group]);
+        let key = *self.ready.iter().find(|(group, ..)| device_free || !self.takes_device(phase_of(*group)))?;
+        let phase = phase_of(key.0);
+        self.ready.remove(&key);
+        self.device_calls += usize::from(self.takes_device(phase));
+        let size = self.piece_size(phase);
+        let group = self.groups.get_mut(&key.0)?;
+        let samples = group.samples.iter_mut().skip(key.2).take(size).filter_map(Option::take).collect();
+        Some(Piece { group: key.0, start: key.2, phase, samples })
+    }
+
+    fn takes_device(&self, phase: Phase) -> bool {
+        matches!(phase, Phase::Step(step) if self.segment.steps[step].batches())
+    }
+
+    fn phase_of(&self, group: &Group<'a, R>) -> Phase {
+        self.open[&group.todo].phases[group.phase]
+    }
+
+    fn piece_size(&self, phase: Phase) -> usize {
+        match phase {
+            Phase::Decode { .. } => 1,
+            Phase::Step(step) => self.segment.steps[step].batch_size(),
+        }
+    }
+
+    /// Takes the next group of the shard at hand in; whether there was one.
+    fn admit(&mut self) -> bool {
+        let (todo, segment) = (self.shard, self.segment);
+        let Some(open) = self.open.get_mut(&todo) else { return false };
+        let range = segment.samples.shard(segment.todo[todo].shard);
+        let end = (open.next + segment.group).min(range.end);
+        let nodes = segment.nodes.len();
+        let flowing = |sample: usize| {
+            let mut slots: Vec<Slot<R>> = (0..nodes).map(|_| Slot::Absent).collect();
+            for (node, row) in open.stored.remove(&sample).into_iter().flatten() {
+                slots[node] = Slot::Row(row);
+            }
+            Some(Flowing { sample, image: (segment.image)(sample), slots })
+        };
+        let samples: Vec<_> = (open.next..end).map(flowing).collect();
+        open.next = end;
+        if end == range.end {
+            self.shard += 1;
+        }
+        let number = self.next_group;
+        self.next_group += 1;
+        let mut group = Group { todo, samples, phase: 0, waiting: 0 };
+        self.begin_phase(number, &mut group);
+        self.groups.insert(number, group);
+        true
+    }
+
+    fn begin_phase(&mut self, number: u64, group: &mut Group<'a, R>) {
+        let starts = (0..group.samples.len()).step_by(self.piece_size(self.phase_of(group)));
+        group.waiting = starts.len();
+        self.ready.extend(starts.map(|start| (number, group.phase, start)));
+    }
+
+    /// Puts the samples of a piece back, and goes on with their group when it was the last.
+    pub fn settle(&mut self, piece: Piece<'a, R>, outcome: Outcome) {
+        let device = self.takes_device(piece.phase);
+        let together = self.device_calls > 1;
+        self.device_calls -= usize::from(device);
+        let Some(mut group) = self.groups.remove(&piece.group) else { return };
+        for (place, sample) in group.samples[piece.start..].iter_mut().zip(piece.samples) {
+            *place = Some(sample);
+        }
+        match outcome {
+            Outcome::Done => group.waiting -= 1,
+            // The memory may do for one call at a time.
+            Outcome::OutOfMemory(_) if device && together && self.device_limit > 1 => {
+                self.device_limit = 1;
+                self.ready.insert((piece.group, group.phase, piece.start));
+            }
+            Outcome::OutOfMemory(failure) | Outcome::Stop(failure) => self.fail(failure),
+        }
+        if group.waiting == 0 {
+            group.phase += 1;
+            if group.phase == self.open[&group.todo].phases.len() {
+                return self.finish(group);
+            }
+            self.begin_phase(piece.group, &mut group);
+        }
+        self.groups.insert(piece.group, group);
+    }
+
+    /// A group is through.
+    fn finish(&mut self, group: Group<'a, R>) {
+        let Some(open) = self.open.get_mut(&group.todo) else { return };
+        self.progress.add(group.samples.len() as u64);
+        open.left -= group.samples.len();
+        let steps = &self.segment.todo[group.todo].steps;
+        for mut sample in group.samples.into_iter().flatten() {
+            for (step, results) in steps.iter().zip(&mut open.results) {
+                match std::mem::replace(&mut sample.slots[*step], Slot::Absent) {
+                    Slot::Row(row) => results.push((sample.sample, Ok(row))),
+                    Slot::Failed(error) => results.push((sample.sample, Err(error))),
+                    Slot::Absent => {}
+                }
+            }
+        }
+        if open.left == 0
+            && let Some(open) = self.open.remove(&group.todo)
+        {
+            self.done.insert(group.todo, open.results);
+        }
+    }
+
+    /// Takes a shard in that was opened for work.
+    pub fn opened(&mut self, todo: usize, opened: Result<Open<R>, EngineError>) {
+        self.opening = false;
+        match opened {
+            Ok(open) => {
+                self.unwritten += open.left;
+                self.open.insert(todo, open);
+            }
+            Err(failure) => self.fail(failure),
+        }
+    }
+
+    /// The next done shard in order, if it is there.
+    pub fn next_done(&mut self) -> Option<(usize, Vec<StepResults<R>>)> {
+        let next = self.next_to_write;
+        let results = self.done.remove(&next)?;
+        self.next_to_write += 1;
+        Some((next, results))
+    }
+
+    /// So many samples' shard is stored, or could not be.
+    pub fn written(&mut self, samples: usize, result: Result<(), EngineError>) {
+        self.unwritten -= samples;
+        if let Err(failure) = result {
+            self.fail(failure);
+        }
+    }
+
+    /// Ends the work; of several failures the first counts.
+    pub fn fail(&mut self, failure: EngineError) {
+        self.failure.get_or_insert(failure);
+    }
+
+    pub fn failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// How it ended.
+    pub fn result(self) -> Result<(), EngineError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.next_to_write < self.segment.todo.len() => Err(EngineError::Interrupted),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<R: Record> Open<R> {
+    /// Reads what earlier stages stored of a shard's samples.
+    pub fn read(segment: &Segment<'_, R>, todo: &Todo) -> Result<Self, EngineError> {
+        let mut wanted: BTreeSet<usize> = todo.steps.iter().flat_map(|step| segment.steps[*step].reads.iter().map(|(node, _)| *node)).collect();
+        wanted.retain(|node| !todo.steps.contains(node));
+        let mut stored: HashMap<usize, Vec<(usize, Arc<R>)>> = HashMap::new();
+        for node in wanted {
+            let from = &segment.nodes[node];
+            for (sample, row) in from.stage.read_records::<R>(from.form, segment.samples, todo.shard)? {
+                stored.entry(sample).or_default().push((node, Arc::new(row)));
+            }
+        }
+        let mut phases = Vec::new();
+        for step in &todo.steps {
+            if segment.steps[*step].batches() {
+                phases.push(Phase::Decode { step: *step });
+            }
+            phases.push(Phase::Step(*step));
+        }
+        let range = segment.samples.shard(todo.shard);
+        let results = todo.steps.iter().map(|_| Vec::with_capacity(range.len())).collect();
+        Ok(Self { phases, stored, next: range.start, left: range.len(), results })
+    }
+}

@@ -1,0 +1,157 @@
+//! Why a run could not go on.
+
+use std::path::PathBuf;
+
+use convert_sdk::ErrorKind;
+use convert_sdk::abi::Role;
+
+use super::action::Action;
+use crate::engine::EngineError;
+use crate::errors::{FileError, PluginError};
+use crate::recipe::{Configured, RecipeError};
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// What running and reading stages says.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The recipe asks for what cannot be; shown in its place.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A file of the run.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What a plugin says that was built, or the sdk of what it gave.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
+    /// A plugin could not be built for want of memory or of a working device: the recipe is not to blame.
+    #[error(transparent)]
+    NotBuilt(NotBuilt),
+    /// The threads could not be started.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// Why.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// Another process has the work directory.
+    #[error("another convert works in {}: wait for it, or choose another folder with --work-dir", .0.display())]
+    InUse(PathBuf),
+    /// Another process trains in a stage's folder.
+    #[error("another process trains in {}: wait for it", .0.display())]
+    TrainsElsewhere(PathBuf),
+    /// Nothing was selected.
+    #[error("{stage}: the selector kept no region at all: there is nothing to train on; loosen the selection")]
+    NothingToTrainOn {
+        /// The training's name.
+        stage: String,
+    },
+    /// The labeler failed to train.
+    #[error("{stage}")]
+    Training {
+        /// The training's name.
+        stage: String,
+        /// What the labeler says.
+        source: PluginError,
+    },
+    /// The user asked to stop in the middle of a training.
+    #[error("interrupted; the same command continues the training from its last checkpoint")]
+    TrainingInterrupted,
+    /// What a training noted at its end cannot be understood.
+    #[error("cannot read {} (delete its folder and start again)", .file.display())]
+    BrokenRecord {
+        /// The record's file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A stage wants a labeler that is not trained.
+    #[error("there is no trained labeler yet: run the stage {stage} first")]
+    NoCheckpoint {
+        /// The training's name.
+        stage: String,
+    },
+    /// What is stored of a sample does not fit together.
+    #[error("{sample}")]
+    Sample {
+        /// The sample's id.
+        sample: String,
+        /// What does not fit.
+        source: PluginError,
+    },
+    /// An id that says no place for a map's file.
+    #[error("the id `{0}` is no path below a folder: its map has no place")]
+    NoPlace(String),
+    /// Two maps with one file.
+    #[error("{id} and {other} would both be written to {}", .file.display())]
+    SamePlace {
+        /// A sample's id.
+        id: String,
+        /// That of another, whose map is there already.
+        other: String,
+        /// The file of both.
+        file: PathBuf,
+    },
+    /// An exporter failed.
+    #[error("exporter {exporter}{}", .sample.as_ref().map_or_else(String::new, |sample| format!(", sample {sample}")))]
+    Export {
+        /// Its name.
+        exporter: String,
+        /// The sample that it was given; none at the end of its file.
+        sample: Option<String>,
+        /// What it says.
+        source: PluginError,
+    },
+    /// A mistake of this program.
+    #[error("internal error: the plan has no step {0:?}")]
+    MissingStep(Action),
+    /// A mistake of this program.
+    #[error("internal error: {stage} is a step on the whole set")]
+    WholeSet {
+        /// The step's name.
+        stage: String,
+    },
+    /// A mistake of this program.
+    #[error("internal error: {stage} has neither a training nor a checkpoint")]
+    Untrained {
+        /// The step's name.
+        stage: String,
+    },
+    /// A mistake of this program.
+    #[error("internal error: the section `aggregate` cannot be written")]
+    Aggregate(#[source] serde_json::Error),
+}
+
+impl PipelineError {
+    /// Whether a model did not fit into memory when it was loaded.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self, Self::NotBuilt(error) if error.source.0.kind == ErrorKind::OutOfMemory)
+    }
+}
+
+impl From<convert_sdk::Error> for PipelineError {
+    fn from(error: convert_sdk::Error) -> Self {
+        Self::Plugin(error.into())
+    }
+}
+
+/// A plugin that could not be built.
+#[derive(Debug, thiserror::Error)]
+#[error("{} {plugin}", .role.name())]
+pub struct NotBuilt {
+    /// Its role.
+    pub role: Role,
+    /// Its name.
+    pub plugin: String,
+    /// What it says.
+    pub source: PluginError,
+}
+
+impl NotBuilt {
+    /// What a plugin of a recipe says.
+    pub fn of(configured: &Configured, error: convert_sdk::Error) -> Self {
+        Self { role: configured.plugin.role, plugin: configured.plugin.name.clone(), source: error.into() }
+    }
+}
