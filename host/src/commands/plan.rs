@@ -89,8 +89,11 @@ pub fn plan(arguments: &PlanArguments, catalog: &Catalog) -> Result<(), Failure>
         shards: prepared.samples.shards(),
         steps: steps(&recipe, &prepared, &works),
     };
-    let text = if arguments.json { serde_json::to_string_pretty(&answer) } else { return Ok(listed(&answer)) };
-    answer!("{}", text.map_err(Failure::run)?);
+    if arguments.json {
+        answer!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::run)?);
+    } else {
+        listed(&answer);
+    }
     Ok(())
 }
 

@@ -203,7 +203,7 @@ impl<'a, R: Record> Segment<'a, R> {
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.runner.pool.broadcast(|_| flow.work())));
             flow.close();
             let written = writer.join();
-            for panic in [worked.err(), written.err()].into_iter().flatten() {
+            if let Some(panic) = worked.err().or(written.err()) {
                 std::panic::resume_unwind(panic);
             }
         });
