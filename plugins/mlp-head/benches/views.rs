@@ -22,8 +22,9 @@ use tch::{CModule, Device, IValue, Kind, Tensor};
 
 const FILES: u32 = 50;
 const ROUNDS: usize = 3;
-/// Small views that are timed in a round, of either set.
-const VIEWS: usize = 40_000;
+/// Views that are timed in a round: small ones, the same number of either set, and those that are compared with bare decoding.
+const SMALL_VIEWS: usize = 40_000;
+const LARGE_VIEWS: usize = 1_500;
 /// Pixels of a patch's side.
 const PATCH: u32 = 64;
 
@@ -57,7 +58,7 @@ fn large_against_small(module: &Path, threads: usize) {
 }
 
 fn training_against_bare(module: &Path, threads: usize) {
-    let photos = Set::new(500, (640, 480), 512, module, threads);
+    let photos = Set::new(300, (640, 480), 512, module, threads);
     println!("photos of 640x480, views of 512x512, {threads} threads");
     let mut ratios = Vec::new();
     for round in 1..=ROUNDS {
@@ -108,7 +109,7 @@ export:
             writeln!(list, "{at:05},photo-{:02}.jpg,{}", at as u32 % FILES, ["cat", "dog"][at % 2]).expect("a string");
         }
         std::fs::write(place.path("photos.csv"), list).expect("the list can be written");
-        let views = if side == 512 { images } else { VIEWS };
+        let views = if side < 512 { SMALL_VIEWS } else { LARGE_VIEWS };
         let set = Self { place, images, side, size, threads, views };
         for stage in ["proposals-grid", "regions", "select-keep-largest"] {
             set.stage(stage, 1, 0);
@@ -140,14 +141,14 @@ export:
         let mask = Mask::from_box(width, height, BoundingBox { x: 0, y: 0, width: width / 2, height: height / 2 }).expect("a mask");
         let begin = Instant::now();
         pool.install(|| {
-            (0..self.images).into_par_iter().with_max_len(1).for_each(|at| {
+            (0..self.views).into_par_iter().with_max_len(1).for_each(|at| {
                 let bytes = std::fs::read(self.place.path(&format!("photo-{:02}.jpg", at as u32 % FILES))).expect("the photo");
                 let image = convert::engine::images::decode(&bytes, Default::default()).expect("a photo");
                 let mut random = stream(0, Purpose::View, at as u64);
                 std::hint::black_box(augment::view(&image, &[Some(&mask)], self.side, &mut random).expect("a view"));
             });
         });
-        begin.elapsed().as_secs_f64() / self.images as f64
+        begin.elapsed().as_secs_f64() / self.views as f64
     }
 }
 
