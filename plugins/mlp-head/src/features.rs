@@ -61,7 +61,7 @@ impl FeatureSource {
 
     /// Bytes of the device's memory that the backbone holds; 0 while it is not known.
     pub fn memory(&self) -> u64 {
-        0
+        self.backbone.memory()
     }
 
     /// The image's side in pixels, S.
