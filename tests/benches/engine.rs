@@ -11,7 +11,8 @@ use convert_tests::{Place, build_folder, plugin_folder, stderr};
 use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 
-const PHOTOS: usize = 3000;
+/// So many that starting the process, 0.4 s, hardly counts, as in a run of any size that matters.
+const PHOTOS: usize = 12_000;
 const FILES: u32 = 50;
 const INPUT_SIZE: u32 = 480;
 const ROUNDS: usize = 5;
@@ -74,7 +75,7 @@ export:
         ratios.push(bare / engine);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("engine / bare decode + resize: median ratio {:.3} (wanted: at least 0.9)", ratios[ROUNDS / 2]);
+    println!("engine / bare decode + resize: median ratio {:.3} (wanted: at least 0.95)", ratios[ROUNDS / 2]);
 }
 
 /// A photo-like JPEG: soft gradients and grain.

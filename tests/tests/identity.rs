@@ -96,6 +96,24 @@ fn a_plan_says_what_runs_what_it_reads_and_what_is_done() {
 }
 
 #[test]
+fn a_step_whose_reads_are_not_done_says_which_is_to_run_first() {
+    let place = place();
+    for (stage, code, message) in [
+        ("regions", 1, "error: shard 0 of refine-maskcut-1-fill-holes is not there: run that stage first"),
+        ("predict-mlp-head", 2, "error: there is no trained labeler yet: run the stage train-mlp-head first"),
+    ] {
+        let output =
+            convert().current_dir(place.path("")).args(["stage", stage, "--recipe", "recipe.yaml"]).output().expect("convert can be started");
+        let text = stderr(&output);
+        assert_eq!(
+            (output.status.code(), text.lines().filter(|line| line.starts_with("error:")).collect::<Vec<_>>()),
+            (Some(code), vec![message]),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_seed_redoes_what_draws_by_it_alone() {
     let place = place();
     succeed(&place, &[]);

@@ -14,12 +14,15 @@ use crate::engine::store::Record;
 pub(super) struct Flow<'s, 'a, R: Record> {
     pub segment: &'s Segment<'a, R>,
     state: Mutex<State<'s, 'a, R>>,
+    /// There may be something for a worker to do.
     changed: Condvar,
+    /// There may be something for the writer to do: far more seldom.
+    done: Condvar,
 }
 
 impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
     pub fn new(segment: &'s Segment<'a, R>, progress: &'s StageProgress) -> Self {
-        Self { segment, state: Mutex::new(State::new(segment, progress)), changed: Condvar::new() }
+        Self { segment, state: Mutex::new(State::new(segment, progress)), changed: Condvar::new(), done: Condvar::new() }
     }
 
     /// Works until nothing is left, or something failed. Called by every thread of the pool.
@@ -44,8 +47,15 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
                     let spent = begun.elapsed().as_nanos() as u64;
                     self.segment.steps[piece.phase.step()].busy.fetch_add(spent, Ordering::Relaxed);
                     state = lock(&self.state);
-                    state.settle(piece, outcome);
+                    let images = state.settle(piece, outcome);
+                    let done = state.has_done();
+                    drop(state);
                     self.changed.notify_all();
+                    if done {
+                        self.done.notify_one();
+                    }
+                    drop(images);
+                    state = lock(&self.state);
                 }
             }
         }
@@ -54,7 +64,7 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
     /// No more shards will be done.
     pub fn close(&self) {
         lock(&self.state).closed = true;
-        self.changed.notify_all();
+        self.done.notify_all();
     }
 
     /// Waits for the next shard in order; `None` when there will be none.
@@ -65,7 +75,7 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
             if next.is_some() || state.closed {
                 return next;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -244,11 +244,13 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
     }
 
     /// Puts the samples of a piece back, and goes on with their group when it was the last.
-    pub fn settle(&mut self, piece: Piece<'a, R>, outcome: Outcome) {
+    ///
+    /// Returns the images that nobody needs any more: freeing them is not done under the lock.
+    pub fn settle(&mut self, piece: Piece<'a, R>, outcome: Outcome) -> Vec<LazyImage<'a>> {
         let device = self.takes_device(piece.phase);
         let together = self.device_calls > 1;
         self.device_calls -= usize::from(device);
-        let Some(mut group) = self.groups.remove(&piece.group) else { return };
+        let Some(mut group) = self.groups.remove(&piece.group) else { return Vec::new() };
         for (place, sample) in group.samples[piece.start..].iter_mut().zip(piece.samples) {
             *place = Some(sample);
         }
@@ -269,11 +271,13 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
             self.begin_phase(piece.group, &mut group);
         }
         self.groups.insert(piece.group, group);
+        Vec::new()
     }
 
-    /// A group is through.
-    fn finish(&mut self, group: Group<'a, R>) {
-        let Some(open) = self.open.get_mut(&group.todo) else { return };
+    /// A group is through; its images.
+    fn finish(&mut self, group: Group<'a, R>) -> Vec<LazyImage<'a>> {
+        let Some(open) = self.open.get_mut(&group.todo) else { return Vec::new() };
+        let mut images = Vec::with_capacity(group.samples.len());
         self.progress.add(group.samples.len() as u64);
         open.left -= group.samples.len();
         let steps = &self.segment.todo[group.todo].steps;
@@ -285,12 +289,19 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
                     Slot::Absent => {}
                 }
             }
+            images.push(sample.image);
         }
         if open.left == 0
             && let Some(open) = self.open.remove(&group.todo)
         {
             self.done.insert(group.todo, open.results);
         }
+        images
+    }
+
+    /// Whether a shard waits to be written.
+    pub fn has_done(&self) -> bool {
+        self.done.contains_key(&self.next_to_write)
     }
 
     /// Takes a shard in that was opened for work.
