@@ -161,12 +161,6 @@ impl Runner {
                 todo.push(Todo { shard: *shard, steps });
             }
         }
-        for node in &nodes[..states.len()] {
-            for shard in shards.iter().filter(|shard| node.stage.has(**shard)) {
-                let errors = store::read_errors(&node.stage, *shard).map_err(EngineError::from)?;
-                self.ledger.enter(&errors)?;
-            }
-        }
         if !todo.is_empty() {
             self.stop_if_cancelled()?;
         }
@@ -175,6 +169,13 @@ impl Runner {
                 store::make_folder(&nodes[index].stage).map_err(EngineError::from)?;
                 state.work = Some(steps[index].start()?);
                 state.batch_limit = AtomicUsize::new(state.batch_size());
+            }
+        }
+        // Not before: a segment whose models do not fit is begun again in parts, and enters them then.
+        for node in &nodes[..states.len()] {
+            for shard in shards.iter().filter(|shard| node.stage.has(**shard)) {
+                let errors = store::read_errors(&node.stage, *shard).map_err(EngineError::from)?;
+                self.ledger.enter(&errors)?;
             }
         }
         let group = states.iter().map(StepState::batch_size).max().unwrap_or(1);
