@@ -127,10 +127,15 @@ impl Mask {
 
     /// One byte a pixel in row order: 1 foreground, 0 background.
     pub fn to_pixels(&self) -> Vec<u8> {
-        let mut pixels = vec![0; self.width as usize * self.height as usize];
+        let (width, height) = (self.width as usize, self.height as usize);
+        let mut pixels = vec![0; width * height];
         for (start, end) in self.intervals() {
-            for at in start..end {
-                pixels[(at % self.height) as usize * self.width as usize + (at / self.height) as usize] = 1;
+            let (mut at, end) = (start as usize, end as usize);
+            while at < end {
+                let (column, row) = (at / height, at % height);
+                let rows = (height - row).min(end - at);
+                pixels[row * width + column..].iter_mut().step_by(width).take(rows).for_each(|pixel| *pixel = 1);
+                at += rows;
             }
         }
         pixels

@@ -9,7 +9,7 @@ use super::error::PipelineError;
 use super::labeler::LabelerOnDemand;
 use super::plan::{Kind, Step};
 use super::session::Session;
-use super::steps::sample_step;
+use super::steps::PlanStep;
 use super::training_sets::{NamedSet, SelectedRegions, WholeImages};
 use crate::engine::SampleStep;
 use crate::errors::chain;
@@ -79,8 +79,8 @@ impl Session {
             tracing::info!("one proposal configuration after the other, so that one model is in memory at a time: images are decoded again for each");
         }
         for part in parts {
-            let values = part.iter().map(|step| sample_step(self, step, labeler)).collect::<Result<Vec<_>, _>>()?;
-            let values: Vec<&dyn SampleStep<_, Error = PipelineError>> = values.iter().map(AsRef::as_ref).collect();
+            let values = part.iter().map(|step| PlanStep::new(self, step, labeler)).collect::<Result<Vec<_>, _>>()?;
+            let values: Vec<&dyn SampleStep<_, Error = PipelineError>> = values.iter().map(|step| step as _).collect();
             self.runner.run_segment(&self.samples, &values, &|index| self.lazy_image(index))?;
         }
         Ok(())

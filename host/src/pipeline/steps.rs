@@ -1,4 +1,4 @@
-//! The per-sample steps, each a value that knows what it reads, what builds it and what it computes of a sample.
+//! The per-sample steps: what each reads and stores, and what computes it.
 
 mod labels;
 mod maps;
@@ -14,9 +14,65 @@ use super::labeler::LabelerOnDemand;
 use super::plan::Step;
 use super::rows::{Form, Record};
 use super::session::Session;
-use crate::engine::{Input, Reads, SampleStep};
+use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
+use labels::Labelling;
+use maps::Mapping;
+use masks::{Fitting, Proposing, Refining};
+use predict::Predicting;
+use select::Selecting;
 
 pub(super) use labels::LabelInputs;
+
+/// A per-sample step of a plan, as the engine runs it.
+pub(super) struct PlanStep<'a> {
+    at: At<'a>,
+    form: Form,
+    labeler: &'a LabelerOnDemand<'a>,
+}
+
+impl<'a> PlanStep<'a> {
+    /// The step in its run.
+    ///
+    /// # Errors
+    /// A step on the whole set: a mistake of this program.
+    pub fn new(session: &'a Session, step: &'a Step, labeler: &'a LabelerOnDemand<'a>) -> Result<Self, PipelineError> {
+        let form = form(step.action).ok_or_else(|| PipelineError::WholeSet { stage: step.stage.name.clone() })?;
+        Ok(Self { at: At { session, step }, form, labeler })
+    }
+}
+
+impl SampleStep<Record> for PlanStep<'_> {
+    type Error = PipelineError;
+
+    fn stage(&self) -> &Stage {
+        &self.at.step.stage
+    }
+    fn form(&self) -> Form {
+        self.form
+    }
+    fn reads(&self) -> Vec<Reads<Record>> {
+        let At { session, step } = self.at;
+        // A sample that failed in the selection is not trained on, but labelled.
+        let optional = |read: Action| step.action == Action::Labels && matches!(read, Action::Select { .. });
+        let rows = session.plan.reads(step).filter_map(|read| Some((read, form(read.action)?)));
+        rows.map(|(read, form)| Reads { stage: read.stage.clone(), form, required: !optional(read.action) }).collect()
+    }
+    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
+        let at = self.at;
+        Ok(match at.step.action {
+            Action::Propose { configuration } => Box::new(Proposing::new(at, configuration)?),
+            Action::Refine { refiner, .. } => Box::new(Refining::new(at.session, refiner)?),
+            Action::Regions => Box::new(Fitting { at }),
+            Action::Maps | Action::LabelMaps => Box::new(Mapping { at, model: self.labeler.model_for(at.step)? }),
+            Action::Select { .. } => Box::new(Selecting::new(at)?),
+            Action::Predict { .. } => Box::new(Predicting { at, model: self.labeler.model_for(at.step)? }),
+            Action::Labels => Box::new(Labelling::new(at)?),
+            Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => {
+                return Err(PipelineError::WholeSet { stage: at.step.stage.name.clone() });
+            }
+        })
+    }
+}
 
 /// A step in its run.
 #[derive(Clone, Copy)]
@@ -26,12 +82,6 @@ struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    /// The steps that it reads with the kind of row of each; `optional` says which a sample may lack.
-    fn reads(self, optional: impl Fn(Action) -> bool) -> Vec<Reads<Record>> {
-        let rows = self.session.plan.reads(self.step).filter_map(|read| Some((read, form(read.action)?)));
-        rows.map(|(read, form)| Reads { stage: read.stage.clone(), form, required: !optional(read.action) }).collect()
-    }
-
     /// The id of a sample.
     fn id(self, input: &Input<'_, Record>) -> &'a str {
         &self.session.samples.list[input.sample].id
@@ -54,30 +104,6 @@ pub(super) fn form(action: Action) -> Option<Form> {
         Action::Labels => Some(Form::Labels),
         Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => None,
     }
-}
-
-/// The per-sample step of a plan as the engine runs it.
-///
-/// # Errors
-/// A step on the whole set: a mistake of this program.
-pub(super) fn sample_step<'a>(
-    session: &'a Session,
-    step: &'a Step,
-    labeler: &'a LabelerOnDemand<'a>,
-) -> Result<Box<dyn SampleStep<Record, Error = PipelineError> + 'a>, PipelineError> {
-    let at = At { session, step };
-    Ok(match step.action {
-        Action::Propose { configuration } => Box::new(masks::Propose { at, configuration }),
-        Action::Refine { refiner, .. } => Box::new(masks::Refine { at, refiner }),
-        Action::Regions => Box::new(masks::FitRegions { at }),
-        Action::Maps | Action::LabelMaps => Box::new(maps::Maps { at, labeler }),
-        Action::Select { .. } => Box::new(select::Select { at }),
-        Action::Predict { .. } => Box::new(predict::Predict { at, labeler }),
-        Action::Labels => Box::new(labels::Labels { at }),
-        Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => {
-            return Err(PipelineError::WholeSet { stage: step.stage.name.clone() });
-        }
-    })
 }
 
 /// A row that a step reads.

@@ -3,44 +3,18 @@
 use convert_sdk::{Error, LabelVector, LabelledRegion, Postprocessor, Probability};
 
 use super::{At, each, row};
-use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::pipeline::action::Action;
+use crate::engine::{Input, SampleWork};
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::rows::{Form, ImageLabels, ImagePrediction, ImageRegions, ImageSelections, Record};
+use crate::pipeline::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections, Record};
 use crate::recipe::{AggregateMode, AggregateSection, GlobalSignal};
 
 /// So many classes of a region go to postprocessors and exporters.
 const TOP: usize = 5;
 
-/// The final labels.
-pub(super) struct Labels<'a> {
-    pub at: At<'a>,
-}
-
-struct Labelling<'a> {
+/// Aggregation and the postprocessors at work.
+pub(super) struct Labelling<'a> {
     at: At<'a>,
     postprocessors: Vec<Box<dyn Postprocessor>>,
-}
-
-impl SampleStep<Record> for Labels<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Labels
-    }
-    /// A sample that failed in the selection is not trained on, but labelled.
-    fn reads(&self) -> Vec<Reads<Record>> {
-        self.at.reads(|action| matches!(action, Action::Select { .. }))
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        let session = self.at.session;
-        let build = |configured| session.build(configured, |config, context| configured.plugin.builder.postprocessor(config, context));
-        let postprocessors = session.recipe.postprocess.iter().map(build).collect::<Result<_, _>>()?;
-        Ok(Box::new(Labelling { at: self.at, postprocessors }))
-    }
 }
 
 impl SampleWork<Record> for Labelling<'_> {
@@ -49,7 +23,13 @@ impl SampleWork<Record> for Labelling<'_> {
     }
 }
 
-impl Labelling<'_> {
+impl<'a> Labelling<'a> {
+    pub fn new(at: At<'a>) -> Result<Self, PipelineError> {
+        let build = |configured| at.session.build(configured, |config, context| configured.plugin.builder.postprocessor(config, context));
+        let postprocessors = at.session.recipe.postprocess.iter().map(build).collect::<Result<_, _>>()?;
+        Ok(Self { at, postprocessors })
+    }
+
     fn labelled(&self, input: &Input<'_, Record>) -> Result<ImageLabels, Error> {
         let session = self.at.session;
         let classes = session.samples.classes.len();

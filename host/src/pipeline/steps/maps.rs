@@ -3,37 +3,13 @@
 use convert_sdk::{Error, LabelMap, LabelModel};
 
 use super::At;
-use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::pipeline::error::PipelineError;
-use crate::pipeline::labeler::LabelerOnDemand;
-use crate::pipeline::rows::{Form, Record};
+use crate::engine::{Input, SampleWork};
+use crate::pipeline::rows::Record;
 
 /// The labeler at work on every place of the images.
-pub(super) struct Maps<'a> {
+pub(super) struct Mapping<'a> {
     pub at: At<'a>,
-    pub labeler: &'a LabelerOnDemand<'a>,
-}
-
-struct Mapping<'a> {
-    at: At<'a>,
-    model: Box<dyn LabelModel>,
-}
-
-impl SampleStep<Record> for Maps<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Map
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        Vec::new()
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        Ok(Box::new(Mapping { at: self.at, model: self.labeler.model_for(self.at.step)? }))
-    }
+    pub model: Box<dyn LabelModel>,
 }
 
 impl SampleWork<Record> for Mapping<'_> {

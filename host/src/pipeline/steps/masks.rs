@@ -3,38 +3,23 @@
 use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, SampleImage};
 
 use super::{At, each, row};
-use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
+use crate::engine::{Input, SampleWork};
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::rows::{DroppedRow, Form, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
+use crate::pipeline::rows::{DroppedRow, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
+use crate::pipeline::session::Session;
 
-/// Masks of a proposal configuration.
-pub(super) struct Propose<'a> {
-    pub at: At<'a>,
-    pub configuration: usize,
-}
-
-struct Proposing<'a> {
+/// A proposer at work.
+pub(super) struct Proposing<'a> {
     at: At<'a>,
     plugin: &'a str,
     proposer: Box<dyn Proposer>,
 }
 
-impl SampleStep<Record> for Propose<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Proposals
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        Vec::new()
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        let (_, configured) = &self.at.session.recipe.proposals[self.configuration];
-        let proposer = self.at.session.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?;
-        Ok(Box::new(Proposing { at: self.at, plugin: &configured.plugin.name, proposer }))
+impl<'a> Proposing<'a> {
+    pub fn new(at: At<'a>, configuration: usize) -> Result<Self, PipelineError> {
+        let (_, configured) = &at.session.recipe.proposals[configuration];
+        let proposer = at.session.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?;
+        Ok(Self { at, plugin: &configured.plugin.name, proposer })
     }
 }
 
@@ -58,31 +43,7 @@ impl SampleWork<Record> for Proposing<'_> {
 }
 
 /// A refiner at work on a configuration's masks.
-pub(super) struct Refine<'a> {
-    pub at: At<'a>,
-    pub refiner: usize,
-}
-
-struct Refining(Box<dyn Refiner>);
-
-impl SampleStep<Record> for Refine<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Proposals
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        self.at.reads(|_| false)
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        let (configured, _) = &self.at.session.recipe.refine[self.refiner];
-        let refiner = self.at.session.build(configured, |config, context| configured.plugin.builder.refiner(config, context))?;
-        Ok(Box::new(Refining(refiner)))
-    }
-}
+pub(super) struct Refining(Box<dyn Refiner>);
 
 impl SampleWork<Record> for Refining {
     fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
@@ -91,6 +52,11 @@ impl SampleWork<Record> for Refining {
 }
 
 impl Refining {
+    pub fn new(session: &Session, refiner: usize) -> Result<Self, PipelineError> {
+        let (configured, _) = &session.recipe.refine[refiner];
+        session.build(configured, |config, context| configured.plugin.builder.refiner(config, context)).map(Self)
+    }
+
     fn refined(&self, input: &Input<'_, Record>) -> Result<ImageProposals, Error> {
         let before = row(input, 0)?.proposals()?;
         let proposals = before.proposals.iter().cloned().map(Proposal::try_from).collect::<Result<Vec<_>, Error>>()?;
@@ -109,29 +75,8 @@ impl Refining {
 }
 
 /// The masks of all configurations, fitted to their images (SPEC 1.10); those that are empty then are dropped.
-pub(super) struct FitRegions<'a> {
+pub(super) struct Fitting<'a> {
     pub at: At<'a>,
-}
-
-impl SampleStep<Record> for FitRegions<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Regions
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        self.at.reads(|_| false)
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        Ok(Box::new(Fitting { at: self.at }))
-    }
-}
-
-struct Fitting<'a> {
-    at: At<'a>,
 }
 
 impl SampleWork<Record> for Fitting<'_> {

@@ -3,42 +3,18 @@
 use convert_sdk::{ClassScore, Error, LabelModel, PredictionInput, Probability};
 
 use super::{At, row};
-use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
-use crate::pipeline::error::PipelineError;
-use crate::pipeline::labeler::LabelerOnDemand;
-use crate::pipeline::rows::{Form, ImagePrediction, Record};
+use crate::engine::{Input, SampleWork};
+use crate::pipeline::rows::{ImagePrediction, Record};
 
 /// Below this a probability is zero at four decimals, and is not stored.
 const SMALLEST: f32 = 5e-5;
 /// So many classes of a mask are stored in any case.
 const TOP: usize = 5;
 
-/// The labeler at work on regions.
-pub(super) struct Predict<'a> {
+/// The labeler at work on images and regions.
+pub(super) struct Predicting<'a> {
     pub at: At<'a>,
-    pub labeler: &'a LabelerOnDemand<'a>,
-}
-
-struct Predicting<'a> {
-    at: At<'a>,
-    model: Box<dyn LabelModel>,
-}
-
-impl SampleStep<Record> for Predict<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Prediction
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        self.at.reads(|_| false)
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        Ok(Box::new(Predicting { at: self.at, model: self.labeler.model_for(self.at.step)? }))
-    }
+    pub model: Box<dyn LabelModel>,
 }
 
 impl SampleWork<Record> for Predicting<'_> {

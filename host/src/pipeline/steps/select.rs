@@ -3,39 +3,16 @@
 use convert_sdk::{Error, LabelMap, Selector, Subject};
 
 use super::{At, each, row};
-use crate::engine::{Input, Reads, SampleStep, SampleWork, Stage};
+use crate::engine::{Input, SampleWork};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::plan::Step;
-use crate::pipeline::rows::{Form, ImageSelections, Record, SelectionRow};
+use crate::pipeline::rows::{ImageSelections, Record, SelectionRow};
 use crate::pipeline::session::Session;
 
 /// The selector at work. Besides the regions it reads label maps in the first round, where it wants them, and in the others the predictions of the round before.
-pub(super) struct Select<'a> {
-    pub at: At<'a>,
-}
-
-struct Selecting<'a> {
+pub(super) struct Selecting<'a> {
     at: At<'a>,
     selector: Box<dyn Selector>,
-}
-
-impl SampleStep<Record> for Select<'_> {
-    type Error = PipelineError;
-
-    fn stage(&self) -> &Stage {
-        &self.at.step.stage
-    }
-    fn form(&self) -> Form {
-        Form::Selections
-    }
-    fn reads(&self) -> Vec<Reads<Record>> {
-        self.at.reads(|_| false)
-    }
-    fn start(&self) -> Result<Box<dyn SampleWork<Record> + '_>, PipelineError> {
-        let configured = &self.at.session.recipe.select;
-        let selector = self.at.session.build(configured, |config, context| configured.plugin.builder.selector(config, context))?;
-        Ok(Box::new(Selecting { at: self.at, selector }))
-    }
 }
 
 impl SampleWork<Record> for Selecting<'_> {
@@ -44,7 +21,13 @@ impl SampleWork<Record> for Selecting<'_> {
     }
 }
 
-impl Selecting<'_> {
+impl<'a> Selecting<'a> {
+    pub fn new(at: At<'a>) -> Result<Self, PipelineError> {
+        let configured = &at.session.recipe.select;
+        let selector = at.session.build(configured, |config, context| configured.plugin.builder.selector(config, context))?;
+        Ok(Self { at, selector })
+    }
+
     fn selected(&self, input: &Input<'_, Record>) -> Result<ImageSelections, Error> {
         let session = self.at.session;
         let regions = row(input, 0)?.regions()?.clone().into_regions()?;
