@@ -73,6 +73,11 @@ impl Runner {
         if self.cancel.load(Ordering::SeqCst) { Err(EngineError::Interrupted) } else { Ok(()) }
     }
 
+    /// Forgets the notes: the stages are gone through again.
+    pub fn forget_notes(&self) {
+        self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+    }
+
     /// Notes what a stage took, for the table at the end.
     pub fn note(&self, info: StageInfo) {
         self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);

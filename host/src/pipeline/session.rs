@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, SelectorNeeds, Settings, Work};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
@@ -14,7 +14,7 @@ use super::plan::{Plan, Step};
 use super::work_dir;
 use super::works::Works;
 use crate::engine::images::{self, Decoding};
-use crate::engine::{FileHashes, KeySettings, Ledger, Progress, Runner, Samples};
+use crate::engine::{FileHashes, KeySettings, Ledger, Progress, Runner, Samples, patiently};
 use crate::recipe::{Configured, Recipe};
 
 /// What the command line says of a run.
@@ -234,14 +234,25 @@ impl Session {
     }
 
     /// The decoded image of a sample.
-    pub(super) fn load_image(&self, id: &str) -> Result<Image<'static>, Error> {
-        tracing::trace!("decoding {id}");
-        images::load(self.dataset.as_ref(), id, Decoding { exif_orientation: self.recipe.sections.exif_orientation })
+    fn load_image(&self, sample: &Sample) -> Result<Image<'static>, Error> {
+        tracing::trace!("decoding {}", sample.id);
+        let decoding = Decoding { exif_orientation: self.recipe.sections.exif_orientation };
+        images::load(self.dataset.as_ref(), &sample.id, decoding).map_err(|error| match sample.revision {
+            // Nothing new, and part of the run's key: once the image is there, the run is another one.
+            Sample::MISSING if error.kind == ErrorKind::Io => Error { kind: ErrorKind::InvalidInput, ..error },
+            _ => error,
+        })
     }
 
     /// The image of a sample, decoded when asked for.
     pub(super) fn lazy_image(&self, index: usize) -> LazyImage<'_> {
-        LazyImage::new(move || self.load_image(&self.samples.list[index].id))
+        LazyImage::new(move || self.load_image(&self.samples.list[index]))
+    }
+
+    /// As [`Session::lazy_image`], tried again for a while where it cannot be reached. The engine does that by itself for steps.
+    pub(super) fn lasting_image(&self, index: usize) -> LazyImage<'_> {
+        let sample = &self.samples.list[index];
+        LazyImage::new(move || patiently(&self.runner.cancel, || sample.id.clone(), || self.load_image(sample)))
     }
 }
 

@@ -138,8 +138,35 @@ impl Proposer for FaultyDevice {
     }
 }
 
+/// Keeps every region, but fails on three samples as long as a file is there.
+struct Picky(PickyConfig);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+struct PickyConfig {
+    /// The file.
+    fault: String,
+}
+
+impl Selector for Picky {
+    type Config = PickyConfig;
+
+    fn new(config: PickyConfig, _: Context) -> Result<Self> {
+        Ok(Self(config))
+    }
+
+    fn select(&self, subject: &Subject) -> Result<Vec<Selection>> {
+        if ["scene-00002", "scene-00011", "scene-00012"].contains(&subject.id) && std::path::Path::new(&self.0.fault).exists() {
+            return Err(Error::invalid("this sample is not to its taste"));
+        }
+        Ok(subject.regions.iter().map(|_| Selection { confidence: Probability::ONE, keep: true, label: subject.label }).collect())
+    }
+}
+
 export_plugins! {
     proposer "hostile" => Hostile,
     proposer "nothing" => Nothing,
+    selector "picky" => Picky,
     proposer "faulty-device" => FaultyDevice { results_version: 1, seeded: false, device: true },
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use convert_sdk::{Error, ErrorKind};
 
 use super::state::{Flowing, Outcome, Phase, Slot};
-use super::{Input, Segment, StepState};
+use super::{Input, Segment, StepState, cancelled};
 use crate::engine::error::EngineError;
+use crate::engine::patience::patiently;
 use crate::engine::store::Record;
 
 /// The results of a batch, each with the place of its sample among those of the piece.
@@ -55,7 +56,15 @@ impl<'a, R: Record> Segment<'a, R> {
         let step = &self.steps[index];
         let stage = &self.nodes[index].stage.name;
         let Some(work) = &step.work else { return Err(Outcome::Stop(EngineError::NotStarted { stage: stage.clone() })) };
-        let error = match work.compute(batch) {
+        let alone = batch.first().filter(|_| batch.len() == 1);
+        let computed = match alone {
+            Some(input) => {
+                let what = || format!("{stage}, {}", self.id(input));
+                patiently(&self.runner.cancel, what, || work.compute(batch))
+            }
+            None => work.compute(batch),
+        };
+        let error = match computed {
             Ok(rows) => {
                 results.extend(places.iter().copied().zip(rows.into_iter().map(Ok)));
                 return Ok(());
@@ -74,6 +83,11 @@ impl<'a, R: Record> Segment<'a, R> {
             ErrorKind::Device | ErrorKind::Unsupported => Err(Outcome::Stop(self.stop(index, batch, error))),
             ErrorKind::Interrupted => Err(Outcome::Stop(EngineError::Interrupted)),
             _ if batch.len() > 1 => self.halves(index, places, batch, 1, results),
+            ErrorKind::Io if cancelled(&self.runner.cancel) => Err(Outcome::Stop(EngineError::Interrupted)),
+            ErrorKind::Io => {
+                let sample = batch.first().map_or_else(String::new, |input| self.id(input).to_owned());
+                Err(Outcome::Stop(EngineError::Away { stage: stage.clone(), sample, source: error.into() }))
+            }
             _ => {
                 results.extend(places.first().map(|place| (*place, Err(error))));
                 Ok(())
@@ -85,8 +99,12 @@ impl<'a, R: Record> Segment<'a, R> {
         places.chunks(size).zip(batch.chunks(size)).try_for_each(|(places, batch)| self.batch(index, places, batch, results))
     }
 
+    fn id(&self, input: &Input<'_, R>) -> &str {
+        &self.samples.list[input.sample].id
+    }
+
     fn stop(&self, index: usize, batch: &[Input<'_, R>], error: Error) -> EngineError {
-        let sample = batch.first().map_or_else(String::new, |input| self.samples.list[input.sample].id.clone());
+        let sample = batch.first().map_or_else(String::new, |input| self.id(input).to_owned());
         EngineError::Plugin { stage: self.nodes[index].stage.name.clone(), sample, source: error.into() }
     }
 }
