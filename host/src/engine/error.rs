@@ -90,6 +90,16 @@ pub enum EngineError {
         /// What the last try gave.
         source: PluginError,
     },
+    /// A sample crashed the program twice, where the recipe wants that to end the run.
+    #[error("{stage}, {sample}: it crashed the program twice ({how}; the recipe says on_crash: stop)")]
+    Crashed {
+        /// The stage's name.
+        stage: String,
+        /// The sample's id.
+        sample: String,
+        /// The signal, or what else it was.
+        how: String,
+    },
     /// The user asked to stop.
     #[error("interrupted; every finished shard is kept: the same command continues from here")]
     Interrupted,

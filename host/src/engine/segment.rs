@@ -200,12 +200,15 @@ impl<'a, R: Record> Segment<'a, R> {
         let left = size(&mut self.todo.iter().map(|todo| todo.shard));
         let progress = self.runner.progress.stage(&self.name(), all, all - left);
         let flow = Flow::new(self, &progress);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            scope.spawn(|| self.runner.in_flight.watch(&done));
             let writer = scope.spawn(|| flow.write_shards());
             // Workers wake each other when one of them panics; the panic goes on from here.
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.runner.pool.broadcast(|_| flow.work())));
             flow.close();
             let written = writer.join();
+            done.store(true, Ordering::Relaxed);
             if let Some(panic) = worked.err().or(written.err()) {
                 std::panic::resume_unwind(panic);
             }

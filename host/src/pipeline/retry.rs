@@ -32,6 +32,7 @@ impl Session {
             return Ok(());
         }
         self.forget_exports()?;
+        self.runner.in_flight.forget()?;
         open_again(after, &late)?;
         if early.is_empty() {
             return Ok(());

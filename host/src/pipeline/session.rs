@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
@@ -14,7 +15,7 @@ use super::plan::{Plan, Step};
 use super::work_dir;
 use super::works::Works;
 use crate::engine::images::{self, Decoding};
-use crate::engine::{FileHashes, KeySettings, Ledger, Progress, Runner, Samples, patiently};
+use crate::engine::{FileHashes, InFlight, KeySettings, Ledger, Progress, Runner, Samples, patiently};
 use crate::recipe::{Configured, Recipe};
 
 /// What the command line says of a run.
@@ -164,9 +165,12 @@ impl Session {
             .build()
             .map_err(|source| PipelineError::Threads { threads, source })?;
         let current = Arc::default();
-        let host = Arc::new(HostSide::with_progress(options.cancel.clone(), Arc::clone(&current)));
+        let timeout = recipe.sections.timeout_s.map(Duration::from_secs);
+        let in_flight = InFlight::begin(&recipe.work_dir, options.part, threads, timeout)?;
+        let (cancel, on_crash) = (options.cancel, recipe.sections.on_crash);
+        let host = Arc::new(HostSide::with_progress(cancel.clone(), Arc::clone(&current)));
         let runner =
-            Runner { pool, cancel: options.cancel, ledger, progress: options.progress, current, part: options.part, finished: Mutex::default() };
+            Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, part: options.part, finished: Mutex::default() };
         Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, threads, memory: Mutex::default(), _lock: lock })
     }
 

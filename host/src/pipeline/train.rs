@@ -86,7 +86,7 @@ impl Session {
         }
         let progress = Arc::new(self.runner.progress.stage(&stage.name, images, 0));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let report = labeler.train(set.as_training_set(), &stage.folder);
+        let report = self.runner.in_flight.note_whole(stage, || labeler.train(set.as_training_set(), &stage.folder));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         let seconds = Arc::into_inner(progress).map_or(0.0, |progress| progress.finish());
         let report = report.map_err(|error| match error.kind {

@@ -25,8 +25,14 @@ enum How {
     Fail,
     /// One list of proposals too few.
     TooFew,
-    /// The process is killed, as by the kernel when memory runs out.
+    /// The process ends.
     Abort,
+    /// So does it here, by reading where there is nothing.
+    Segfault,
+    /// The call does not return for a minute.
+    Hang,
+    /// A score that is no number.
+    Nan,
 }
 
 struct Hostile(Misbehaviour);
@@ -53,6 +59,16 @@ impl Proposer for Hostile {
             How::Fail if bad => Err(Error::invalid("cannot read this image")),
             How::TooFew if bad => Ok(Vec::new()),
             How::Abort if bad => std::process::abort(),
+            How::Segfault if bad => {
+                // SAFETY: there is none, which is the point.
+                let byte = unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
+                Err(Error::invalid(format!("read {byte} where there is nothing")))
+            }
+            How::Hang if bad => {
+                std::thread::sleep(std::time::Duration::from_secs(60));
+                all()
+            }
+            How::Nan if bad => images.iter().map(|_| Ok(vec![Proposal { score: f32::NAN, ..Proposal::new(Mask::full(2, 2)?, 1.0)? }])).collect(),
             _ => all(),
         }
     }

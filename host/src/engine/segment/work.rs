@@ -6,10 +6,12 @@ use std::sync::atomic::Ordering;
 use convert_sdk::{Error, ErrorKind};
 
 use super::state::{Flowing, Outcome, Phase, Slot};
-use super::{Input, Segment, StepState, cancelled};
+use super::{Input, SampleWork, Segment, StepState, cancelled};
 use crate::engine::error::EngineError;
+use crate::engine::in_flight::Verdict;
 use crate::engine::patience::patiently;
 use crate::engine::store::Record;
+use crate::recipe::OnCrash;
 
 /// The results of a batch, each with the place of its sample among those of the piece.
 type Results<R> = Vec<(usize, Result<R, Error>)>;
@@ -40,9 +42,10 @@ impl<'a, R: Record> Segment<'a, R> {
         Outcome::Done
     }
 
-    fn call(&self, index: usize, mut inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {
+    fn call(&self, index: usize, inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {
         let step = &self.steps[index];
         let mut results = Vec::with_capacity(inputs.len());
+        let mut inputs = self.without_suspects(index, inputs, &mut results)?;
         while !inputs.is_empty() {
             let size = step.batch_limit.load(Ordering::Relaxed).clamp(1, inputs.len());
             let rest = inputs.split_off(size);
@@ -50,6 +53,43 @@ impl<'a, R: Record> Segment<'a, R> {
             self.batch(index, &places, &batch, &mut results)?;
         }
         Ok(results)
+    }
+
+    /// Deals with the samples that were in work during a crash; the others.
+    fn without_suspects<'i>(
+        &self,
+        index: usize,
+        inputs: Vec<(usize, Input<'i, R>)>,
+        results: &mut Results<R>,
+    ) -> Result<Vec<(usize, Input<'i, R>)>, Outcome> {
+        let (stage, runner) = (&self.nodes[index].stage, self.runner);
+        let mut usual = Vec::with_capacity(inputs.len());
+        for (place, input) in inputs {
+            match runner.in_flight.verdict(stage, self.id(&input)) {
+                Verdict::Usual => usual.push((place, input)),
+                Verdict::Alone => {
+                    let sample = self.id(&input);
+                    self.batch(index, &[place], std::slice::from_ref(&input), results)?;
+                    runner.in_flight.clear(stage, sample).map_err(|error| Outcome::Stop(error.into()))?;
+                }
+                Verdict::Aside(how) if runner.on_crash == OnCrash::Stop => {
+                    let (stage, sample) = (stage.name.clone(), self.id(&input).to_owned());
+                    return Err(Outcome::Stop(EngineError::Crashed { stage, sample, how }));
+                }
+                Verdict::Aside(how) => {
+                    let message = format!("it crashed the program twice ({how}); --retry-errors tries it again");
+                    results.push((place, Err(Error::new(ErrorKind::Panic, message))));
+                }
+            }
+        }
+        Ok(usual)
+    }
+
+    /// A call of the step's work, noted in case it does not return.
+    fn compute(&self, index: usize, work: &dyn SampleWork<R>, batch: &[Input<'_, R>]) -> Result<Vec<R>, Error> {
+        let (stage, in_flight) = (&self.nodes[index].stage, &self.runner.in_flight);
+        let alone = batch.iter().any(|input| in_flight.verdict(stage, self.id(input)) == Verdict::Alone);
+        in_flight.call(stage, batch.iter().map(|input| self.id(input)), alone, || work.compute(batch))
     }
 
     fn batch(&self, index: usize, places: &[usize], batch: &[Input<'_, R>], results: &mut Results<R>) -> Result<(), Outcome> {
@@ -60,9 +100,9 @@ impl<'a, R: Record> Segment<'a, R> {
         let computed = match alone {
             Some(input) => {
                 let what = || format!("{stage}, {}", self.id(input));
-                patiently(&self.runner.cancel, what, || work.compute(batch))
+                patiently(&self.runner.cancel, what, || self.compute(index, &**work, batch))
             }
-            None => work.compute(batch),
+            None => self.compute(index, &**work, batch),
         };
         let error = match computed {
             Ok(rows) => {
