@@ -37,6 +37,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
 
+    session.check_exports()?;
     session.check_plugins()?;
     let curve = session.run_steps(|step| !step.on_demand)?;
     let (statistics, evaluation) = session.summarise()?;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use convert_sdk::LabelMap;
+use convert_sdk::{LabelMap, whole_file};
 
 use super::error::PipelineError;
 use super::rows::ImageMap;
@@ -29,7 +30,8 @@ impl Session {
                 let parent = file.parent().unwrap_or(folder);
                 fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
                 let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.clone(), source: error.into() })?;
-                fs::write(&file, map.to_torch()).map_err(FileError::of("write", &file))?;
+                let written = whole_file::write_cached(&file, |mut file| file.write_all(&map.to_torch()));
+                written.map_err(FileError::of("write", &file))?;
             }
         }
         Ok(written.len())

@@ -4,12 +4,11 @@
 //! `nn.Sequential(Linear, GELU, Linear, …)`. Its one metadata entry, `convert`, is a JSON object ([`Description`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use convert_backbones::torch;
-use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, whole_file};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -61,7 +60,7 @@ pub struct Contents<M> {
 }
 
 impl<M: Serialize> Contents<M> {
-    /// Writes under a temporary name, syncs, renames. Equal contents give equal bytes.
+    /// Writes the file whole or not at all. Equal contents give equal bytes.
     pub fn write(&self, path: &Path) -> Result<()> {
         let named = || format!("cannot write the checkpoint {}", path.display());
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&self.metadata).map_err(Error::from).context(named)?)]);
@@ -70,11 +69,7 @@ impl<M: Serialize> Contents<M> {
             tensors.iter().map(|(name, (dtype, shape, bytes))| TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)));
         let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::from).context(named)?;
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(Error::from).context(named)?;
-        let temporary = path.with_extension("safetensors.partial");
-        let mut file = File::create(&temporary).map_err(Error::from).context(named)?;
-        file.write_all(&bytes).map_err(Error::from).context(named)?;
-        file.sync_all().map_err(Error::from).context(named)?;
-        std::fs::rename(&temporary, path).map_err(Error::from).context(named)
+        whole_file::write(path, |mut file| file.write_all(&bytes)).context(named)
     }
 }
 
