@@ -1,6 +1,7 @@
 //! What a run writes and what it leaves alone: only files are replaced, half-written ones of the dead are removed, and what cannot be written is found at the start.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -103,7 +104,7 @@ fn names_of_no_file_are_refused() {
         refused(&place(name), "names no file to write");
     }
     refused(&place("\"a\\0b\""), "contains a NUL character");
-    for name in ["stages/labels.tsv", "measure/labels.tsv", "./cache", "errors.jsonl", "sub/../stages"] {
+    for name in ["stages/labels.tsv", "measured.json", "./cache", ".measure/x", "errors.jsonl", "sub/../stages"] {
         refused(&place(name), "is a name that the run itself uses");
     }
     let two = Place::new(&(RECIPE.replace("FILE", "a") + "  - { plugin: jsonl, file: a/b }\n"));
@@ -308,4 +309,31 @@ fn commands_that_write_a_file_refuse_what_is_none_before_they_begin() {
         }
     }
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+}
+
+#[test]
+fn a_work_directory_that_plugins_could_not_be_told_is_refused() {
+    let place = place("labels.tsv");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
+    let output = place.command(&["--work-dir"]).arg(place.path("").join(name)).output().expect("convert can be started");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("caf\\xE9\" is no UTF-8, which plugins need"), "{text}");
+    assert!(!place.path("").join(name).exists());
+}
+
+#[test]
+fn two_samples_whose_maps_would_be_one_file_are_found_before_the_maps_are_made() {
+    let recipe = RECIPE.replace("plugin: scenes, count: 16, size: 96", "plugin: image-folder, root: data");
+    let place = Place::new(&recipe.replace("FILE", "labels.tsv"));
+    place.write_images(&["apple", "pear"], 3);
+    succeed(&place, &[]);
+    fs::copy(place.path("data/pear/pear-000.png"), place.path("data/pear/pear-000.jpg")).unwrap();
+    let stage = ["stage", "label-maps", "--recipe", "recipe.yaml", "--output", "maps"];
+    let output = convert().current_dir(place.path("")).args(stage).output().expect("convert can be started");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("pear/pear-000.png and pear/pear-000.jpg would both be written to ") && text.contains("pear-000.pt"), "{text}");
+    let stages = files_of(&place.path("work/stages"));
+    assert!(!stages.iter().any(|stage| stage.starts_with("label-maps")) && !place.path("maps").exists(), "{stages:?}");
 }

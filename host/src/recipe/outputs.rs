@@ -8,7 +8,7 @@ use super::diagnostics::Diagnostic;
 use super::tree::Place;
 
 /// Names in the work directory that the run itself uses.
-const RESERVED: [&str; 8] = ["stages", "cache", "measure", "measured.json", "errors.jsonl", "evaluation.json", ".lock", ".exports.json"];
+const RESERVED: [&str; 8] = ["stages", "cache", ".measure", "measured.json", "errors.jsonl", "evaluation.json", ".lock", ".exports.json"];
 
 /// A file that an exporter is to write.
 pub struct Output<'a> {
@@ -46,6 +46,9 @@ fn target(output: &Output<'_>, work_dir: &Path) -> Result<PathBuf, Diagnostic> {
         return Err(Diagnostic::new(place, format!("`file: {text}` names no file to write: {} is a folder", file.display())));
     }
     let target = whole_file::destination(file).map_err(|error| Diagnostic::new(place, error))?;
+    if target.to_str().is_none() {
+        return Err(Diagnostic::new(place, format!("{target:?} is no UTF-8, which exporters need: choose another file")));
+    }
     for path in [file, &target] {
         let inside = path.strip_prefix(work_dir).ok().and_then(|path| path.components().next());
         if inside.is_some_and(|first| RESERVED.iter().any(|name| first.as_os_str() == *name)) {
@@ -68,6 +71,9 @@ fn together(file: &Path, other: &Path) -> Option<String> {
 pub fn check_work_dir(place: Option<Place>, work_dir: &Path) -> Option<Diagnostic> {
     if work_dir.as_os_str().as_encoded_bytes().contains(&0) {
         return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} contains a NUL character, which no name can hold")));
+    }
+    if work_dir.to_str().is_none() {
+        return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} is no UTF-8, which plugins need: choose another")));
     }
     let there = work_dir.ancestors().find(|path| path.exists())?;
     (!there.is_dir())

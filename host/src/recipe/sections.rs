@@ -239,7 +239,7 @@ pub enum GlobalSignal {
 pub struct ExportSection {
     /// A plugin of role `exporter`.
     pub plugin: String,
-    /// The file to write, relative to `work_dir`.
+    /// The file to write, relative to `work_dir`. Of a symbolic link the file that it leads to is replaced; a folder, device, FIFO or socket is refused.
     pub file: String,
     /// The plugin's config.
     #[serde(default)]

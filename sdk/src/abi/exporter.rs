@@ -9,7 +9,7 @@ use super::host::ContextAbi;
 use super::label_values::*;
 use super::refiner::{export_image, import_image, LoadImageObject};
 use super::values::*;
-use crate::{Context, ExportRun, Exporter, LabelledSample, Result};
+use crate::{Context, Error, ExportRun, Exporter, LabelledSample, Result};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -111,8 +111,8 @@ impl BuildExporter {
     /// Begins a file.
     pub fn build(&self, config: &str, run: &ExportRun, output: &Path, context: &Context) -> Result<ForeignExporter> {
         let run = serde_json::to_string(run)?;
-        let output = output.to_string_lossy();
-        received((self.build)(config.into(), run.as_str().into(), output.as_ref().into(), context.into())).map(ForeignExporter)
+        let output = output.to_str().ok_or_else(|| Error::config(format!("the file {output:?} is no UTF-8, which exporters need")))?;
+        received((self.build)(config.into(), run.as_str().into(), output.into(), context.into())).map(ForeignExporter)
     }
 }
 
