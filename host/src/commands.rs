@@ -25,7 +25,10 @@ mod stage;
 mod stats;
 mod summary;
 
+use std::path::{Path, PathBuf};
+
 use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand};
+use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::logging;
 use crate::plugins::Catalog;
@@ -64,6 +67,18 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(Command::Doctor) => doctor::doctor(&catalog()?),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
+    }
+}
+
+/// The file that a command is to write, absolute, checked before any work.
+///
+/// # Errors
+/// Something in its place that is no file.
+fn writable(file: &Path) -> Result<PathBuf, Failure> {
+    let absolute = std::path::absolute(file).map_err(FileError::of("write", file)).map_err(Failure::usage)?;
+    match convert_sdk::whole_file::destination(&absolute) {
+        Ok(_) => Ok(absolute),
+        Err(error) => Err(Failure::usage(FileError::of("write", file)(error))),
     }
 }
 

@@ -18,7 +18,7 @@ mod store;
 
 pub use entry::Entry;
 pub use error::{EngineError, SamplesError};
-pub use files::{is_temporary_name, replace_file, temporary_name};
+pub use files::replace_file;
 pub use hashes::{FileHashes, content_hash};
 pub use in_flight::InFlight;
 pub use key::{Key, KeyBuilder, KeySettings};

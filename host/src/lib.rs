@@ -12,6 +12,7 @@ mod named_files;
 mod pipeline;
 mod plugins;
 mod recipe;
+mod sha256;
 
 pub use commands::execute;
 pub use failure::Failure;

@@ -1,6 +1,8 @@
 //! Plugin libraries: found on disk, checked, loaded, and listed by role and name.
 
+mod elf;
 mod loader;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +62,14 @@ impl Catalog {
         }
         let mut catalog = Self::default();
         for folder in first.iter().cloned().chain(default_folders()) {
-            for file in libraries(&folder) {
+            let files = libraries(&folder);
+            if let Some(others) = trust::written_by_others(&folder).filter(|_| !files.is_empty()) {
+                tracing::warn!("the plugin folder {} can be written by {others} {}", folder.display(), folder.display());
+            }
+            for file in files {
+                if let Some(others) = trust::written_by_others(&file) {
+                    tracing::warn!("plugin {} can be written by {others} {}", file.display(), file.display());
+                }
                 match loader::load(&file) {
                     Ok(plugins) => plugins.into_iter().for_each(|plugin| catalog.add(plugin)),
                     Err(refusal) => {

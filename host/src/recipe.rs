@@ -2,6 +2,8 @@
 
 mod diagnostics;
 mod environment;
+mod outputs;
+mod pins;
 mod resolve;
 mod sections;
 mod tree;
@@ -15,6 +17,8 @@ use serde_json::Value as Json;
 use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
 use diagnostics::{Diagnostic, Source};
+use outputs::{Output, check_files, check_work_dir};
+use pins::check_pins;
 use resolve::{absolute, known_keys, resolve};
 use tree::{Node, Place, Value};
 
@@ -207,20 +211,18 @@ impl Reader<'_> {
         self.check_names(&proposals, &sections, &refine);
         let export: Vec<(Configured, PathBuf)> =
             sections.export.iter().zip(export).map(|(section, plugin)| (plugin, absolute(&work_dir, &section.file))).collect();
-        for (section, (plugin, file)) in sections.export.iter().zip(&export) {
-            if section.file.is_empty() || section.file.ends_with('/') || file.is_dir() {
-                self.problems
-                    .push(Diagnostic::new(plugin.place, format!("`file: {}` names no file to write: {} is a folder", section.file, file.display())));
-            }
-        }
-        self.check_files(&export, &work_dir);
+        let files: Vec<Output<'_>> = (sections.export.iter().zip(&export).enumerate())
+            .map(|(index, (section, (_, file)))| Output { place: place_of_file(tree, index), text: &section.file, file })
+            .collect();
+        self.problems.extend(check_files(&files, &work_dir));
+        self.problems.extend(check_work_dir(tree.get("work_dir").and_then(|node| node.place), &work_dir));
         // An empty variable must not turn a prediction into a training on the images that it was to judge.
         let named = tree.get("label").and_then(|label| label.get("checkpoint"));
         if let Some(node) = named.filter(|node| matches!(node.value, Value::Null)) {
             self.problems.push(Diagnostic::new(node.place, "`checkpoint` of the labeler is empty: name a file, or leave the key out to train"));
         }
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
-        Some(Recipe {
+        let recipe = Recipe {
             name,
             work_dir,
             dataset,
@@ -234,7 +236,12 @@ impl Reader<'_> {
             source: source.clone(),
             resolved: resolved.json,
             sections,
-        })
+        };
+        if let Some(pins) = tree.get("plugins") {
+            let used: Vec<&Plugin> = recipe.plugins().map(|configured| &configured.plugin).collect();
+            self.problems.extend(check_pins(pins, &used));
+        }
+        Some(recipe)
     }
 
     fn list(&mut self, tree: &Node, key: &str, role: Role) -> Vec<Configured> {
@@ -318,19 +325,12 @@ impl Reader<'_> {
             }
         }
     }
+}
 
-    fn check_files(&mut self, export: &[(Configured, PathBuf)], work_dir: &Path) {
-        let mut seen = HashSet::new();
-        for (configured, file) in export {
-            let inside = file.strip_prefix(work_dir).ok().and_then(|path| path.components().next());
-            let reserved = ["stages", "cache", "errors.jsonl", "evaluation.json", ".lock", ".exports.json"];
-            if inside.is_some_and(|first| reserved.iter().any(|name| first.as_os_str() == *name)) {
-                self.problems
-                    .push(Diagnostic::new(configured.place, format!("{} is a name that the run itself uses: choose another file", file.display())));
-            }
-            if !seen.insert(file.clone()) {
-                self.problems.push(Diagnostic::new(configured.place, format!("two exporters write {}: give each its own file", file.display())));
-            }
-        }
+/// Where the file of an exporter stands.
+fn place_of_file(tree: &Node, exporter: usize) -> Option<Place> {
+    match &tree.get("export")?.value {
+        Value::List(items) => items.get(exporter)?.get("file")?.place,
+        _ => None,
     }
 }

@@ -18,6 +18,7 @@ mod labels;
 mod mask;
 mod resample;
 pub mod roles;
+pub mod whole_file;
 
 pub use config::{InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};

@@ -96,7 +96,7 @@ fn a_run_killed_again_and_again_ends_with_the_same_bytes() {
     let files = |folder: PathBuf| std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
     let folders: Vec<PathBuf> = files(killed.path("work/stages")).filter(|path| path.is_dir()).chain([killed.path("work")]).collect();
     assert!(folders.len() > 5, "every stage has its folder: {folders:?}");
-    let left: Vec<PathBuf> = folders.into_iter().flat_map(files).filter(|path| path.extension().is_some_and(|e| e == "tmp")).collect();
+    let left: Vec<PathBuf> = folders.into_iter().flat_map(files).filter(|path| path.extension().is_some_and(|e| e == "convert-tmp")).collect();
     assert!(left.is_empty(), "temporary files stay: {left:?}");
 }
 

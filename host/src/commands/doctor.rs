@@ -1,14 +1,11 @@
 //! `convert doctor`: what this machine offers.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use convert_sdk::Finding;
 use convert_sdk::abi::Role;
-use sha2::{Digest, Sha256};
 
 use super::features::context;
 use super::summary::table;
@@ -16,11 +13,12 @@ use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::named_files::{self, NamedFile};
 use crate::plugins::{Catalog, default_folders};
+use crate::sha256::sha256_of;
 
 /// Libraries that matter when they are loaded, by the beginning of their file names.
 const LIBRARIES: [&str; 1] = ["libopencv_core"];
 
-/// Prints versions, plugin libraries, what they find of libraries and devices, and the published weights with the check of those that are here.
+/// Prints versions, plugin libraries with their SHA-256, what they find of libraries and devices, and the published weights with the check of those that are here.
 pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     answer!("convert    {}", env!("CARGO_PKG_VERSION"));
     answer!("threads    {}", std::thread::available_parallelism().map_or(1, usize::from));
@@ -30,6 +28,9 @@ pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     let count = catalog.all().count();
     let files: BTreeSet<&Path> = catalog.all().map(|plugin| plugin.file.as_path()).collect();
     answer!("           {count} plugins in {} libraries{}", files.len(), catalog.refused_summary());
+    for file in files {
+        answer!("           {} {}", sha256_of(file)?, file.display());
+    }
     for library in loaded_libraries() {
         answer!("library    {library}");
     }
@@ -85,10 +86,7 @@ fn state(named: &NamedFile) -> Result<String, FileError> {
     if !path.is_file() {
         return Ok("not here".to_owned());
     }
-    let mut hasher = Sha256::new();
-    let hashed = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher));
-    hashed.map_err(FileError::of("read", &path))?;
-    let hash: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = sha256_of(&path)?;
     Ok(match named.sha256.as_str() {
         "" => format!("here (SHA-256 {}…, its publisher gives none)", &hash[..16]),
         known if hash.starts_with(known) => "here, SHA-256 right".to_owned(),

@@ -11,10 +11,9 @@ use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Resul
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
-use super::cancel_on_ctrl_c;
+use super::{cancel_on_ctrl_c, writable};
 use crate::engine::images::{self, Decoding};
 use crate::engine::replace_file;
-use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::pipeline::HostSide;
 use crate::plugins::Catalog;
@@ -42,6 +41,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
             catalog.refused_summary()
         ))
     })?;
+    let target = writable(output)?;
     let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
     let cancel = cancel_on_ctrl_c()?;
     let context = context(PLUGIN, &options.device, options.threads.unwrap_or(1), &cancel);
@@ -59,7 +59,6 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         Ok(pool.install(|| extract(extractor.as_ref(), group, (options.device != "cpu").then_some(&at_once)))?)
     };
     let mut problem = None;
-    let target = std::path::absolute(output).map_err(FileError::of("write", output)).map_err(Failure::usage)?;
     let written = replace_file(&target, |file| {
         let mut writer = Writer { file: std::io::BufWriter::new(file), files, config: &config, form: None };
         for group in files.chunks(GROUP) {

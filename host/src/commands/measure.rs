@@ -18,7 +18,7 @@ use crate::recipe::{Overrides, Recipe};
 pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let load = |work_dir: Option<&Path>| Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir }, catalog);
     let work_dir = load(arguments.overrides.work_dir.as_deref())?.work_dir;
-    let scratch = work_dir.join("measure");
+    let scratch = work_dir.join(".measure");
     remove(&scratch)?;
     let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
     let options = Options {

@@ -1,11 +1,14 @@
 //! `convert pairs`: classes that occur together (paper E.1, Table 8).
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use convert_sdk::imagenet;
 use convert_sdk::label_sets::{Cooccurrence, Truth, TruthFormat};
 
+use super::writable;
+use crate::engine::replace_file;
 use crate::errors::{FileError, PluginError};
 use crate::failure::Failure;
 
@@ -19,6 +22,7 @@ pub struct Choice {
 
 /// Prints the pairs of a truth as tab-separated rows, or writes them to `output`.
 pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Option<&Path>) -> Result<(), Failure> {
+    let output = output.map(writable).transpose()?;
     let labels = Truth::read(truth, 0.5).map_err(|error| Failure::usage(PluginError(error)))?;
     let names = match classes {
         Some(file) => read_names(file)?,
@@ -35,7 +39,7 @@ pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Opti
     labels.sets().iter().for_each(|set| counts.add(set));
     let rows = table(&counts, choice, &names);
     match output {
-        Some(file) => Ok(std::fs::write(file, rows).map_err(FileError::of("write", file))?),
+        Some(file) => Ok(replace_file(&file, |mut file| Ok(file.write_all(rows.as_bytes())?))?),
         None => {
             rows.lines().for_each(|line| answer!("{line}"));
             Ok(())

@@ -39,8 +39,9 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
 
-    session.end_interrupted_retry()?;
+    session.check_exports()?;
     session.check_plugins()?;
+    session.end_interrupted_retry()?;
     if arguments.retry_errors {
         session.retry_errors()?;
     }

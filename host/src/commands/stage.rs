@@ -34,6 +34,9 @@ pub fn stage(command: &Command, catalog: &Catalog, progress: Progress) -> Result
         let maps: Vec<&str> = known.iter().filter(|step| makes_maps(step.action)).map(|step| step.stage.name.as_str()).collect();
         return Err(Failure::usage(format!("--output is for the stages of label maps, {}", maps.join(" and "))));
     }
+    if let Some(folder) = output {
+        session.check_map_files(folder)?;
+    }
     session.run_step(step)?;
     if let Some(folder) = output {
         let count = session.write_maps(&step.stage, folder)?;

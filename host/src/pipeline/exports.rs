@@ -5,17 +5,19 @@ use std::fs;
 use std::path::Path;
 
 use convert_sdk::abi::ForeignExporter;
+use convert_sdk::whole_file::Temporary;
 use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
-use super::error::PipelineError;
+use super::error::{NotBuilt, PipelineError};
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
-use crate::engine::Key;
+use crate::engine::{Key, Samples};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
+use crate::recipe::Recipe;
 
 /// What an earlier run exported: by file name, the exporter's key and the file's size and content.
 #[derive(Default, Serialize, Deserialize)]
@@ -27,9 +29,9 @@ struct ExportedFile {
     content: String,
 }
 
-const RECORD: &str = ".exports.json";
+pub(super) const RECORD: &str = ".exports.json";
 /// The comparison with the truth, for programs.
-const EVALUATION: &str = "evaluation.json";
+pub(super) const EVALUATION: &str = "evaluation.json";
 
 impl Session {
     /// Forgets which files earlier runs wrote, so that all are written again.
@@ -80,6 +82,14 @@ impl Session {
         Ok((statistics, evaluation))
     }
 
+    /// Tries whether the files can be written, before any work.
+    ///
+    /// # Errors
+    /// What stands in a file's place or on the way to it; a folder that cannot be made or written.
+    pub fn check_exports(&self) -> Result<(), FileError> {
+        self.recipe.export.iter().try_for_each(|(_, file)| begin(file).map(drop))
+    }
+
     /// Writes the files whose exporter, config or labels changed since they were written.
     ///
     /// # Errors
@@ -95,11 +105,9 @@ impl Session {
             if known.0.get(&file.display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
                 continue;
             }
-            if let Some(folder) = file.parent() {
-                fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
-            }
-            let temporary = crate::engine::temporary_name(file);
-            let writer = self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, &temporary, context))?;
+            let temporary = begin(file)?;
+            let writer =
+                self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, temporary.path(), context))?;
             writers.push((writer, configured.plugin.name.as_str(), key, file, temporary));
         }
         if writers.is_empty() {
@@ -117,10 +125,9 @@ impl Session {
             })?;
         }
         progress.finish();
-        for (writer, name, key, file, temporary) in &mut writers {
-            writer.finish().map_err(|error| PipelineError::Export { exporter: (*name).to_owned(), sample: None, source: error.into() })?;
-            let renamed = fs::File::open(&temporary).and_then(|opened| opened.sync_all()).and_then(|()| fs::rename(&temporary, &file));
-            renamed.map_err(FileError::of("write", file))?;
+        for (mut writer, name, key, file, temporary) in writers {
+            writer.finish().map_err(|error| PipelineError::Export { exporter: name.to_owned(), sample: None, source: error.into() })?;
+            temporary.replace().map_err(FileError::of("write", file))?;
             known.0.insert(file.display().to_string(), described(key, file));
         }
         Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
@@ -177,6 +184,27 @@ impl Session {
             evaluation: evaluation.cloned(),
         }
     }
+}
+
+/// An empty file beside the one that an exporter is to write.
+fn begin(file: &Path) -> Result<Temporary, FileError> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
+    }
+    Temporary::create(file).map(|(temporary, _)| temporary).map_err(FileError::of("write", file))
+}
+
+/// Asks every exporter of a recipe whether it can write the samples' ids.
+///
+/// # Errors
+/// The first that one cannot write, at the exporter's place in the recipe.
+pub(super) fn check_ids(recipe: &Recipe, samples: &Samples) -> Result<(), PipelineError> {
+    for (configured, _) in &recipe.export {
+        let ids = samples.list.iter().map(|sample| sample.id.as_str());
+        let accepted = configured.plugin.builder.exporter().and_then(|exporter| exporter.accepts(&configured.config.to_string(), ids));
+        accepted.map_err(|error| recipe.refuse(configured, NotBuilt::of(configured, error)))?;
+    }
+    Ok(())
 }
 
 fn write_one(writer: &mut ForeignExporter, name: &str, sample: &LabelledSample<'_>) -> Result<(), PipelineError> {

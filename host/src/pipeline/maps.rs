@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use convert_sdk::LabelMap;
+use convert_sdk::{LabelMap, whole_file};
+use rayon::prelude::*;
 
 use super::error::PipelineError;
 use super::rows::ImageMap;
@@ -13,27 +15,44 @@ use crate::engine::Stage;
 use crate::errors::FileError;
 
 impl Session {
-    /// Writes the maps of a finished stage as `FOLDER/ID.pt`, the sample's id without its extension; how many.
+    /// Whether the map of every sample would have a file of its own below a folder, to be asked before the maps are computed.
     ///
     /// # Errors
-    /// An id that is no path below the folder, two ids with one file, a file that cannot be written.
-    pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, PipelineError> {
-        let mut written: HashMap<PathBuf, String> = HashMap::new();
-        for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
-            for (index, row) in stage.read::<ImageMap>(&self.samples, shard)? {
-                let id = &self.samples.list[index].id;
-                let file = map_file(folder, id).ok_or_else(|| PipelineError::NoPlace(id.clone()))?;
-                if let Some(other) = written.insert(file.clone(), id.clone()) {
-                    return Err(PipelineError::SamePlace { id: id.clone(), other, file });
-                }
-                let parent = file.parent().unwrap_or(folder);
-                fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
-                let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.clone(), source: error.into() })?;
-                fs::write(&file, map.to_torch()).map_err(FileError::of("write", &file))?;
+    /// An id that is no path below the folder, two ids with one file.
+    pub fn check_map_files(&self, folder: &Path) -> Result<(), PipelineError> {
+        let mut files: HashMap<PathBuf, &str> = HashMap::new();
+        for sample in &self.samples.list {
+            let file = map_file(folder, &sample.id).ok_or_else(|| PipelineError::NoPlace(sample.id.clone()))?;
+            if let Some(other) = files.insert(file.clone(), &sample.id) {
+                return Err(PipelineError::SamePlace { id: sample.id.clone(), other: other.to_owned(), file });
             }
         }
-        Ok(written.len())
+        Ok(())
     }
+
+    /// Writes the maps of a finished stage as `FOLDER/ID.pt`, the sample's id without its extension; how many. [`Session::check_map_files`] has been asked.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, PipelineError> {
+        let mut written = 0;
+        for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
+            let rows = stage.read::<ImageMap>(&self.samples, shard)?;
+            written += rows.len();
+            // On all threads: each file waits for the disk.
+            self.runner.pool.install(|| rows.into_par_iter().try_for_each(|(index, row)| write_map(folder, &self.samples.list[index].id, row)))?;
+        }
+        Ok(written)
+    }
+}
+
+fn write_map(folder: &Path, id: &str, row: ImageMap) -> Result<(), PipelineError> {
+    let file = map_file(folder, id).ok_or_else(|| PipelineError::NoPlace(id.to_owned()))?;
+    let parent = file.parent().unwrap_or(folder);
+    fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
+    let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.to_owned(), source: error.into() })?;
+    let written = whole_file::write_cached(&file, |mut file| file.write_all(&map.to_torch()));
+    Ok(written.map(drop).map_err(FileError::of("write", &file))?)
 }
 
 /// `wnid/stem.pt` of `wnid/stem.JPEG`.

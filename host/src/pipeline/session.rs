@@ -10,6 +10,7 @@ use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::error::{NotBuilt, PipelineError};
+use super::exports::check_ids;
 use super::host_side::HostSide;
 use super::plan::{Plan, Step};
 use super::work_dir;
@@ -83,7 +84,7 @@ pub struct Planning<'a> {
 /// Opens a recipe's dataset and plans its steps.
 ///
 /// # Errors
-/// What is wrong with the dataset, at its place in the recipe.
+/// What is wrong with the dataset, at its place in the recipe; an id that an exporter cannot write.
 pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
     let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
     let rescan = planning.rescan;
@@ -93,6 +94,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
     let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings).map_err(|error| recipe.refuse(&recipe.dataset, error))?;
+    check_ids(recipe, &samples)?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
     Ok(Prepared { dataset, samples, plan, files })

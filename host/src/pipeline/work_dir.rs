@@ -1,29 +1,34 @@
 //! The work directory: one run at a time, and nothing half-written in it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use convert_sdk::whole_file;
+
 use super::error::PipelineError;
+use super::exports::{EVALUATION, RECORD};
 use crate::errors::FileError;
 use crate::recipe::Recipe;
 
-/// Makes the work directory and locks it: for this run alone, or shared by the processes of `convert stage`. What a killed run left half-written is removed.
+/// Makes the work directory and locks it: for this run alone, or shared by the processes of `convert stage`. What killed runs left half-written is removed.
 ///
 /// # Errors
-/// A folder that cannot be written, or is in use.
+/// A folder that cannot be written, or is in use; something other than a file in the place of one of the run's own.
 pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
     fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
-    let lock = lock(work_dir, shared)?;
-    if !shared {
-        remove_temporary_files(recipe);
+    for name in ["errors.jsonl", EVALUATION, RECORD] {
+        let file = work_dir.join(name);
+        whole_file::destination(&file).map_err(FileError::of("write", &file))?;
     }
+    let lock = lock(work_dir, shared)?;
+    remove_temporary_files(recipe);
     Ok(lock)
 }
 
 fn lock(work_dir: &Path, shared: bool) -> Result<File, PipelineError> {
     let path = work_dir.join(".lock");
-    let file = File::create(&path).map_err(FileError::of("lock", &path))?;
+    let file = open_lock(&path)?;
     let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
     match locked {
         Ok(()) => Ok(file),
@@ -32,16 +37,20 @@ fn lock(work_dir: &Path, shared: bool) -> Result<File, PipelineError> {
     }
 }
 
-/// Failing to is no harm: nothing reads those files.
+/// Opens a file to lock it; of one that is there already nothing changes.
+pub(super) fn open_lock(path: &Path) -> Result<File, FileError> {
+    whole_file::destination(path).map_err(FileError::of("lock", path))?;
+    OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(FileError::of("lock", path))
+}
+
+/// Those of the run's own folders, and of the folders that the exporters write into, where other runs may be at work.
 fn remove_temporary_files(recipe: &Recipe) {
     let work_dir = &recipe.work_dir;
-    let folders = fs::read_dir(work_dir.join("stages")).into_iter().flatten().flatten().map(|entry| entry.path());
-    let half_written = |path: &PathBuf| path.file_name().is_some_and(|name| crate::engine::is_temporary_name(&name.to_string_lossy()));
-    let exports = recipe.export.iter().filter_map(|(_, file)| file.parent().map(Path::to_owned));
-    for folder in folders.chain([work_dir.clone()]).chain(exports) {
-        let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        for file in files.filter(half_written) {
-            let _ = fs::remove_file(file);
-        }
-    }
+    let stages = fs::read_dir(work_dir.join("stages")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = recipe.export.iter().filter_map(|(_, file)| whole_file::destination(file).ok());
+    let exports = files.filter_map(|file| file.parent().map(Path::to_owned));
+    let mut folders: Vec<PathBuf> = stages.chain([work_dir.clone(), work_dir.join("cache")]).chain(exports).collect();
+    folders.sort();
+    folders.dedup();
+    folders.iter().for_each(|folder| whole_file::remove_forsaken(folder));
 }

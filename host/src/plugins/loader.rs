@@ -2,12 +2,15 @@
 #![expect(unsafe_code, reason = "opening a library runs its initialisers, and its symbols have no types")]
 
 use std::fmt;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use abi_stable::library::{LibraryError, lib_header_from_path};
 use convert_sdk::abi::{ABI_VERSION, ABI_VERSION_SYMBOL, PluginModuleRef, declarations};
 
 use super::Plugin;
+use super::elf::{self, Unfit};
 use crate::errors::PluginError;
 
 /// Why a library's plugins cannot be used.
@@ -20,6 +23,14 @@ pub enum LoadError {
         file: PathBuf,
         /// What the system says.
         source: OneLine,
+    },
+    /// Opening it would do harm, or could not work.
+    #[error("plugin {} cannot be opened", .file.display())]
+    Unfit {
+        /// The library.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: Unfit,
     },
     /// Another library, perhaps of a program.
     #[error("{} is no convert plugin: it has no export_plugins! line; remove it from the plugin folder", .0.display())]
@@ -92,6 +103,7 @@ impl std::error::Error for OneLine {}
 /// # Errors
 /// Which file, what is wrong with it, what to do.
 pub fn load(file: &Path) -> Result<Vec<Plugin>, LoadError> {
+    elf::check(file).map_err(|source| LoadError::Unfit { file: file.to_owned(), source })?;
     check_version(file)?;
     let used = |error: LibraryError| LoadError::Used { file: file.to_owned(), source: OneLine(Box::new(error)) };
     let header = lib_header_from_path(file).map_err(used)?;
@@ -139,7 +151,9 @@ fn check_version(file: &Path) -> Result<(), LoadError> {
 fn write_report(file: &Path, report: &str) -> String {
     let name = file.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy().into_owned());
     let place: PathBuf = std::env::temp_dir().join(format!("convert-{name}-layout.txt"));
-    match std::fs::write(&place, report) {
+    // The folder is everybody's: a link that somebody put there must not lead to a file of the user's.
+    let _ = fs::remove_file(&place);
+    match File::create_new(&place).and_then(|mut file| file.write_all(report.as_bytes())) {
         Ok(()) => place.display().to_string(),
         Err(error) => format!("could not be written: {error}"),
     }

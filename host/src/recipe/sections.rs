@@ -1,5 +1,7 @@
 //! The sections of a recipe, as `docs/recipe.md` describes them. Their doc comments are that page.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -47,6 +49,10 @@ pub struct Sections {
     /// Whether the orientation that a camera noted in a file (EXIF) is applied; masks then fit the turned image. The reference does not.
     #[serde(default)]
     pub exif_orientation: bool,
+    /// The libraries that the plugins must come from, by name: `plugins: { maskcut: { sha256: 1f0c… } }`, or by role and name (`exporter/coco`) where a name has
+    /// several roles. `convert doctor` prints the SHA-256 of every library; the run is refused where one is another.
+    #[serde(default)]
+    pub plugins: BTreeMap<String, PluginPin>,
     /// The dataset: `plugin`, and the plugin's own keys beside it.
     pub dataset: DatasetSection,
     /// One or more configurations that propose masks; all masks of all of them are proposals of the image.
@@ -72,6 +78,14 @@ pub struct Sections {
 
 fn default_shard_size() -> usize {
     1024
+}
+
+/// What is demanded of a plugin's library.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PluginPin {
+    /// The SHA-256 of the library file, 64 hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Where the paper and the authors' released code differ.
@@ -243,7 +257,7 @@ pub enum GlobalSignal {
 pub struct ExportSection {
     /// A plugin of role `exporter`.
     pub plugin: String,
-    /// The file to write, relative to `work_dir`.
+    /// The file to write, relative to `work_dir`. Of a symbolic link the file that it leads to is replaced; a folder, device, FIFO or socket is refused.
     pub file: String,
     /// The plugin's config.
     #[serde(default)]

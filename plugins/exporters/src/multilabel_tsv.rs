@@ -26,6 +26,10 @@ pub struct MultilabelTsv {
 impl Exporter for MultilabelTsv {
     type Config = MultilabelTsvConfig;
 
+    fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
+        LabelledImage::check_id(id)
+    }
+
     fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         Ok(Self { file: BufWriter::new(file) })

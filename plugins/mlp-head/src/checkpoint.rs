@@ -4,12 +4,11 @@
 //! `nn.Sequential(Linear, GELU, Linear, …)`. Its one metadata entry, `convert`, is a JSON object ([`Description`]).
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use convert_backbones::torch;
-use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, whole_file};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -64,20 +63,21 @@ pub struct Contents<M> {
 }
 
 impl<M: Serialize> Contents<M> {
-    /// Writes under a temporary name, syncs, renames. Equal contents give equal bytes.
+    /// Writes the file whole or not at all. Equal contents give equal bytes.
     pub fn write(&self, path: &Path) -> Result<()> {
         let named = || format!("cannot write the checkpoint {}", path.display());
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), serde_json::to_string(&self.metadata).map_err(Error::from).context(named)?)]);
         let tensors = self.tensors.iter().map(|(name, tensor)| Ok((name, bytes_of(tensor)?))).collect::<Result<Vec<_>>>().context(named)?;
         let views =
             tensors.iter().map(|(name, (dtype, shape, bytes))| TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view)));
         let views = views.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::from).context(named)?;
+        let mut metadata = serde_json::to_value(&self.metadata).map_err(Error::from).context(named)?;
+        let hash = hash_of(&metadata, tensors.iter().map(|(name, (.., bytes))| (name.as_str(), bytes.as_slice())));
+        if let Some(entries) = metadata.as_object_mut() {
+            entries.insert(HASH_KEY.into(), hash.into());
+        }
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_string())]);
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(Error::from).context(named)?;
-        let temporary = path.with_extension("safetensors.partial");
-        let mut file = File::create(&temporary).map_err(Error::from).context(named)?;
-        file.write_all(&bytes).map_err(Error::from).context(named)?;
-        file.sync_all().map_err(Error::from).context(named)?;
-        std::fs::rename(&temporary, path).map_err(Error::from).context(named)
+        whole_file::write(path, |mut file| file.write_all(&bytes)).context(named)
     }
 }
 
@@ -100,6 +100,7 @@ pub fn read(path: &Path) -> Result<Contents<Option<String>>> {
     let file = SafeTensors::deserialize(&bytes).map_err(whole).context(named)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(whole).context(named)?;
     let metadata = header.metadata().as_ref().and_then(|entries| entries.get(METADATA_KEY).cloned());
+    check_hash(metadata.as_deref(), &file).context(named)?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
         let kind = match view.dtype() {
@@ -113,6 +114,32 @@ pub fn read(path: &Path) -> Result<Contents<Option<String>>> {
         tensors.insert(name.to_owned(), torch(|| Tensor::f_from_data_size(view.data(), &shape, kind)).context(named)?);
     }
     Ok(Contents { tensors, metadata })
+}
+
+/// In a checkpoint's metadata, the BLAKE3 hash of the rest of them and of all tensors.
+const HASH_KEY: &str = "blake3";
+
+/// The hash of metadata and tensors, which come in the order of their names.
+fn hash_of<'a>(metadata: &serde_json::Value, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+    };
+    add(metadata.to_string().as_bytes());
+    tensors.for_each(|(name, bytes)| {
+        add(name.as_bytes());
+        add(bytes);
+    });
+    hash.finalize().to_hex().to_string()
+}
+
+/// Compares a file with the hash in its metadata. Other programs' files have none, nor have those of earlier versions.
+fn check_hash(metadata: Option<&str>, file: &SafeTensors<'_>) -> Result<()> {
+    let Some(mut metadata) = metadata.and_then(|metadata| serde_json::from_str::<serde_json::Value>(metadata).ok()) else { return Ok(()) };
+    let Some(expected) = metadata.as_object_mut().and_then(|entries| entries.remove(HASH_KEY)) else { return Ok(()) };
+    let tensors: BTreeMap<&str, _> = file.iter().collect();
+    let found = hash_of(&metadata, tensors.iter().map(|(name, view)| (*name, view.data())));
+    if expected == found { Ok(()) } else { Err(Error::invalid("its checksum says that it is damaged")) }
 }
 
 /// The name of a layer's place in PyTorch's `nn.Sequential`: activations take every other one.

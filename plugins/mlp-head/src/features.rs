@@ -1,12 +1,15 @@
 //! The features of images: from the backbone, or from the cache that an earlier call filled.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use convert_backbones::{Backbone, FeatureRequest, Features};
 use convert_sdk::tracing::{info, warn};
-use convert_sdk::{Context, Error, ErrorKind, Image, Result, ResultExt};
+use convert_sdk::{Context, Error, ErrorKind, Image, Result, ResultExt, whole_file};
 
 use crate::config::MlpHeadConfig;
 
@@ -18,6 +21,8 @@ pub struct FeatureSource {
     backbone: Backbone,
     request: FeatureRequest,
     cache: Option<PathBuf>,
+    /// The cache's folders that this run has written into.
+    prepared: Mutex<HashSet<PathBuf>>,
     /// Images that the backbone asks for at once.
     batch_size: usize,
     /// Images that it gets at once: fewer where the device's memory did not do.
@@ -46,7 +51,7 @@ impl FeatureSource {
             false => None,
         };
         let batch_size = backbone.batch_size().max(1);
-        Ok(Self { backbone, request, cache, batch_size, at_once: AtomicUsize::new(batch_size) })
+        Ok(Self { backbone, request, cache, prepared: Mutex::default(), batch_size, at_once: AtomicUsize::new(batch_size) })
     }
 
     /// Numbers a patch, d.
@@ -154,7 +159,7 @@ impl FeatureSource {
                 return Err(Error::numeric(format!("the backbone gave features of the form {grid:?} instead of ({side}, {side}, {dimension})")));
             }
             if let Asked::Image(_, Some(file)) = &**asked
-                && let Err(error) = write(file, &features.values)
+                && let Err(error) = self.keep(file, &features.values)
             {
                 warn!("cannot keep features in {}: {error}", file.display());
             }
@@ -163,14 +168,32 @@ impl FeatureSource {
         Ok(())
     }
 
+    /// Keeps the features of an image in the cache.
+    fn keep(&self, file: &Path, values: &[f32]) -> std::io::Result<()> {
+        let folder = file.parent().unwrap_or(file);
+        if !lock(&self.prepared).contains(folder) {
+            prepare(folder)?;
+            lock(&self.prepared).insert(folder.to_owned());
+        }
+        write(file, values)
+    }
+
     /// The features of a file; `None` where it is not there or not whole.
     fn read(&self, file: &Path) -> Option<Features> {
         let bytes = fs::read(file).ok()?;
         let (side, dimension) = (self.side(), self.dimension());
-        let (numbers, rest) = bytes.as_chunks::<4>();
-        let whole = rest.is_empty() && numbers.len() == side * side * dimension;
-        whole.then(|| Features { rows: side, columns: side, dimension, values: numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect() })
+        let (values, hash) = bytes.split_at_checked(side * side * dimension * size_of::<f32>())?;
+        if hash != blake3::hash(values).as_bytes() {
+            warn!("{} is damaged or of an earlier version: its features are computed again", file.display());
+            return None;
+        }
+        let values = values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        Some(Features { rows: side, columns: side, dimension, values })
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The answers to all items, asked for in parts of at most `at_once`, which is halved each time that the memory does not do for several.
@@ -192,14 +215,24 @@ fn in_parts<I, T>(items: &[I], at_once: &AtomicUsize, ask: impl Fn(&[I]) -> Resu
     Ok(answers)
 }
 
-/// Writes under a name of this thread's own and renames, so that no reader sees half a file.
+/// Writes a file whole or not at all, so that no reader sees half of one; behind the values their hash.
 fn write(file: &Path, values: &[f32]) -> std::io::Result<()> {
-    let folder = file.parent().unwrap_or(file);
+    let mut bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let hash = blake3::hash(&bytes);
+    bytes.extend(hash.as_bytes());
+    whole_file::write_cached(file, |mut file| file.write_all(&bytes)).map(drop)
+}
+
+/// Makes a folder of the cache, and removes what killed runs left in it half-written: their images come into this folder again.
+fn prepare(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let temporary = file.with_extension(format!("{}-{:?}.partial", std::process::id(), std::thread::current().id()));
-    fs::write(&temporary, bytes)?;
-    fs::rename(temporary, file)
+    whole_file::remove_forsaken(folder);
+    let files = fs::read_dir(folder)?.flatten().map(|entry| entry.path());
+    // The name of earlier versions.
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "partial") && whole_file::is_forsaken(file)) {
+        fs::remove_file(file)?;
+    }
+    Ok(())
 }
 
 /// A hash of all that features depend on besides the image.
@@ -263,11 +296,15 @@ mod tests {
         };
         let [file] = files().try_into().unwrap();
         let whole = fs::read(&file).unwrap();
-        assert_eq!(whole.len(), plain.values.len() * 4);
+        assert_eq!(whole.len(), plain.values.len() * 4 + blake3::OUT_LEN);
         assert_eq!(cached.of(&image).unwrap(), plain);
-        fs::write(&file, &whole[..whole.len() - 4]).unwrap();
-        assert_eq!(cached.of(&image).unwrap(), plain);
-        assert_eq!(fs::read(&file).unwrap(), whole);
+        let mut flipped = whole.clone();
+        flipped[1234] ^= 0x10;
+        for broken in [&whole[..whole.len() - 4], &flipped] {
+            fs::write(&file, broken).unwrap();
+            assert_eq!(cached.of(&image).unwrap(), plain);
+            assert_eq!(fs::read(&file).unwrap(), whole);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec};
+use abi_stable::std_types::{RBox, ROption, RSlice, RStr, RString, RVec};
 use abi_stable::{sabi_trait, StableAbi};
 
 use super::entry::{enter, read_config};
@@ -9,7 +9,7 @@ use super::host::ContextAbi;
 use super::label_values::*;
 use super::refiner::{export_image, import_image, LoadImageObject};
 use super::values::*;
-use crate::{Context, ExportRun, Exporter, LabelledSample, Result};
+use crate::{Context, Error, ExportRun, Exporter, LabelledSample, Result};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -74,17 +74,21 @@ impl<T: Exporter> ExporterAbi for Exported<T> {
     }
 }
 
-/// The two functions of an exporter: one checks a config before any work, one begins the file.
+/// Ids that cross in one call: their list is all that is made for it.
+const IDS_A_CALL: usize = 4096;
+
+/// The functions of an exporter: one checks a config before any work, one the samples' ids, one begins the file.
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy)]
 pub struct BuildExporter {
     check: extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<()>,
+    accepts: extern "C" fn(RStr<'_>, RSlice<'_, RStr<'_>>) -> AbiResult<()>,
     build: extern "C" fn(RStr<'_>, RStr<'_>, RStr<'_>, ContextAbi) -> AbiResult<Object>,
 }
 
 impl BuildExporter {
     pub fn of<T: Exporter + 'static>() -> Self {
-        Self { check: check::<T>, build: build::<T> }
+        Self { check: check::<T>, accepts: accepts::<T>, build: build::<T> }
     }
 
     /// Checks a config (JSON).
@@ -92,16 +96,36 @@ impl BuildExporter {
         received((self.check)(config.into(), context.into()))
     }
 
+    /// Checks that an exporter with this config (JSON) can write samples of these ids.
+    pub fn accepts<'a>(&self, config: &str, ids: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let mut ids = ids.into_iter().map(RStr::from);
+        loop {
+            let some: Vec<RStr<'a>> = ids.by_ref().take(IDS_A_CALL).collect();
+            if some.is_empty() {
+                return Ok(());
+            }
+            received((self.accepts)(config.into(), some.as_slice().into()))?;
+        }
+    }
+
     /// Begins a file.
     pub fn build(&self, config: &str, run: &ExportRun, output: &Path, context: &Context) -> Result<ForeignExporter> {
         let run = serde_json::to_string(run)?;
-        let output = output.to_string_lossy();
-        received((self.build)(config.into(), run.as_str().into(), output.as_ref().into(), context.into())).map(ForeignExporter)
+        let output = output.to_str().ok_or_else(|| Error::config(format!("the file {output:?} is no UTF-8, which exporters need")))?;
+        received((self.build)(config.into(), run.as_str().into(), output.into(), context.into())).map(ForeignExporter)
     }
 }
 
 extern "C" fn check<T: Exporter + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<()> {
     guard(|| T::check(&read_config(config)?, &enter(context)), |()| ())
+}
+
+extern "C" fn accepts<T: Exporter + 'static>(config: RStr<'_>, ids: RSlice<'_, RStr<'_>>) -> AbiResult<()> {
+    let all = || {
+        let config = read_config(config)?;
+        ids.iter().try_for_each(|id| T::accepts(&config, id.as_str()))
+    };
+    guard(all, |()| ())
 }
 
 extern "C" fn build<T: Exporter + 'static>(config: RStr<'_>, run: RStr<'_>, output: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {

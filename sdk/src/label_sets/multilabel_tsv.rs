@@ -24,13 +24,22 @@ impl LabelledImage {
     /// # Errors
     /// An id that a line of the file cannot hold.
     pub fn new(id: &str, label: u32, labels: &LabelVector) -> Result<Self> {
+        Self::check_id(id)?;
+        let shown = |entry: &&ClassScore| format!("{:.4}", entry.probability.get()) != "0.0000";
+        Ok(Self { id: id.to_owned(), label, scores: labels.entries().iter().filter(shown).copied().collect() })
+    }
+
+    /// Checks that a line can hold an id.
+    ///
+    /// # Errors
+    /// A tab or a line break in it.
+    pub fn check_id(id: &str) -> Result<()> {
         if id.contains(['\t', '\n', '\r']) {
             return Err(Error::invalid(format!(
                 "the id {id:?} contains a tab or a line break, which a tab-separated file cannot hold: rename the image or export another format"
             )));
         }
-        let shown = |entry: &&ClassScore| format!("{:.4}", entry.probability.get()) != "0.0000";
-        Ok(Self { id: id.to_owned(), label, scores: labels.entries().iter().filter(shown).copied().collect() })
+        Ok(())
     }
 
     /// Reads a line.

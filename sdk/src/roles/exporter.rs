@@ -166,6 +166,14 @@ pub trait Exporter: Send {
         Ok(())
     }
 
+    /// Checks that a sample's id can be written; called for every sample before any work, for the same reason.
+    fn accepts(_config: &Self::Config, _id: &str) -> Result<()>
+    where
+        Self: Sized,
+    {
+        Ok(())
+    }
+
     /// Begins the file at `output`: a temporary name that the host renames when [`Exporter::finish`] succeeds.
     fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self>
     where

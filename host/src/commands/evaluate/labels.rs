@@ -6,19 +6,21 @@ use comfy_table::{Cell, CellAlignment, Table};
 use convert_sdk::label_sets::{Predictions, Truth};
 
 use super::super::summary::table;
-use crate::errors::{FileError, PluginError};
+use super::super::writable;
+use crate::engine::replace_file;
+use crate::errors::PluginError;
 use crate::evaluate::labels::{BY_COUNT, LabelReport, evaluate};
 use crate::failure::Failure;
 
 /// Compares labels with a truth; tables to standard output, every figure to `json`.
 pub fn labels(predictions: &Path, truth: &Path, json: Option<&Path>, threshold: f32, classes: Option<u32>) -> Result<(), Failure> {
+    let json = json.map(writable).transpose()?;
     let usage = |error: convert_sdk::Error| Failure::usage(PluginError(error));
     let (predicted, true_labels) = (Predictions::read(predictions).map_err(usage)?, Truth::read(truth, threshold).map_err(usage)?);
     let report = evaluate(&predicted, &true_labels, threshold, classes)
         .map_err(|error| Failure::usage(format!("{} and {}: {error}", predictions.display(), truth.display())))?;
     if let Some(file) = json {
-        let written = serde_json::to_vec_pretty(&report).map_err(std::io::Error::from).and_then(|bytes| std::fs::write(file, bytes));
-        written.map_err(FileError::of("write", file))?;
+        replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, &report)?))?;
     }
     print(&report);
     Ok(())

@@ -1,16 +1,19 @@
 //! `convert evaluate proposals`: masks and boxes against true objects.
 
+use std::io::Write;
 use std::path::Path;
 
 use comfy_table::{Cell, CellAlignment};
 
-use crate::commands::summary;
-use crate::errors::{FileError, PluginError};
+use crate::commands::{summary, writable};
+use crate::engine::replace_file;
+use crate::errors::PluginError;
 use crate::evaluate::{Scores, score_proposals};
 use crate::failure::Failure;
 
 /// Prints the figures, and writes them to a JSON file where one is named.
 pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Result<(), Failure> {
+    let json = json.map(writable).transpose()?;
     let scores = score_proposals(predictions, truth).map_err(|error| Failure::usage(PluginError(error)))?;
     if scores.fitted > 0 {
         tracing::warn!("{} predicted masks have another size than their image and were fitted to it", scores.fitted);
@@ -20,7 +23,7 @@ pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Resul
     }
     if let Some(file) = json {
         let text = serde_json::to_string_pretty(&scores).map_err(Failure::run)?;
-        std::fs::write(file, text + "\n").map_err(FileError::of("write", file))?;
+        replace_file(&file, |mut file| Ok(writeln!(file, "{text}")?))?;
     }
     let title = format!("{} objects on {} images, {} predictions", scores.objects, scores.images, scores.predictions);
     let mut table = summary::table(&[&title, "recall, IoU ≥ 0.5", "average recall", "mean best IoU", "CorLoc, first", "CorLoc, best score"]);
