@@ -248,6 +248,7 @@ fn two_runs_that_share_an_export_folder_do_not_take_each_others_files() {
         assert!(second.wait().unwrap().success());
         assert!(contents("whole") == expected && contents("killed") == expected);
     }
+    println!("{in_the_middle} of 12 runs were killed while they wrote");
     assert!(in_the_middle > 0, "no run was killed while it wrote");
     assert_eq!(files_of(shared.path()), ["killed.html", "killed.json", "killed.tsv", "whole.html", "whole.json", "whole.tsv"]);
 }
@@ -336,4 +337,14 @@ fn two_samples_whose_maps_would_be_one_file_are_found_before_the_maps_are_made()
     assert!(text.contains("pear/pear-000.png and pear/pear-000.jpg would both be written to ") && text.contains("pear-000.pt"), "{text}");
     let stages = files_of(&place.path("work/stages"));
     assert!(!stages.iter().any(|stage| stage.starts_with("label-maps")) && !place.path("maps").exists(), "{stages:?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_found_before_any_work() {
+    let place = place("/proc/nowhere/labels.tsv");
+    let output = place.run(&[]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("error: cannot make /proc/nowhere: "), "{text}");
+    assert!(!place.path("work/stages").exists(), "no work was begun");
 }
