@@ -14,4 +14,5 @@ mod plugins;
 mod recipe;
 
 pub use commands::execute;
+pub use engine::images::is_decoding;
 pub use failure::Failure;

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use convert_sdk::{ImageData, Result, ResultExt};
+use convert_sdk::{ImageData, Result, ResultExt, files};
 
 /// The revision of a file that cannot be looked at: reading it will fail, and the host then records it as a bad sample.
 pub const UNREADABLE: u64 = 1;
@@ -25,7 +25,7 @@ fn mix(value: u64) -> u64 {
 
 /// The file's bytes, for the host to decode.
 pub fn read_image(path: &Path) -> Result<ImageData> {
-    Ok(ImageData::Encoded(std::fs::read(path).context(|| format!("cannot read the image {}", path.display()))?))
+    Ok(ImageData::Encoded(files::read(path, files::MAX_IMAGE).context(|| format!("cannot read the image {}", path.display()))?))
 }
 
 #[cfg(test)]

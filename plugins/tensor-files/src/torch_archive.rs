@@ -7,12 +7,14 @@ mod storage;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use convert_sdk::{Error, Result, ResultExt};
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::entry::Entry;
 use objects::{storages_of, tensors_of};
+pub use pickle::MAX_SIDES;
 use pickle::Pickled;
 
 /// A pickle of names and shapes has a few hundred bytes a tensor; one that is larger than this holds something else.
@@ -58,7 +60,7 @@ pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
                     if start.saturating_add(size) > length {
                         return Err(Error::invalid(format!("storage {key} is cut short")));
                     }
-                    places.insert(key.to_owned(), (start, size));
+                    places.insert(key.into(), (start, size));
                 }
             }
         }
@@ -87,7 +89,7 @@ pub fn legacy_entries(mut file: File, length: u64) -> Result<Entries> {
     next()?; // of the machine: word sizes, all little-endian where this runs
     let object = next()?;
     let keys = next()?.strings().ok_or_else(|| Error::invalid("the list of storages is none"))?;
-    let sizes: HashMap<String, usize> = storages_of(&object).into_iter().map(|storage| (storage.key.clone(), storage.element_size())).collect();
+    let sizes: HashMap<Rc<str>, usize> = storages_of(&object).into_iter().map(|storage| (storage.key.clone(), storage.element_size())).collect();
     let mut places = HashMap::new();
     let mut position = at as u64;
     for key in keys {
