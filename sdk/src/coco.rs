@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 
-use crate::{files, Error, Mask, Result};
+use crate::{files, Error, Mask, Result, ResultExt};
 
 /// An entry of `images`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -58,6 +58,36 @@ pub fn class_order(categories: &[CocoCategory]) -> Vec<u64> {
 
 /// A mask has at most so many times the pixels of its image: that of an image before it was made smaller by four on each side.
 const LARGER: u64 = 16;
+
+/// What the masks of a file may take in memory together: 64 times the file's bytes, and 256 MB however short it is. Polygons of a few bytes may draw masks of many runs.
+#[derive(Debug)]
+pub struct MaskMemory {
+    most: u64,
+    taken: u64,
+}
+
+impl MaskMemory {
+    /// That of a file.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let length = std::fs::metadata(path).context(|| format!("cannot read {}", path.display()))?.len();
+        Ok(Self { most: length.saturating_mul(64).saturating_add(256_000_000), taken: 0 })
+    }
+
+    /// Takes so many bytes for a mask that is kept.
+    ///
+    /// # Errors
+    /// More than there are.
+    pub fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes as u64);
+        if self.taken > self.most {
+            return Err(Error::invalid(format!("the masks of the file take more than {} MB, 64 times its size", self.most / 1_000_000)));
+        }
+        Ok(())
+    }
+}
 
 /// A mask as COCO files write it.
 #[derive(Clone, Debug, PartialEq)]

@@ -134,6 +134,10 @@ impl Bounded {
             let text: String = text.chars().take(2000).collect();
             format!("{kind}: {arguments:?} in {}:\n{text}", folder.display())
         };
+        if std::env::var_os("CONVERT_HOSTILE").is_some() {
+            let reason = text.lines().find(|line| line.starts_with("error: ")).or(text.lines().last()).unwrap_or_default();
+            println!("{kind} {:.2} s: {arguments:?}: {}", time.as_secs_f64(), reason.chars().take(300).collect::<String>());
+        }
         let status = status.unwrap_or_else(|| panic!("not done after {time:?}: {}", shown()));
         let code = status.code().unwrap_or_else(|| panic!("{status}: {}", shown()));
         assert!([0, 1, 2, 3].contains(&code), "exit code {code}: {}", shown());
@@ -167,18 +171,23 @@ pub fn damaged(name: &str, extension: &str, whole: &[u8], count: usize) -> Vec<H
     files
 }
 
-/// Places that are no regular files, in a folder: a pipe, a link to a device, a link to itself, a folder, a link to nothing.
+/// Names of places that are no regular files, for [`special_file`].
+pub fn special_names(extension: &str) -> Vec<String> {
+    ["pipe", "device", "itself", "nothing", "folder"].map(|name| format!("{name}.{extension}")).to_vec()
+}
+
+/// Makes one: a pipe, a link to a device, a link to itself, a link to nothing, a folder.
 ///
 /// # Panics
-/// When they cannot be made.
-pub fn special_files(folder: &Path, extension: &str) -> Vec<String> {
-    let names = ["pipe", "device", "itself", "nothing", "folder"].map(|name| format!("{name}.{extension}"));
-    let path = |name: &str| folder.join(name);
-    assert!(Command::new("mkfifo").arg(path(&names[0])).status().expect("mkfifo").success());
-    let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, path(name)).expect("a link");
-    link("/dev/zero", &names[1]);
-    link(&names[2], &names[2]);
-    link("/nonexistent", &names[3]);
-    std::fs::create_dir(path(&names[4])).expect("a folder");
-    names.to_vec()
+/// When it cannot be made.
+pub fn special_file(folder: &Path, name: &str) {
+    let path = folder.join(name);
+    let link = |target: &str| std::os::unix::fs::symlink(target, &path).expect("a link");
+    match name.split('.').next() {
+        Some("pipe") => assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo").success()),
+        Some("device") => link("/dev/zero"),
+        Some("itself") => link(name),
+        Some("nothing") => link("/nonexistent"),
+        _ => std::fs::create_dir(&path).expect("a folder"),
+    }
 }

@@ -109,10 +109,10 @@ impl Dataset for ImageFolder {
     fn image(&self, id: &str) -> Result<ImageData> {
         self.folders.remember();
         let path = self.root.join(id);
-        if path.is_dir() {
-            return Err(Error::invalid(format!("the link {} leads to a folder that it lies in: remove it", path.display())));
-        }
-        files::read_image(&path)
+        files::read_image(&path).map_err(|error| match path.is_dir() {
+            true => Error::invalid(format!("the link {} leads to a folder that it lies in: remove it", path.display())),
+            false => error,
+        })
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {

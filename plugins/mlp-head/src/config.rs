@@ -41,7 +41,7 @@ pub struct MlpHeadConfig {
     pub coverage: Option<f64>,
     /// Whether each feature dimension is shifted and scaled to mean 0 and spread 1 over the training regions; default true (SPEC 3). Folded into the first layer on export.
     pub standardize: bool,
-    /// Width of the hidden layers; default 1024 (paper B.1).
+    /// Width of the hidden layers; default 1024 (paper B.1). A head whose weights take more than the free memory in training, 28 bytes each, is refused.
     #[schemars(range(min = 1, max = 65_536))]
     pub hidden: u32,
     /// Hidden layers; default 1 (paper), or 2 under the profile authors-code.

@@ -29,6 +29,7 @@ type Entries = (BTreeMap<String, Entry>, BTreeMap<String, String>);
 /// The tensors of a zip archive.
 pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
     let broken = |error: zip::result::ZipError| Error::invalid(format!("not a whole PyTorch archive ({error})"));
+    let file = checked_directory(file, length)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let pickle_name = archive.file_names().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl")).map(str::to_owned);
     let pickle_name = pickle_name.ok_or_else(|| Error::invalid("a zip archive without data.pkl: not one of torch.save's"))?;
@@ -67,6 +68,25 @@ pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
     }
     let (object, _) = pickle::read(&pickle).context(|| "cannot read data.pkl".into())?;
     Ok((tensors_of(&object, &places)?, BTreeMap::new()))
+}
+
+/// Most bytes of an archive's end with its comment, and what stands before it where counts have 64 bits.
+const TAIL: u64 = (1 << 16) + 256;
+/// Bytes of a member's entry in the directory, at least.
+const DIRECTORY_ENTRY: u64 = 46;
+
+/// The same file, if it can hold as many members as its end says: the reader makes room for them before it looks.
+fn checked_directory(mut file: File, length: u64) -> Result<File> {
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    file.by_ref().take(TAIL).read_to_end(&mut tail)?;
+    file.seek(SeekFrom::Start(0))?;
+    // The 64-bit form of the end: its signature, and 32 bytes behind it the number of members.
+    let counts = tail.windows(40).filter(|window| window.starts_with(b"PK\x06\x06")).filter_map(|window| window.last_chunk().copied());
+    match counts.map(u64::from_le_bytes).find(|count| count.saturating_mul(DIRECTORY_ENTRY) > length) {
+        Some(count) => Err(Error::invalid(format!("not a whole PyTorch archive ({count} members in {length} bytes)"))),
+        None => Ok(file),
+    }
 }
 
 /// The tensors of the older form: five pickles (magic number, protocol, machine, object, storage keys), then each storage's length and bytes.

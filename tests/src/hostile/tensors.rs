@@ -5,7 +5,8 @@ use super::{HostileFile, damaged};
 /// The older form of `torch.save` around an object's pickle.
 fn archive(object: &[u8]) -> Vec<u8> {
     let head = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.";
-    [&head[..], b"\x80\x02", object, b".\x80\x02]."].concat()
+    // One storage of one number.
+    [&head[..], b"\x80\x02", object, b".\x80\x02]X\x01\0\0\x000a.", &1u64.to_le_bytes(), &[0; 4]].concat()
 }
 
 /// Pickles that unfold, nest, copy or ask for code.
