@@ -1,5 +1,6 @@
 //! What the errors of every part are made of.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -51,9 +52,30 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// A text from elsewhere, names above all, as it may go to a terminal or a log: characters that would steer it, or turn its lines round, are written out, as
+/// `\u{1b}`. Line breaks stay where `lines` says so.
+pub fn printable(text: &str, lines: bool) -> Cow<'_, str> {
+    let steers = |letter: char| {
+        let turns = matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || (letter.is_control() && letter != '\t' && !(lines && letter == '\n'))
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let written = |letter: char| -> String { if steers(letter) { letter.escape_default().collect() } else { letter.into() } };
+    Cow::Owned(text.chars().map(written).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_written_out() {
+        assert_eq!(printable("a\u{1b}[2J\nb\u{202e}\tc\u{e9}", false), "a\\u{1b}[2J\\nb\\u{202e}\tc\u{e9}");
+        assert_eq!(printable("a\nb\r", true), "a\nb\\r");
+        assert!(matches!(printable("plain", false), Cow::Borrowed("plain")));
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot begin: {0}")]

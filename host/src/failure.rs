@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use convert_sdk::{Error, ErrorKind};
 
 use crate::engine::EngineError;
-use crate::errors::{AnyError, FileError, PluginError, chain};
+use crate::errors::{AnyError, FileError, PluginError, chain, printable};
 use crate::pipeline::PipelineError;
 use crate::recipe::RecipeError;
 
@@ -64,8 +64,11 @@ impl Failure {
 
     /// What the user is told.
     pub fn report(&self) -> String {
+        // Of a recipe several lines are shown, with marks under them.
+        let lines = matches!(self, Self::Recipe(_) | Self::Pipeline(PipelineError::Recipe(_)));
         let text = chain(self);
-        if self.exit_code() == 130 { text } else { format!("error: {text}") }
+        let text = printable(&text, lines);
+        if self.exit_code() == 130 { text.into_owned() } else { format!("error: {text}") }
     }
 
     /// A wrong command line.

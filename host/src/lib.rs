@@ -15,4 +15,5 @@ mod recipe;
 mod sha256;
 
 pub use commands::execute;
+pub use engine::images::is_decoding;
 pub use failure::Failure;

@@ -1,5 +1,6 @@
 //! Log lines to standard error, above the bars.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use indicatif::MultiProgress;
@@ -8,6 +9,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::cli::{GlobalArguments, LogFormat};
 use crate::engine::Progress;
+use crate::errors::printable;
 
 /// Begins logging; only the first call of a process has an effect.
 pub fn begin(global: &GlobalArguments) -> Progress {
@@ -18,7 +20,8 @@ pub fn begin(global: &GlobalArguments) -> Progress {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(AboveBars(progress.bars().cloned())).with_target(false);
+    let writer = AboveBars { bars: progress.bars().cloned(), people };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
     // An error means that a subscriber is there already.
     let _ = if people {
         let colour = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
@@ -31,13 +34,18 @@ pub fn begin(global: &GlobalArguments) -> Progress {
 
 /// Writes whole lines to standard error while the bars step aside.
 #[derive(Clone)]
-struct AboveBars(Option<MultiProgress>);
+struct AboveBars {
+    bars: Option<MultiProgress>,
+    /// Whether lines are for people; JSON writes out itself what names hold.
+    people: bool,
+}
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &self.0 {
-            Some(bars) => bars.suspend(|| io::stderr().write_all(bytes))?,
-            None => io::stderr().write_all(bytes)?,
+        let line = if self.people { Cow::Owned(one_line(&String::from_utf8_lossy(bytes)).into_bytes()) } else { Cow::Borrowed(bytes) };
+        match &self.bars {
+            Some(bars) => bars.suspend(|| io::stderr().write_all(&line))?,
+            None => io::stderr().write_all(&line)?,
         }
         Ok(bytes.len())
     }
@@ -45,6 +53,13 @@ impl Write for AboveBars {
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
     }
+}
+
+/// An event as one line. The escape character is the formatter's own, for colours: it writes out those of messages.
+fn one_line(event: &str) -> String {
+    let text = event.strip_suffix('\n').unwrap_or(event);
+    let parts: Vec<Cow<'_, str>> = text.split('\u{1b}').map(|part| printable(part, false)).collect();
+    parts.join("\u{1b}") + "\n"
 }
 
 impl<'a> MakeWriter<'a> for AboveBars {

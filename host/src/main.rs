@@ -12,6 +12,9 @@ fn say(text: &str) {
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
+        if convert::is_decoding() {
+            return; // it becomes the error of one image
+        }
         let place = info.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
         let message = info.payload_as_str().unwrap_or("no message");
         say(&format!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues"));

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::Role;
+use convert_sdk::files;
 use serde_json::Value as Json;
 
 use crate::errors::{AnyError, FileError};
@@ -103,7 +104,7 @@ impl Recipe {
     /// # Errors
     /// Everything that is wrong with it, each with file, line and column.
     pub fn load(file: &Path, overrides: &Overrides<'_>, catalog: &Catalog) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(file).map_err(FileError::of("read the recipe", file)).map_err(RecipeError::Unreadable)?;
+        let text = files::read_to_string(file, files::MAX_TEXT).map_err(FileError::of("read the recipe", file)).map_err(RecipeError::Unreadable)?;
         let source = Source { file: file.to_owned(), text };
         let base = std::path::absolute(file).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
         let tree = match read_tree(&source, overrides.set) {

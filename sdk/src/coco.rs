@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::File;
 use std::io::BufReader;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -10,7 +9,7 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 
-use crate::{Error, Mask, Result};
+use crate::{files, Error, Mask, Result, ResultExt};
 
 /// An entry of `images`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -57,6 +56,39 @@ pub fn class_order(categories: &[CocoCategory]) -> Vec<u64> {
     categories.iter().map(|category| category.id).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// A mask has at most so many times the pixels of its image: that of an image before it was made smaller by four on each side.
+const LARGER: u64 = 16;
+
+/// What the masks of a file may take in memory together: 64 times the file's bytes, and 256 MB however short it is. Polygons of a few bytes may draw masks of many runs.
+#[derive(Debug)]
+pub struct MaskMemory {
+    most: u64,
+    taken: u64,
+}
+
+impl MaskMemory {
+    /// That of a file.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub fn of_file(path: &Path) -> Result<Self> {
+        let length = std::fs::metadata(path).context(|| format!("cannot read {}", path.display()))?.len();
+        Ok(Self { most: length.saturating_mul(64).saturating_add(256_000_000), taken: 0 })
+    }
+
+    /// Takes so many bytes for a mask that is kept.
+    ///
+    /// # Errors
+    /// More than there are.
+    pub fn take(&mut self, bytes: usize) -> Result<()> {
+        self.taken = self.taken.saturating_add(bytes as u64);
+        if self.taken > self.most {
+            return Err(Error::invalid(format!("the masks of the file take more than {} MB, 64 times its size", self.most / 1_000_000)));
+        }
+        Ok(())
+    }
+}
+
 /// A mask as COCO files write it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Segmentation {
@@ -87,18 +119,31 @@ impl Segmentation {
         }
     }
 
-    /// The mask; polygons are drawn on an image of `size` (width, height), as pycocotools draws them.
+    /// The mask, on an image of `size` (width, height; 0 x 0 where it is not known); polygons are drawn as pycocotools draws them.
     ///
     /// # Errors
-    /// Run lengths that do not fit their size, a polygon that is none.
+    /// Run lengths that do not fit their size, a mask of more than 16 times the image's pixels, a polygon that is none.
     pub fn mask(&self, size: (u32, u32)) -> Result<Mask> {
+        self.check_size(size)?;
         match self {
             Self::Compressed { size: [height, width], counts } => Mask::from_counts(*width, *height, counts),
             Self::Runs { size: [height, width], counts } => Mask::from_runs(*width, *height, counts),
-            Self::Polygons(polygons) => {
-                polygons.iter().try_fold(Mask::empty(size.0, size.1)?, |mask, polygon| mask.union(&Mask::from_polygon(size.0, size.1, polygon)?))
-            }
+            Self::Polygons(polygons) => Mask::from_polygons(size.0, size.1, polygons),
         }
+    }
+
+    /// Refuses run lengths of a mask that is far larger than its image of `size`, before anything works on its pixels. An image of unknown size, 0 x 0, is as
+    /// large as images may be.
+    fn check_size(&self, image: (u32, u32)) -> Result<()> {
+        let pixels = |(width, height): (u32, u32)| u64::from(width) * u64::from(height);
+        let Some((width, height)) = self.size().filter(|_| pixels(image) > 0) else { return Ok(()) };
+        if pixels((width, height)) > pixels(image).saturating_mul(LARGER) {
+            return Err(Error::invalid(format!(
+                "a mask of {width}x{height} pixels is over {LARGER} times as large as its image of {}x{}",
+                image.0, image.1
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -178,7 +223,7 @@ impl<'de> Deserialize<'de> for Segmentation {
 /// # Errors
 /// A file that cannot be read or is no COCO file, and what `take` gives.
 pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
-    let file = File::open(path).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
+    let file = files::open_regular(path, files::MAX_STREAM).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
     // What `take` says of an item is kept beside the parser, which would call it a broken file.
     let mut refusal = None;

@@ -15,14 +15,29 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// An image over pixels in row order, `width * height * 3` bytes; an error when that does not hold or a side is zero.
+    /// Most pixels of an image, and of a mask: more are taken for a decompression bomb (Pillow's limit).
+    pub const MAX_PIXELS: u64 = 178_956_970;
+
+    /// An image over pixels in row order, `width * height * 3` bytes; an error when that does not hold, a side is zero, or there are more than [`Self::MAX_PIXELS`].
     pub fn new(width: u32, height: u32, pixels: impl Into<Cow<'a, [u8]>>) -> Result<Self> {
         let pixels = pixels.into();
+        Self::check_size(width, height)?;
         let expected = width as usize * height as usize * 3;
         if expected == 0 || pixels.len() != expected {
             return Err(Error::invalid(format!("an RGB image of {width}x{height} needs {expected} bytes, got {}", pixels.len())));
         }
         Ok(Self { width, height, pixels })
+    }
+
+    /// Whether an image of that size may be decoded.
+    ///
+    /// # Errors
+    /// More than [`Self::MAX_PIXELS`].
+    pub fn check_size(width: u32, height: u32) -> Result<()> {
+        if u64::from(width) * u64::from(height) > Self::MAX_PIXELS {
+            return Err(Error::invalid(format!("{width}x{height} pixels are more than the limit of {}: a decompression bomb?", Self::MAX_PIXELS)));
+        }
+        Ok(())
     }
 
     /// Pixels in a row.

@@ -1,8 +1,6 @@
 //! ImageNet-S's annotations (Gao et al. 2022, <https://github.com/LUSSeg/ImageNet-S>): RGB PNG files in ImageNet's folders, `n01440764/n01440764_10026.png`,
 //! in which a pixel's id is R + 256·G.
 
-use std::collections::BTreeMap;
-
 use crate::{Error, Image, Mask, Result};
 
 /// The id of pixels that belong to no object by which anything should be judged.
@@ -39,22 +37,25 @@ pub fn check_png(bytes: &[u8]) -> Result<()> {
 /// A pixel that is no id: above [`CLASSES`], or with blue in it.
 pub fn class_masks(annotation: &Image<'_>) -> Result<Vec<(u32, Mask)>> {
     let (width, height) = (annotation.width(), annotation.height());
-    let mut pixels = BTreeMap::<u32, Vec<u8>>::new();
     for (at, colour) in annotation.pixels().chunks_exact(3).enumerate() {
-        let id = u32::from(colour[0]) + 256 * u32::from(colour[1]);
-        match id {
-            0 | IGNORED if colour[2] == 0 => {}
-            1..=CLASSES if colour[2] == 0 => pixels.entry(id).or_insert_with(|| vec![0; width as usize * height as usize])[at] = 1,
-            _ => {
-                let (x, y) = (at % width as usize, at / width as usize);
-                return Err(Error::invalid(format!(
-                    "pixel {x},{y} is {}, {}, {}: an annotation of ImageNet-S has ids R + 256 G of 0 to {CLASSES} or {IGNORED}, and no blue",
-                    colour[0], colour[1], colour[2]
-                )));
-            }
+        let id = id_of(colour);
+        if (id > CLASSES && id != IGNORED) || colour[2] != 0 {
+            let (x, y) = (at % width as usize, at / width as usize);
+            return Err(Error::invalid(format!(
+                "pixel {x},{y} is {}, {}, {}: an annotation of ImageNet-S has ids R + 256 G of 0 to {CLASSES} or {IGNORED}, and no blue",
+                colour[0], colour[1], colour[2]
+            )));
         }
     }
-    pixels.into_iter().map(|(id, pixels)| Ok((id, Mask::from_pixels(width, height, &pixels)?))).collect()
+    let masks = Mask::of_ids(width, height, |x, y| {
+        let id = id_of(&annotation.pixel(x, y));
+        (id != 0 && id != IGNORED).then_some(id)
+    })?;
+    Ok(masks.into_iter().collect())
+}
+
+fn id_of(colour: &[u8]) -> u32 {
+    u32::from(colour[0]) + 256 * u32::from(colour[1])
 }
 
 #[cfg(test)]

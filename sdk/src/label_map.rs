@@ -27,7 +27,7 @@ impl LabelMap {
     /// # Errors
     /// A zero side, a wrong number of values, a logit that is not finite, a class that stands twice in one cell.
     pub fn new(depth: usize, rows: usize, columns: usize, logits: Vec<f32>, classes: Vec<u32>) -> Result<Self> {
-        let (size, cells) = (depth * rows * columns, rows * columns);
+        let (size, cells) = (depth.saturating_mul(rows).saturating_mul(columns), rows.saturating_mul(columns));
         if size == 0 || logits.len() != size || classes.len() != size {
             return Err(Error::invalid(format!(
                 "a label map of {depth} classes a cell and {rows}x{columns} cells needs {size} logits and classes, got {} and {}",

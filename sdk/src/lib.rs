@@ -9,6 +9,7 @@ pub mod coco;
 mod config;
 mod context;
 mod error;
+pub mod files;
 mod image;
 pub mod imagenet;
 pub mod imagenet_s;

@@ -7,7 +7,9 @@ mod runs;
 
 pub use geometry::BoundingBox;
 
-use crate::{Error, Result};
+use std::collections::BTreeMap;
+
+use crate::{Error, Image, Result};
 use runs::Intervals;
 
 /// A binary mask of an image: column-major run lengths, background first, as COCO counts them.
@@ -21,10 +23,10 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// A mask from COCO's run lengths (column-major, background first).
+    /// A mask from COCO's run lengths (column-major, background first). Costs memory by the runs, not by the pixels.
     ///
     /// # Errors
-    /// A zero side, or runs that do not sum to `width * height`.
+    /// A zero side, more pixels than an image may have ([`Image::MAX_PIXELS`]), or runs that do not sum to `width * height`.
     pub fn from_runs(width: u32, height: u32, runs: &[u32]) -> Result<Self> {
         let area = Self::checked_area(width, height)?;
         let sum: u64 = runs.iter().map(|run| u64::from(*run)).sum();
@@ -41,6 +43,7 @@ impl Mask {
     /// # Errors
     /// As [`Mask::from_runs`], and a string that is no such code.
     pub fn from_counts(width: u32, height: u32, counts: &str) -> Result<Self> {
+        Self::checked_area(width, height)?;
         Self::from_runs(width, height, &rle::decode(counts)?)
     }
 
@@ -65,6 +68,26 @@ impl Mask {
         Ok(Self::from_intervals(width, height, &intervals))
     }
 
+    /// The mask of each id, of the pixels that have one, by column and row. Costs memory by the runs, however many ids there are.
+    pub(crate) fn of_ids(width: u32, height: u32, id: impl Fn(u32, u32) -> Option<u32>) -> Result<BTreeMap<u32, Self>> {
+        Self::checked_area(width, height)?;
+        let mut masks = BTreeMap::<u32, Intervals>::new();
+        for x in 0..width {
+            let mut y = 0;
+            while y < height {
+                let (start, found) = (y, id(x, y));
+                y += 1;
+                while y < height && id(x, y) == found {
+                    y += 1;
+                }
+                if let Some(found) = found {
+                    masks.entry(found).or_default().push(x * height + start, x * height + y);
+                }
+            }
+        }
+        Ok(masks.into_iter().map(|(id, intervals)| (id, Self::from_intervals(width, height, &intervals))).collect())
+    }
+
     /// A mask without foreground.
     ///
     /// # Errors
@@ -85,8 +108,11 @@ impl Mask {
 
     fn checked_area(width: u32, height: u32) -> Result<u64> {
         let area = u64::from(width) * u64::from(height);
-        if area == 0 || area > u64::from(u32::MAX) {
-            return Err(Error::invalid(format!("a mask of {width}x{height} pixels is empty or too large")));
+        if area == 0 {
+            return Err(Error::invalid(format!("a mask of {width}x{height} pixels is empty")));
+        }
+        if area > Image::MAX_PIXELS {
+            return Err(Error::invalid(format!("a mask of {width}x{height} pixels is larger than any image may be, {} pixels", Image::MAX_PIXELS)));
         }
         Ok(area)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings};
+use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings, files};
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -95,7 +95,7 @@ pub(super) fn context(plugin: &str, device: &str, threads: usize, cancel: &Arc<A
 fn extract(extractor: &dyn Extractor, files: &[PathBuf], at_once: Option<&AtomicUsize>) -> PluginResult<Vec<FeatureMap>> {
     let load = |file: &PathBuf| {
         let named = || format!("cannot read the image {}", file.display());
-        images::decode(&fs::read(file).map_err(Error::from).context(named)?, Decoding::default()).context(named)
+        images::decode(&files::read(file, files::MAX_IMAGE).map_err(Error::from).context(named)?, Decoding::default()).context(named)
     };
     if let Some(at_once) = at_once {
         return together(extractor, &files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?, at_once);

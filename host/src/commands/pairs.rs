@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use convert_sdk::imagenet;
 use convert_sdk::label_sets::{Cooccurrence, Truth, TruthFormat};
+use convert_sdk::{files, imagenet};
 
 use super::writable;
 use crate::engine::replace_file;
@@ -36,7 +36,7 @@ pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Opti
     }
     tracing::info!("{}", counted(&labels));
     let mut counts = Cooccurrence::default();
-    labels.sets().iter().for_each(|set| counts.add(set));
+    labels.sets().iter().try_for_each(|set| counts.add(set))?;
     let rows = table(&counts, choice, &names);
     match output {
         Some(file) => Ok(replace_file(&file, |mut file| Ok(file.write_all(rows.as_bytes())?))?),
@@ -78,7 +78,7 @@ fn counted(truth: &Truth) -> String {
 
 /// Class names by index: a name a line, or the columns index, WordNet id, name.
 fn read_names(file: &Path) -> Result<Vec<String>, Failure> {
-    let text = std::fs::read_to_string(file).map_err(FileError::of("read", file)).map_err(Failure::usage)?;
+    let text = files::read_to_string(file, files::MAX_TEXT).map_err(FileError::of("read", file)).map_err(Failure::usage)?;
     let mut names = Vec::new();
     for (at, line) in text.trim_end().lines().enumerate() {
         let name = match line.split('\t').collect::<Vec<_>>().as_slice() {

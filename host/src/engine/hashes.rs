@@ -1,7 +1,7 @@
 //! The hashes of files' contents: computed once for a path, size and time of change, and remembered in the work directory's cache folder.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -130,7 +130,7 @@ pub fn content_hash(path: &Path) -> Result<String, FileError> {
 
 fn hash_of(path: &Path) -> std::io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
+    hasher.update_reader(convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE)?)?;
     Ok(hasher.finalize())
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn age(file: &Path, seconds: u64) {
-        File::options().write(true).open(file).unwrap().set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
+        fs::File::options().write(true).open(file).unwrap().set_modified(SystemTime::now() - Duration::from_secs(seconds)).unwrap();
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         // Same size and time: the remembered hash is believed, unless a rescan is asked for.
         let before = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, "two").unwrap();
-        File::options().write(true).open(&file).unwrap().set_modified(before).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(before).unwrap();
         assert_eq!(FileHashes::open(&cache, false).content(&file).unwrap(), one);
         let two = FileHashes::open(&cache, true).content(&file).unwrap();
         assert_eq!(two, content_hash(&file).unwrap());

@@ -1,13 +1,18 @@
 //! Decoding: JPEG by libjpeg-turbo's code (pixels as Pillow gives them), the other formats by the `image` crate.
 
+use std::cell::Cell;
 use std::io::Cursor;
 
 use convert_sdk::{Dataset, Error, Image, ImageData, Result, ResultExt};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, RgbImage};
+use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
 
-/// More pixels than this are taken for a decompression bomb (Pillow's limit).
-const MAX_PIXELS: u64 = 178_956_970;
+/// Most bytes that decoding an image takes, the result among them: eight for each of the most pixels that an image may have.
+const MAX_BYTES: u64 = 8 * Image::MAX_PIXELS;
+/// Most scans of a JPEG file; a few bytes make one, and each goes over the whole image (libjpeg-turbo's advice to those who decode strangers' files).
+const MAX_SCANS: u64 = 500;
+/// Most pixels that all scans of a JPEG file go over together: an image of the largest size may have 32 scans, common encoders write about ten.
+const MAX_SCANNED: u64 = 32 * Image::MAX_PIXELS;
 
 /// How images are decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +39,19 @@ pub fn load(dataset: &dyn Dataset, id: &str, decoding: Decoding) -> Result<Image
 /// As [`load`].
 pub fn decode(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
     // Decoders of other people's code meet other people's files: some report errors by unwinding.
-    std::panic::catch_unwind(|| decode_any(bytes, decoding)).unwrap_or_else(|_| Err(Error::invalid("broken image file")))
+    let outer = DECODING.replace(true);
+    let decoded = std::panic::catch_unwind(|| decode_any(bytes, decoding)).unwrap_or_else(|_| Err(Error::invalid("broken image file")));
+    DECODING.set(outer);
+    decoded
+}
+
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is decoding: a panic is then what a decoder says of a broken file, which is reported as such.
+pub fn is_decoding() -> bool {
+    DECODING.get()
 }
 
 fn decode_any(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
@@ -46,19 +63,47 @@ fn decode_any(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
         let exif = if decoding.exif_orientation { jpeg_exif(bytes) } else { None };
         return turned(image, exif.and_then(Orientation::from_exif_chunk));
     }
-    let reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     if reader.format().is_none() {
         return Err(Error::invalid("not an image: neither JPEG, PNG, WebP, BMP nor GIF"));
     }
     let broken = || "broken image".to_owned();
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_BYTES);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().context(broken)?;
     let (width, height) = decoder.dimensions();
-    check_size(width, height)?;
+    Image::check_size(width, height)?;
+    let result = u64::from(width) * u64::from(height) * 3;
+    let bytes = check_bytes(width, height, decoder.total_bytes().saturating_add(result))?;
+    // What is left is the decoder's own.
+    limits.max_alloc = Some(MAX_BYTES - bytes);
+    decoder.set_limits(limits).context(broken)?;
     let orientation = if decoding.exif_orientation { decoder.orientation().ok() } else { None };
     let decoded = DynamicImage::from_decoder(decoder).context(broken)?;
-    let wide = decoded.color().bits_per_pixel() / u16::from(decoded.color().channel_count()) > 8;
-    let pixels = if wide { decoded.into_rgb16().into_raw().iter().map(|value| (value >> 8) as u8).collect() } else { decoded.into_rgb8().into_raw() };
-    turned(Image::new(width, height, pixels)?, orientation)
+    turned(Image::new(width, height, rgb_of(decoded))?, orientation)
+}
+
+/// The colours, of 16 bits a channel the upper eight; no second copy of the wide pixels is made.
+fn rgb_of(image: DynamicImage) -> Vec<u8> {
+    let upper = |value: u16| (value >> 8) as u8;
+    match image {
+        DynamicImage::ImageLuma16(image) => image.as_raw().iter().flat_map(|grey| [upper(*grey); 3]).collect(),
+        DynamicImage::ImageLumaA16(image) => image.as_raw().as_chunks().0.iter().flat_map(|[grey, _]| [upper(*grey); 3]).collect(),
+        DynamicImage::ImageRgb16(image) => image.as_raw().iter().map(|value| upper(*value)).collect(),
+        DynamicImage::ImageRgba16(image) => {
+            image.as_raw().as_chunks().0.iter().flat_map(|[r, g, b, _]| [r, g, b].map(|value| upper(*value))).collect()
+        }
+        narrow => narrow.into_rgb8().into_raw(),
+    }
+}
+
+/// The bytes that decoding takes, if they are not too many.
+fn check_bytes(width: u32, height: u32, bytes: u64) -> Result<u64> {
+    if bytes > MAX_BYTES {
+        return Err(Error::invalid(format!("{width}x{height} pixels of its kind take {bytes} bytes to decode, more than the limit of {MAX_BYTES}")));
+    }
+    Ok(bytes)
 }
 
 /// The image as its camera was held.
@@ -86,26 +131,27 @@ fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn check_size(width: u32, height: u32) -> Result<()> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS {
-        return Err(Error::invalid(format!("{width}x{height} pixels are more than the limit of {MAX_PIXELS}: a decompression bomb?")));
-    }
-    Ok(())
-}
-
 fn decode_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
-    if cut_short(bytes) {
-        return Err(Error::invalid(format!("the JPEG file is cut short after {} bytes", bytes.len())));
-    }
-    read_jpeg(bytes)
+    let scans = scans(bytes).ok_or_else(|| Error::invalid(format!("the JPEG file is cut short after {} bytes", bytes.len())))?;
+    read_jpeg(bytes, scans)
 }
 
-fn read_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
+fn read_jpeg(bytes: &[u8], scans: u64) -> Result<Image<'static>> {
     let broken = || "broken JPEG file".to_owned();
     let header = mozjpeg::Decompress::new_mem(bytes).context(broken)?;
     let (width, height) = (header.width() as u32, header.height() as u32);
-    check_size(width, height)?;
+    Image::check_size(width, height)?;
+    let pixels = u64::from(width) * u64::from(height);
+    if scans > MAX_SCANS || scans * pixels > MAX_SCANNED {
+        let most = MAX_SCANS.min(MAX_SCANNED / pixels.max(1));
+        return Err(Error::invalid(format!(
+            "a JPEG file of {scans} scans, where an image of {width}x{height} may have {most}: a decompression bomb?"
+        )));
+    }
+    let channels = header.components().len() as u64;
+    // The result, the inks that it is made of, and, of a file in several scans, each channel's coefficients of two bytes.
+    let a_pixel = 3 + if channels > 3 { channels } else { 0 } + if scans > 1 { 2 * channels } else { 0 };
+    check_bytes(width, height, a_pixel * pixels)?;
     if matches!(header.color_space(), mozjpeg::ColorSpace::JCS_CMYK | mozjpeg::ColorSpace::JCS_YCCK) {
         let mut started = header.to_colorspace(mozjpeg::ColorSpace::JCS_CMYK).context(broken)?;
         let inks = started.read_scanlines::<[u8; 4]>().context(broken)?;
@@ -125,25 +171,26 @@ fn rgb_of_adobe_inks([c, m, y, k]: [u8; 4]) -> [u8; 3] {
     [multiplied(c), multiplied(m), multiplied(y)]
 }
 
-/// Whether the file ends before the image does: its markers are walked from the start. libjpeg would fill the rest with grey. What follows the
-/// end marker (phones append films) is nobody's business.
-fn cut_short(bytes: &[u8]) -> bool {
-    let mut at = 2;
+/// How many scans the file has: its markers are walked from the start. Nothing where the file ends before the image does, which libjpeg would fill with grey.
+/// What follows the end marker (phones append films) is nobody's business.
+fn scans(bytes: &[u8]) -> Option<u64> {
+    let (mut at, mut scans) = (2, 0);
     loop {
-        let Some(pair) = bytes.get(at..at + 2) else { return true };
+        let pair = bytes.get(at..at + 2)?;
         let (0xff, marker) = (pair[0], pair[1]) else {
             // Entropy-coded data of a scan, most of the file.
             at += bytes[at..].iter().position(|byte| *byte == 0xff).unwrap_or(bytes.len() - at);
             continue;
         };
+        scans += u64::from(marker == 0xda);
         at += match marker {
-            0xd9 => return false,
+            0xd9 => return Some(scans),
             0xff => 1,                      // fill
             0x00 | 0x01 | 0xd0..=0xd8 => 2, // a stuffed byte, or a marker without a segment
-            _ => match bytes.get(at + 2..at + 4) {
-                Some(length) => 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2),
-                None => return true,
-            },
+            _ => {
+                let length = bytes.get(at + 2..at + 4)?;
+                2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2)
+            }
         };
     }
 }
@@ -192,6 +239,23 @@ mod tests {
         bomb.extend([0; 24]);
         check(&bomb, "bomb");
     }
+
+    #[test]
+    fn many_scans_and_wide_pixels_are_refused_before_they_cost() {
+        let whole = jpeg();
+        let scan = whole.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+        let one = super::scans(&whole).unwrap();
+        let times = MAX_SCANS / one + 1;
+        let mut scans = whole[..scan].to_vec();
+        (0..times).for_each(|_| scans.extend(&whole[scan..whole.len() - 2]));
+        scans.extend([0xff, 0xd9]);
+        let error = decode(&scans, Decoding::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("{} scans, where an image of 16x8 may have 500", one * times)), "{error}");
+        assert!(check_bytes(10_000, 10_000, 11 * 100_000_000).is_ok());
+        let error = check_bytes(13_000, 13_000, 11 * 169_000_000).unwrap_err().to_string();
+        assert!(error.contains("13000x13000 pixels of its kind take 1859000000 bytes"), "{error}");
+    }
+
     fn png(form: image::ExtendedColorType, bytes: &[u8]) -> Vec<u8> {
         let mut file = Vec::new();
         image::ImageEncoder::write_image(image::codecs::png::PngEncoder::new(&mut file), bytes, 2, 1, form).unwrap();

@@ -8,6 +8,7 @@ mod imagenet_s;
 use std::collections::HashMap;
 use std::path::Path;
 
+use convert_sdk::coco::MaskMemory;
 use convert_sdk::label_sets::NameIndex;
 use convert_sdk::{BoundingBox, Error, Mask, Result, ResultExt};
 use serde::Serialize;
@@ -142,6 +143,7 @@ impl Truth {
             truth.names.insert(image.file_name, place);
             Ok(())
         })?;
+        let mut memory = MaskMemory::of_file(path)?;
         coco::annotations(path, |annotation| {
             let place = truth.ids.get(&annotation.image_id).copied();
             let place = place.ok_or_else(|| Error::invalid(format!("an object lies on image {}, which is not listed", annotation.image_id)))?;
@@ -151,6 +153,7 @@ impl Truth {
             }
             let image = &mut truth.images[place];
             let (bounds, mask) = shape(&annotation, image.size).context(|| format!("an object on image {}", annotation.image_id))?;
+            memory.take(mask.as_ref().map_or(0, |mask| size_of_val(mask.runs())))?;
             image.objects.push(TrueObject { bounds, mask, best: Overlap::default() });
             Ok(())
         })?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_sdk::{Deserialize, Error, Result, ResultExt};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, files};
 
 /// The keys that matter here, all optional.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -23,7 +23,7 @@ impl HubConfig {
     /// A file that cannot be read or is no JSON object of that kind.
     pub fn read(path: &Path) -> Result<Self> {
         let named = || format!("cannot read {}", path.display());
-        let text = std::fs::read_to_string(path).context(named)?;
+        let text = files::read_to_string(path, files::MAX_TEXT).context(named)?;
         serde_json::from_str(&text).map_err(|error| Error::invalid(error.to_string())).context(named)
     }
 }

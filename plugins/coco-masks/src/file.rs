@@ -1,12 +1,11 @@
 //! A COCO file, read once as a stream: its images are kept by name, its masks go to the spool.
 
 use std::fmt;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use convert_sdk::label_sets::NameIndex;
-use convert_sdk::{Error, Result, ResultExt, serde};
+use convert_sdk::{Error, Result, ResultExt, files, serde};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -65,7 +64,7 @@ impl CocoFile {
     /// A file that cannot be read or is no COCO file, an image or file name that comes twice, a score that is no number.
     pub fn read(path: &Path, cache: &Path, crowds: bool) -> Result<Self> {
         let mut contents = Contents { spool: SpoolWriter::new(cache)?, images: Vec::new(), names: NameIndex::default(), crowds, annotated: false };
-        let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+        let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
         let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
         let read = json.deserialize_map(Top(&mut contents)).and_then(|()| json.end());
         read.map_err(|error| Error::invalid(format!("cannot read the masks of {}: {error}", path.display())))?;

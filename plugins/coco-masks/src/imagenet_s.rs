@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use convert_sdk::label_sets::NameIndex;
 use convert_sdk::tracing::info;
 use convert_sdk::{
-    Context, Deserialize, Error, Image, InputFolder, JsonSchema, Proposal, Proposer, Result, ResultExt, SampleImage, imagenet_s, schemars, serde,
+    Context, Deserialize, Error, Image, InputFolder, JsonSchema, Proposal, Proposer, Result, ResultExt, SampleImage, files, imagenet_s, schemars,
+    serde,
 };
 use walkdir::WalkDir;
 
@@ -82,7 +83,7 @@ impl ImageNetS {
 }
 
 fn read(file: &Path) -> Result<Image<'static>> {
-    let bytes = std::fs::read(file)?;
+    let bytes = files::read(file, files::MAX_IMAGE)?;
     imagenet_s::check_png(&bytes)?;
     let pixels = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png).map_err(|error| Error::invalid(error.to_string()))?.into_rgb8();
     Image::new(pixels.width(), pixels.height(), pixels.into_raw())

@@ -1,11 +1,10 @@
 //! The authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as their `.pt` or as JSON of the same shape (SPEC 8).
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use convert_sdk::{ClassScore, Deserialize, Error, Probability, Result, ResultExt, serde};
+use convert_sdk::{ClassScore, Deserialize, Error, Probability, Result, ResultExt, files, serde};
 use convert_tensor_files::TensorFile;
 
 /// The most probable classes of each mask, best first, at least one.
@@ -65,12 +64,12 @@ impl Raw {
 
 fn is_json(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
-    File::open(path)?.take(64).read_to_end(&mut start)?;
+    files::open_regular(path, files::MAX_STREAM)?.take(64).read_to_end(&mut start)?;
     Ok(start.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{'))
 }
 
 fn json(path: &Path) -> Result<HashMap<u64, Raw>> {
-    serde_json::from_reader(BufReader::new(File::open(path)?)).map_err(|error| Error::invalid(error.to_string()))
+    serde_json::from_reader(BufReader::new(files::open_regular(path, files::MAX_STREAM)?)).map_err(|error| Error::invalid(error.to_string()))
 }
 
 /// What `torch.save` made of a dictionary of dictionaries of tensors.

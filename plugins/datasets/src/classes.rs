@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use convert_sdk::schemars::{Schema, SchemaGenerator, json_schema};
-use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, imagenet, serde};
+use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, files, imagenet, serde};
 
 /// Where class names come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -74,7 +74,7 @@ impl ClassList {
     /// # Errors
     /// A file that cannot be read, an empty line before the last name, a name that comes twice, fewer than two names.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).context(|| format!("cannot read the class file {}", path.display()))?;
+        let text = files::read_to_string(path, files::MAX_TEXT).context(|| format!("cannot read the class file {}", path.display()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let names: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_string()).collect();
         if let Some(empty) = names.iter().position(String::is_empty).filter(|_| names.len() > 1) {

@@ -1,11 +1,10 @@
 //! What the datasets ask of a file.
 
-use std::fs::{File, Metadata};
-use std::io::Read;
+use std::fs::Metadata;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use convert_sdk::{Error, ErrorKind, ImageData, Result, ResultExt, Sample};
+use convert_sdk::{Error, ImageData, Result, ResultExt, Sample, files};
 
 /// A number that changes with a file's size, its modification time and, where the system has them, its inode and the time when that changed; neither 0 nor
 /// [`Sample::MISSING`].
@@ -82,16 +81,7 @@ fn mix(value: u64) -> u64 {
 
 /// The file's bytes, for the host to decode.
 pub fn read_image(path: &Path) -> Result<ImageData> {
-    let named = || format!("cannot read the image {}", path.display());
-    let mut file = File::open(path).context(named)?;
-    let length = file.metadata().context(named)?.len();
-    let mut bytes = Vec::with_capacity(length as usize);
-    let read = file.read_to_end(&mut bytes).context(named)? as u64;
-    if read < length {
-        // Some network file systems end a read early while their server is away.
-        return Err(Error::new(ErrorKind::Io, format!("{}: only {read} of {length} bytes could be read", named())));
-    }
-    Ok(ImageData::Encoded(bytes))
+    Ok(ImageData::Encoded(files::read(path, files::MAX_IMAGE).context(|| format!("cannot read the image {}", path.display()))?))
 }
 
 #[cfg(test)]

@@ -108,7 +108,11 @@ impl Dataset for ImageFolder {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         self.folders.remember();
-        files::read_image(&self.root.join(id))
+        let path = self.root.join(id);
+        files::read_image(&path).map_err(|error| match path.is_dir() {
+            true => Error::invalid(format!("the link {} leads to a folder that it lies in: remove it", path.display())),
+            false => error,
+        })
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
@@ -140,9 +144,7 @@ impl ImageFolder {
                 )));
             }
         }
-        if let Some(first) = unnamed.first() {
-            warn!("left out {} images whose names are not UTF-8, the first of them {}: rename them", unnamed.len(), first.display());
-        }
+        warn_of_unnamed(&unnamed);
         Ok(samples)
     }
 
@@ -169,7 +171,12 @@ impl ImageFolder {
                     }
                     let inner = real(&path)?;
                     if ancestors.contains(&inner) {
-                        return Err(Error::config(format!("the link {} leads to a folder that it lies in: remove it", path.display())));
+                        // A sample that cannot be read, which the host records.
+                        match sample_id(&path, &self.root) {
+                            Some(id) => samples.push(Sample { id, label, revision: Sample::MISSING }),
+                            None => unnamed.push(path),
+                        }
+                        continue;
                     }
                     ancestors.push(inner);
                     self.list_folder(&path, label, ancestors, samples, unnamed)?;
@@ -235,12 +242,19 @@ impl RootContents {
                 EntryKind::Folder => {
                     let path = root.join(&entry.name);
                     let name = (entry.name.into_string())
-                        .map_err(|_| Error::config(format!("the name of the class folder {} is not UTF-8: rename it", path.display())))?;
+                        .map_err(|_| Error::config(format!("the name of the class folder {path:?} is not UTF-8: rename it")))?;
                     contents.class_folders.insert(name);
                 }
             }
         }
         Ok(contents)
+    }
+}
+
+/// Tells the user of images whose names are no text, and so no ids.
+fn warn_of_unnamed(paths: &[PathBuf]) {
+    if let Some(first) = paths.first() {
+        warn!("left out {} images whose names are not UTF-8, the first of them {first:?}: rename them", paths.len());
     }
 }
 

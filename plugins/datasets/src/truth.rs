@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::coco::{CocoCategory, CocoImage, Segmentation, read_items};
+use convert_sdk::coco::{CocoCategory, CocoImage, MaskMemory, Segmentation, read_items};
 use convert_sdk::{Deserialize, Error, Mask, Result, ResultExt, TruthObject};
 
 use crate::classes::ClassList;
@@ -53,7 +53,7 @@ impl Truth {
             images.insert(image.id, (image.file_name, image.width.zip(image.height)));
             Ok(())
         })?;
-        let mut at = 0;
+        let (mut at, mut memory) = (0, MaskMemory::of_file(path)?);
         read_items(path, "annotations", |annotation: Annotation| {
             at += 1;
             let unknown = |what: &str, id: u64| Error::invalid(format!("annotation {at} is of the {what} {id}, which the file does not list"));
@@ -63,10 +63,9 @@ impl Truth {
             // A crowd shows its class, but it is no object that a region could be.
             let segmentation = annotation.segmentation.as_ref().filter(|_| annotation.iscrowd == 0);
             let mask = mask(segmentation, *size).context(|| format!("annotation {at}"))?;
-            objects
-                .entry(name.clone())
-                .or_default()
-                .push(Object { class, mask: mask.map(|mask| (mask.width(), mask.height(), mask.counts().into())) });
+            let mask = mask.map(|mask| (mask.width(), mask.height(), Box::from(mask.counts())));
+            memory.take(mask.as_ref().map_or(0, |(_, _, counts): &(u32, u32, Box<str>)| counts.len()))?;
+            objects.entry(name.clone()).or_default().push(Object { class, mask });
             Ok(())
         })?;
         Ok(Self(objects))

@@ -126,9 +126,12 @@ impl Dataset for WebDataset {
     fn image(&self, id: &str) -> Result<ImageData> {
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
         let path = &self.shards[place.shard as usize];
+        if place.length > convert_sdk::files::MAX_IMAGE {
+            return Err(Error::invalid(format!("the image has {} bytes, more than the limit of {}", place.length, convert_sdk::files::MAX_IMAGE)));
+        }
         let read = || -> std::io::Result<Vec<u8>> {
             let mut bytes = vec![0; place.length as usize];
-            std::fs::File::open(path)?.read_exact_at(&mut bytes, place.offset)?;
+            convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE)?.read_exact_at(&mut bytes, place.offset)?;
             Ok(bytes)
         };
         Ok(ImageData::Encoded(read().context(|| format!("cannot read {} bytes at {} of {}", place.length, place.offset, path.display()))?))

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 
 use convert_backbones::torch;
-use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, whole_file};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, files, whole_file};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
@@ -95,7 +95,7 @@ fn bytes_of(tensor: &Tensor) -> Result<(Dtype, Vec<usize>, Vec<u8>)> {
 /// The tensors of a file and its metadata entry, if it has one.
 pub fn read(path: &Path) -> Result<Contents<Option<String>>> {
     let named = || format!("cannot load the checkpoint {}", path.display());
-    let bytes = std::fs::read(path).map_err(Error::from).context(named)?;
+    let bytes = files::read(path, files::MAX_ARCHIVE).map_err(Error::from).context(named)?;
     let whole = |error| Error::invalid(format!("not a whole safetensors file ({error})"));
     let file = SafeTensors::deserialize(&bytes).map_err(whole).context(named)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(whole).context(named)?;

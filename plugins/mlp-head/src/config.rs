@@ -41,7 +41,7 @@ pub struct MlpHeadConfig {
     pub coverage: Option<f64>,
     /// Whether each feature dimension is shifted and scaled to mean 0 and spread 1 over the training regions; default true (SPEC 3). Folded into the first layer on export.
     pub standardize: bool,
-    /// Width of the hidden layers; default 1024 (paper B.1).
+    /// Width of the hidden layers; default 1024 (paper B.1). A head whose weights take more than the free memory in training, 28 bytes each, is refused.
     #[schemars(range(min = 1, max = 65_536))]
     pub hidden: u32,
     /// Hidden layers; default 1 (paper), or 2 under the profile authors-code.
@@ -141,6 +141,10 @@ impl Default for MlpHeadConfig {
     }
 }
 
+/// Of each weight in training: itself, its gradient and its momentum, four bytes each; and when a checkpoint is written, weight and momentum as the bytes of
+/// tensors and of the file.
+const BYTES_A_PARAMETER: u64 = 3 * 4 + 2 * 8;
+
 /// What the profile decides where the config does not.
 const PAPER_COVERAGE: f32 = 0.5;
 const AUTHORS_TRAINING_COVERAGE: f32 = 0.0;
@@ -177,6 +181,32 @@ impl MlpHeadConfig {
         }
         if self.hidden_layers == Some(0) {
             return Err(Error::config("hidden_layers must be at least 1"));
+        }
+        Ok(())
+    }
+
+    /// Weights and biases of a head for vectors of so many numbers.
+    pub fn parameters(&self, width: usize, context: &Context) -> u64 {
+        let (hidden, classes) = (u64::from(self.hidden), context.classes().len() as u64);
+        let between = u64::from(self.hidden_layers(context)).saturating_sub(1);
+        let square = (hidden + 1).saturating_mul(hidden).saturating_mul(between);
+        ((width as u64 + 1).saturating_mul(hidden)).saturating_add(square).saturating_add((hidden + 1).saturating_mul(classes))
+    }
+
+    /// Whether the head can be trained in so many bytes of memory.
+    ///
+    /// # Errors
+    /// A head that is larger.
+    pub fn check_memory(&self, width: usize, context: &Context, free: u64) -> Result<()> {
+        let parameters = self.parameters(width, context);
+        let bytes = parameters.saturating_mul(BYTES_A_PARAMETER);
+        if bytes > free {
+            let (hidden, layers) = (self.hidden, self.hidden_layers(context));
+            return Err(Error::config(format!(
+                "a head of {parameters} parameters (hidden {hidden}, hidden_layers {layers}) takes {} MB to train, but {} MB of memory are free: lower `hidden`",
+                bytes / 1_000_000,
+                free / 1_000_000
+            )));
         }
         Ok(())
     }

@@ -242,7 +242,7 @@ fn key(config: &MlpHeadConfig, context: &Context) -> Result<String> {
     if let Some(weights) = &backbone.weights {
         for file in files(weights)? {
             let named = || format!("cannot read {}", file.display());
-            hash.update_reader(fs::File::open(&file).context(named)?).context(named)?;
+            hash.update_reader(convert_sdk::files::open_regular(&file, convert_sdk::files::MAX_ARCHIVE).context(named)?).context(named)?;
         }
     }
     let settings = format!(

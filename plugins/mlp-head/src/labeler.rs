@@ -26,6 +26,9 @@ impl Labeler for MlpHead {
             return Err(Error::config("the dataset has no classes, so there is nothing to learn"));
         }
         let features = FeatureSource::open(&config, &context)?;
+        if let Some(free) = available_memory() {
+            config.check_memory(config.pooling.width(features.dimension()), &context, free)?;
+        }
         Ok(Self { config, context, features: Arc::new(features) })
     }
 
@@ -51,4 +54,11 @@ impl Labeler for MlpHead {
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {
         Ok(Box::new(MlpHeadModel::load(checkpoint, &self.config, &self.context, self.features.clone())?))
     }
+}
+
+/// Bytes of memory that are free on this machine, where it says so.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
 }

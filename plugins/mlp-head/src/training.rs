@@ -65,7 +65,13 @@ impl Training<'_> {
             Some(progress) => progress,
             None => Progress::begin(self, &vectors, warnings)?,
         };
-        info!("training on {} vectors of {} numbers from epoch {} on", vectors.labels().len(), vectors.width(), progress.epoch + 1);
+        let parameters = config.parameters(vectors.width(), context);
+        info!(
+            "training a head of {parameters} parameters on {} vectors of {} numbers from epoch {} on",
+            vectors.labels().len(),
+            vectors.width(),
+            progress.epoch + 1
+        );
         let mut progress = progress.on(device)?;
         let sgd = Sgd { pool: &pool, device, momentum: config.momentum, weight_decay: config.weight_decay, dropout: config.dropout(context) };
         self.epochs(&mut progress, &Epoch { training: self, views, sgd, vectors: &vectors }, &fingerprint)?;

@@ -60,7 +60,7 @@ impl Calibration {
         let images = Predictions::read(file)?.images;
         let mut counts = Cooccurrence::default();
         for image in &images {
-            counts.add(&image.scores.iter().filter(|score| score.probability.get() > threshold).map(|score| score.class).collect::<Vec<_>>());
+            counts.add(&image.scores.iter().filter(|score| score.probability.get() > threshold).map(|score| score.class).collect::<Vec<_>>())?;
         }
         Ok(Self { images, counts, threshold })
     }

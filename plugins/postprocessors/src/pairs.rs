@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use convert_sdk::label_sets::{Cooccurrence, PairCount, Truth};
-use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, files, schemars, serde};
 
 /// The pairs of classes, and where their frequencies come from.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -42,7 +42,7 @@ impl PairsConfig {
     pub fn choose(&self, context: &Context) -> Result<Vec<PairCount>> {
         let truth = Truth::read(&self.truth, 0.5)?;
         let mut counts = Cooccurrence::default();
-        truth.sets().iter().for_each(|set| counts.add(set));
+        truth.sets().iter().try_for_each(|set| counts.add(set))?;
         let chosen = match &self.pairs {
             Some(file) => read_pairs(file)?.into_iter().map(|(a, b)| counts.pair(a, b)).collect(),
             None => counts.most_frequent(self.min_count, self.top),
@@ -63,7 +63,7 @@ impl PairsConfig {
 }
 
 fn read_pairs(file: &Path) -> Result<Vec<(u32, u32)>> {
-    let text = std::fs::read_to_string(file).context(|| format!("cannot read the pairs {}", file.display()))?;
+    let text = files::read_to_string(file, files::MAX_TEXT).context(|| format!("cannot read the pairs {}", file.display()))?;
     let mut lines = text.lines().zip(1..);
     let refuse = |line: usize, what: String| Error::config(format!("{}:{line}: {what}", file.display()));
     let header: Vec<&str> = lines.next().map(|(line, _)| line.split('\t').collect()).unwrap_or_default();

@@ -28,6 +28,9 @@ impl Entry {
 
     /// Whether its elements lie one after the other in row order.
     pub fn is_contiguous(&self) -> bool {
+        if self.elements() == 0 {
+            return true;
+        }
         let mut expected = 1;
         self.shape.iter().zip(&self.strides).rev().all(|(side, stride)| {
             let fits = *side == 1 || *stride == expected;

@@ -1,11 +1,10 @@
 //! A file as the names and places of its tensors.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Error, Result, ResultExt};
+use convert_sdk::{Error, Result, ResultExt, files};
 use safetensors::Dtype;
 
 use crate::entry::Entry;
@@ -26,7 +25,7 @@ impl TensorFile {
     /// A file that cannot be read, is cut short, is neither, or holds a pickle with more in it than tensors and plain containers.
     pub fn open(path: &Path) -> Result<Self> {
         let named = || format!("cannot read {}", path.display());
-        let mut file = File::open(path).context(named)?;
+        let mut file = files::open_regular(path, files::MAX_ARCHIVE).context(named)?;
         let length = file.metadata().context(named)?.len();
         let mut start = [0; 4];
         let known = usize::try_from(length).unwrap_or(usize::MAX).min(4);
@@ -96,7 +95,7 @@ impl TensorFile {
     /// The bytes from a tensor's first element to its last.
     fn stored_bytes(&self, entry: &Entry) -> Result<Vec<u8>> {
         let count = entry.extent().unwrap_or(0) * entry.element_size();
-        let mut file = File::open(&self.path)?;
+        let mut file = files::open_regular(&self.path, files::MAX_ARCHIVE)?;
         file.seek(SeekFrom::Start(entry.offset))?;
         let mut bytes = vec![0; count];
         file.read_exact(&mut bytes)?;

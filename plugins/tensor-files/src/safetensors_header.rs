@@ -8,6 +8,7 @@ use convert_sdk::{Error, Result, ResultExt};
 use safetensors::tensor::Metadata;
 
 use crate::entry::Entry;
+use crate::torch_archive::MAX_SIDES;
 
 /// The format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -24,13 +25,16 @@ pub fn entries(mut file: File, length: u64) -> Result<(BTreeMap<String, Entry>, 
     let mut header = vec![0; size as usize];
     file.read_exact(&mut header).context(|| "cannot read the header".into())?;
     let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| not_whole(format!("its header is no list of tensors: {error}")))?;
-    let expected = 8 + size + metadata.data_len() as u64;
+    let expected = (8 + size).saturating_add(metadata.data_len() as u64);
     if expected != length {
         return Err(not_whole(format!("it has {length} bytes, but its header tells of {expected}")));
     }
     let entry = |(name, info): (String, &safetensors::tensor::TensorInfo)| {
         if info.dtype.bitsize() % 8 != 0 {
             return Err(Error::invalid(format!("tensor `{name}` is of type {}, which is not read", info.dtype)));
+        }
+        if info.shape.len() > MAX_SIDES {
+            return Err(Error::invalid(format!("tensor `{name}` has {} sides: there are at most {MAX_SIDES}", info.shape.len())));
         }
         let (shape, offset) = (info.shape.clone(), 8 + size + info.data_offsets.0 as u64);
         Ok((name, Entry { dtype: info.dtype, strides: Entry::row_order(&shape), shape, offset }))

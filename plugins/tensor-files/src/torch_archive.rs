@@ -7,12 +7,14 @@ mod storage;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::rc::Rc;
 
 use convert_sdk::{Error, Result, ResultExt};
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::entry::Entry;
 use objects::{storages_of, tensors_of};
+pub use pickle::MAX_SIDES;
 use pickle::Pickled;
 
 /// A pickle of names and shapes has a few hundred bytes a tensor; one that is larger than this holds something else.
@@ -27,6 +29,7 @@ type Entries = (BTreeMap<String, Entry>, BTreeMap<String, String>);
 /// The tensors of a zip archive.
 pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
     let broken = |error: zip::result::ZipError| Error::invalid(format!("not a whole PyTorch archive ({error})"));
+    let file = checked_directory(file, length)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
     let pickle_name = archive.file_names().find(|name| *name == "data.pkl" || name.ends_with("/data.pkl")).map(str::to_owned);
     let pickle_name = pickle_name.ok_or_else(|| Error::invalid("a zip archive without data.pkl: not one of torch.save's"))?;
@@ -58,13 +61,32 @@ pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
                     if start.saturating_add(size) > length {
                         return Err(Error::invalid(format!("storage {key} is cut short")));
                     }
-                    places.insert(key.to_owned(), (start, size));
+                    places.insert(key.into(), (start, size));
                 }
             }
         }
     }
     let (object, _) = pickle::read(&pickle).context(|| "cannot read data.pkl".into())?;
     Ok((tensors_of(&object, &places)?, BTreeMap::new()))
+}
+
+/// Most bytes of an archive's end with its comment, and what stands before it where counts have 64 bits.
+const TAIL: u64 = (1 << 16) + 256;
+/// Bytes of a member's entry in the directory, at least.
+const DIRECTORY_ENTRY: u64 = 46;
+
+/// The same file, if it can hold as many members as its end says: the reader makes room for them before it looks.
+fn checked_directory(mut file: File, length: u64) -> Result<File> {
+    let mut tail = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    file.by_ref().take(TAIL).read_to_end(&mut tail)?;
+    file.seek(SeekFrom::Start(0))?;
+    // The 64-bit form of the end: its signature, and 32 bytes behind it the number of members.
+    let counts = tail.windows(40).filter(|window| window.starts_with(b"PK\x06\x06")).filter_map(|window| window.last_chunk().copied());
+    match counts.map(u64::from_le_bytes).find(|count| count.saturating_mul(DIRECTORY_ENTRY) > length) {
+        Some(count) => Err(Error::invalid(format!("not a whole PyTorch archive ({count} members in {length} bytes)"))),
+        None => Ok(file),
+    }
 }
 
 /// The tensors of the older form: five pickles (magic number, protocol, machine, object, storage keys), then each storage's length and bytes.
@@ -87,7 +109,7 @@ pub fn legacy_entries(mut file: File, length: u64) -> Result<Entries> {
     next()?; // of the machine: word sizes, all little-endian where this runs
     let object = next()?;
     let keys = next()?.strings().ok_or_else(|| Error::invalid("the list of storages is none"))?;
-    let sizes: HashMap<String, usize> = storages_of(&object).into_iter().map(|storage| (storage.key.clone(), storage.element_size())).collect();
+    let sizes: HashMap<Rc<str>, usize> = storages_of(&object).into_iter().map(|storage| (storage.key.clone(), storage.element_size())).collect();
     let mut places = HashMap::new();
     let mut position = at as u64;
     for key in keys {

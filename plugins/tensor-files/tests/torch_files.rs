@@ -97,6 +97,21 @@ fn containers_that_unfold_without_end_are_refused() {
         bytes.extend(b"\x80\x02].");
         bytes
     };
+    let memo = [b"\x80\x02N".to_vec(), b"\x94".repeat(200_000), b".".to_vec()].concat();
+    let empty = [b"\x80\x02".to_vec(), b")".repeat(200_000), b".".to_vec()].concat();
+    // A long list, copied again and again into ordered dictionaries.
+    let copies = [
+        b"\x80\x02]q\x00(".to_vec(),
+        b"NN\x86".repeat(1000),
+        b"e".to_vec(),
+        b"ccollections\nOrderedDict\nq\x01".to_vec(),
+        b"h\x01h\x00\x85R".repeat(1000),
+        b".".to_vec(),
+    ]
+    .concat();
+    // A long key in many places.
+    let names =
+        [b"\x80\x02]q\x00X\xe8\x03\x00\x00".to_vec(), b"k".repeat(1000), b"q\x010".to_vec(), b"}h\x01}sa".repeat(1000), b".".to_vec()].concat();
     let itself = b"\x80\x02]q\x00h\x00a.".to_vec();
     let deep = [b"\x80\x02".to_vec(), b"]".repeat(100_000), b"a".repeat(99_999), b".".to_vec()].concat();
     let mut wide = b"\x80\x02".to_vec();
@@ -107,7 +122,7 @@ fn containers_that_unfold_without_end_are_refused() {
     wide.push(b'.');
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bomb");
-    for object in [itself, deep, wide] {
+    for object in [itself, deep, wide, memo, empty, copies, names] {
         std::fs::write(&path, archive(&object)).unwrap();
         let message = TensorFile::open(&path).unwrap_err().to_string();
         assert!(message.contains("too deep or too many"), "{message}");

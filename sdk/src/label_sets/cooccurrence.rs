@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::{Error, Result};
+
 /// Counts of classes and of pairs of classes over images.
 #[derive(Clone, Debug, Default)]
 pub struct Cooccurrence {
@@ -50,14 +52,27 @@ fn share(part: u64, whole: u64) -> f64 {
 }
 
 impl Cooccurrence {
+    /// Most pairs of classes that are counted: those of 4,096 classes.
+    pub const MAX_PAIRS: usize = 1 << 23;
+
     /// Counts an image: its classes, each once, in any order.
-    pub fn add(&mut self, classes: &[u32]) {
+    ///
+    /// # Errors
+    /// More than [`Self::MAX_PAIRS`] pairs over all images, more than [`super::MAX_IMAGE_CLASSES`] classes of this one.
+    pub fn add(&mut self, classes: &[u32]) -> Result<()> {
+        if classes.len() > super::MAX_IMAGE_CLASSES {
+            return Err(Error::invalid(format!("an image has {} classes: pairs of at most {} are counted", classes.len(), super::MAX_IMAGE_CLASSES)));
+        }
         for (at, class) in classes.iter().enumerate() {
             *self.images.entry(*class).or_default() += 1;
             for other in &classes[at + 1..] {
                 *self.pairs.entry((*class.min(other), *class.max(other))).or_default() += 1;
             }
         }
+        if self.pairs.len() > Self::MAX_PAIRS {
+            return Err(Error::invalid(format!("more than {} pairs of classes occur together: are these single images?", Self::MAX_PAIRS)));
+        }
+        Ok(())
     }
 
     /// Images with a class.
@@ -89,7 +104,7 @@ mod tests {
     fn pairs_are_counted_and_ranked() {
         let mut counts = Cooccurrence::default();
         for classes in [&[1, 2][..], &[2, 1, 3], &[2], &[3, 2], &[]] {
-            counts.add(classes);
+            counts.add(classes).unwrap();
         }
         let pair = counts.pair(2, 1);
         assert_eq!(pair, PairCount { a: 1, b: 2, images_a: 2, images_b: 4, together: 2 });

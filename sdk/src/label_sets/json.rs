@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
 
+use super::{check_class, MAX_CLASSES};
 use crate::coco::{class_order, CocoCategory, CocoImage};
-use crate::{Error, Result, ResultExt};
+use crate::{files, Error, Result, ResultExt};
 
 /// What a JSON file of labels holds.
 pub(super) enum LabelFile {
@@ -56,7 +56,7 @@ impl CocoLabels {
 
 impl LabelFile {
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+        let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
         let mut deserializer = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
         let read = deserializer.deserialize_any(FileVisitor).and_then(|labels| deserializer.end().map(|()| labels));
         read.map_err(|error| Error::invalid(format!("cannot read the labels of {}: {error}", path.display())))
@@ -74,8 +74,8 @@ impl<'de> Visitor<'de> for FileVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<LabelFile, A::Error> {
         let mut lists = Vec::new();
-        while let Some(classes) = sequence.next_element()? {
-            lists.push(classes);
+        while let Some(classes) = sequence.next_element::<Vec<ClassIndex>>()? {
+            lists.push(classes.into_iter().map(|ClassIndex(class)| class).collect());
         }
         Ok(LabelFile::Ordered(lists))
     }
@@ -127,11 +127,14 @@ impl<'de> Visitor<'de> for NamedVisitor {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "multilabel" => dense = Some(map.next_value::<Vec<f32>>()?),
-                "gt" => label = Some(map.next_value()?),
+                "gt" => label = Some(map.next_value::<ClassIndex>()?.0),
                 other => return Err(A::Error::custom(format!("unknown key `{other}` beside `multilabel` and `gt`"))),
             }
         }
         let dense = dense.ok_or_else(|| A::Error::missing_field("multilabel"))?;
+        if dense.len() > MAX_CLASSES as usize {
+            return Err(A::Error::custom(format!("`multilabel` has {} numbers, more than the limit of {MAX_CLASSES} classes", dense.len())));
+        }
         Ok(NamedLabels::Scores {
             classes: dense.len() as u32,
             scores: (0..).zip(dense).filter(|(_, score)| *score != 0.0).collect(),
@@ -152,10 +155,11 @@ impl<'de> Deserialize<'de> for ClassIndex {
                 f.write_str("a class index")
             }
             fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<ClassIndex, E> {
-                u32::try_from(value).map(ClassIndex).map_err(|_| E::custom(format!("{value} is not a class index")))
+                check_class(value).map(ClassIndex).map_err(E::custom)
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ClassIndex, E> {
-                text.parse().map(ClassIndex).map_err(|_| E::custom(format!("`{text}` is not a class index")))
+                let number = text.parse::<u64>().map_err(|_| E::custom(format!("`{text}` is not a class index")))?;
+                self.visit_u64(number)
             }
         }
         deserializer.deserialize_any(Index)

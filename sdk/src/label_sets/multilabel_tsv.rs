@@ -1,11 +1,11 @@
 //! The tab-separated label file of the paper's authors: `id TAB single label TAB class,class TAB probability,probability`, no header.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use crate::{ClassScore, Error, LabelVector, Probability, Result, ResultExt};
+use super::check_class;
+use crate::{files, ClassScore, Error, LabelVector, Probability, Result, ResultExt};
 
 /// A line of the file. Written with [`fmt::Display`], which gives a line that was read back byte for byte where its probabilities have four decimals.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +51,10 @@ impl LabelledImage {
         let [id, label, classes, probabilities] = fields.as_slice() else {
             return Err(Error::invalid(format!("{} columns instead of 4: id, label, classes, probabilities", fields.len())));
         };
-        let label = label.parse().map_err(|_| Error::invalid(format!("the label `{label}` is not a class index")))?;
+        let index = |text: &str, what: &dyn fmt::Display| {
+            check_class(text.parse().map_err(|_| Error::invalid(format!("{what}`{text}` is not a class index")))?)
+        };
+        let label = index(label, &"the label ")?;
         let list = |text: &'_ str| text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         let (classes, probabilities) = (list(classes), list(probabilities));
         if classes.len() != probabilities.len() {
@@ -60,7 +63,7 @@ impl LabelledImage {
         let score = |(class, probability): (&String, &String)| {
             let value = probability.parse::<f32>().ok().and_then(|value| Probability::new(value).ok());
             Ok(ClassScore {
-                class: class.parse().map_err(|_| Error::invalid(format!("`{class}` is not a class index")))?,
+                class: index(class, &"")?,
                 probability: value.ok_or_else(|| Error::invalid(format!("`{probability}` is not a probability")))?,
             })
         };
@@ -88,7 +91,7 @@ impl fmt::Display for LabelledImage {
 /// # Errors
 /// A file that cannot be opened.
 pub fn read_multilabel_tsv(path: &Path) -> Result<impl Iterator<Item = Result<LabelledImage>>> {
-    let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+    let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
     let name = path.display().to_string();
     Ok(BufReader::new(file).lines().enumerate().map(move |(at, line)| {
         let line = line.context(|| format!("cannot read {name}"))?;

@@ -1,12 +1,14 @@
 //! The true classes of images, from a file of any known form.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use super::image_name::{validation_number, NameIndex};
 use super::json::{CocoLabels, LabelFile, NamedLabels};
 use super::multilabel_tsv::read_multilabel_tsv;
+use super::MAX_IMAGE_CLASSES;
 use crate::imagenet;
-use crate::{Error, Result};
+use crate::{files, Error, Result};
 
 /// The form of a file of true labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,8 @@ impl Truth {
     /// Categories of a COCO file are classes in the order of their ids.
     ///
     /// # Errors
-    /// A file that cannot be read, is of no known form, or names an image twice.
+    /// A file that cannot be read, is of no known form, or names an image twice; a class index beyond [`super::MAX_CLASSES`], an image with more than
+    /// [`MAX_IMAGE_CLASSES`] of them.
     pub fn read(path: &Path, threshold: f32) -> Result<Self> {
         let duplicate = |name: &str| Error::invalid(format!("{} has two entries for the image `{name}`", path.display()));
         if is_tsv(path)? {
@@ -57,7 +60,7 @@ impl Truth {
             for image in read_multilabel_tsv(path)? {
                 let image = image?;
                 let above = image.scores.iter().filter(|score| score.probability.get() > threshold);
-                truth.insert(&image.id, above.map(|score| score.class).collect()).map_err(|()| duplicate(&image.id))?;
+                truth.insert(&image.id, above.map(|score| score.class).collect(), &duplicate)?;
                 truth.classes = truth.classes.max(image.label + 1);
             }
             return Ok(truth);
@@ -65,7 +68,7 @@ impl Truth {
         match LabelFile::read(path)? {
             LabelFile::Ordered(lists) => {
                 let mut truth = Self { names: None, ..Self::empty(TruthFormat::Real) };
-                lists.into_iter().for_each(|list| truth.push(list));
+                lists.into_iter().zip(1..).try_for_each(|(list, number)| truth.push(list, &number))?;
                 truth.classes = truth.classes.max(imagenet::CLASSES as u32);
                 Ok(truth)
             }
@@ -80,7 +83,7 @@ impl Truth {
                             scores.into_iter().filter(|(_, score)| *score > threshold).map(|(class, _)| class).collect()
                         }
                     };
-                    truth.insert(&name, list).map_err(|()| duplicate(&name))?;
+                    truth.insert(&name, list, &duplicate)?;
                 }
                 truth.classes = truth.classes.max(classes);
                 Ok(truth)
@@ -102,7 +105,7 @@ impl Truth {
             let labels = image.labels.iter().flatten().filter(|label| label.probability > threshold);
             let list = labels.map(|label| class(label.category_id)).collect::<Result<_>>()?;
             at.insert(image.id, (truth.sets.len(), image.labels.is_some()));
-            truth.insert(&image.file_name, list).map_err(|()| duplicate(&image.file_name))?;
+            truth.insert(&image.file_name, list, &duplicate)?;
         }
         for annotation in &coco.annotations {
             let Some((index, labelled)) = at.get(&annotation.image_id) else {
@@ -116,6 +119,7 @@ impl Truth {
                 let set = &mut truth.sets[*index];
                 let class = class(annotation.category_id)?;
                 if let Err(place) = set.binary_search(&class) {
+                    check_count(set.len() + 1, &annotation.image_id)?;
                     set.insert(place, class);
                 }
             }
@@ -127,20 +131,22 @@ impl Truth {
         Self { format, sets: Vec::new(), names: Some(NameIndex::default()), classes: 0 }
     }
 
-    fn push(&mut self, mut list: Vec<u32>) {
+    fn push(&mut self, mut list: Vec<u32>, image: &dyn Display) -> Result<()> {
         list.sort_unstable();
         list.dedup();
+        check_count(list.len(), image)?;
         self.classes = self.classes.max(list.last().map_or(0, |class| class + 1));
         self.sets.push(list);
+        Ok(())
     }
 
-    fn insert(&mut self, name: &str, list: Vec<u32>) -> Result<(), ()> {
+    fn insert(&mut self, name: &str, list: Vec<u32>, duplicate: &impl Fn(&str) -> Error) -> Result<()> {
         let at = self.sets.len();
-        self.push(list);
+        self.push(list, &name)?;
         if self.names.as_mut().is_some_and(|names| names.insert(name, at)) {
             Ok(())
         } else {
-            Err(())
+            Err(duplicate(name))
         }
     }
 
@@ -170,13 +176,20 @@ impl Truth {
     }
 }
 
+fn check_count(classes: usize, image: &dyn Display) -> Result<()> {
+    if classes > MAX_IMAGE_CLASSES {
+        return Err(Error::invalid(format!("the image {image} has {classes} true classes: at most {MAX_IMAGE_CLASSES} are counted")));
+    }
+    Ok(())
+}
+
 /// Whether a file is text in columns: what is JSON begins with a bracket.
 pub(super) fn is_tsv(path: &Path) -> Result<bool> {
     use std::io::Read;
 
     use crate::ResultExt;
     let mut start = Vec::new();
-    let file = std::fs::File::open(path).context(|| format!("cannot read {}", path.display()))?;
+    let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
     file.take(64).read_to_end(&mut start).context(|| format!("cannot read {}", path.display()))?;
     let first = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).iter().find(|byte| !byte.is_ascii_whitespace());
     Ok(!matches!(first, Some(b'[' | b'{')))

@@ -25,7 +25,7 @@ impl Mask {
     /// A zero side of the image.
     pub fn from_box(width: u32, height: u32, region: BoundingBox) -> Result<Mask> {
         Self::checked_area(width, height)?;
-        let (right, bottom) = ((region.x + region.width).min(width), (region.y + region.height).min(height));
+        let (right, bottom) = (region.x.saturating_add(region.width).min(width), region.y.saturating_add(region.height).min(height));
         let mut intervals = Intervals::default();
         for x in region.x..right {
             intervals.push(x * height + region.y.min(bottom), x * height + bottom);

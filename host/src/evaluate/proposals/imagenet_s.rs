@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Error, Image, Mask, Result, ResultExt, imagenet_s};
+use convert_sdk::{Error, Image, Mask, Result, ResultExt, files, imagenet_s};
 
 use super::{Overlap, TrueImage, TrueObject, Truth, around};
 
@@ -50,7 +50,7 @@ fn png_files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn read(file: &Path) -> Result<Image<'static>> {
-    let bytes = std::fs::read(file)?;
+    let bytes = files::read(file, files::MAX_IMAGE)?;
     imagenet_s::check_png(&bytes)?;
     let pixels = image::load_from_memory_with_format(&bytes, image::ImageFormat::Png).map_err(|error| Error::invalid(error.to_string()))?.into_rgb8();
     Image::new(pixels.width(), pixels.height(), pixels.into_raw())

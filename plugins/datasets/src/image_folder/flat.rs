@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use convert_sdk::label_sets::{image_stem, validation_number};
-use convert_sdk::{Error, Result, ResultExt, Sample, imagenet};
+use convert_sdk::{Error, Result, ResultExt, Sample, files, imagenet};
 
 use super::folders::{EntryKind, Folders};
 use super::{ImageFolderConfig, RootContents, sample_id};
@@ -39,7 +39,7 @@ impl FlatLabels {
     }
 
     fn read(file: &Path, synsets: Option<&Path>) -> Result<Self> {
-        let text = std::fs::read_to_string(file).context(|| format!("cannot read the ground truth {}", file.display()))?;
+        let text = files::read_to_string(file, files::MAX_TEXT).context(|| format!("cannot read the ground truth {}", file.display()))?;
         let kit = synsets.map(read_synsets).transpose()?;
         let refuse = |line: usize, what: String| Error::config(format!("{}:{line}: {what}", file.display()));
         let lines = text.trim_start_matches('\u{feff}').lines().zip(1..).filter(|(line, _)| !line.trim().is_empty());
@@ -66,13 +66,17 @@ impl FlatLabels {
 
     /// The images of a folder, without those below it.
     pub(super) fn list(&self, root: &Path, folders: &Folders) -> Result<Vec<Sample>> {
-        let mut samples = Vec::new();
+        let (mut samples, mut unnamed) = (Vec::new(), Vec::new());
         for entry in folders.entries(root)? {
             let EntryKind::Image(revision) = entry.kind else { continue };
             let path = root.join(&entry.name);
-            let id = sample_id(&path, root).ok_or_else(|| Error::config(format!("the name of {} is not UTF-8: rename it", path.display())))?;
+            let Some(id) = sample_id(&path, root) else {
+                unnamed.push(path);
+                continue;
+            };
             samples.push(Sample { label: self.label(&id)?, revision, id });
         }
+        super::warn_of_unnamed(&unnamed);
         Ok(samples)
     }
 
@@ -123,7 +127,7 @@ fn label(text: &str, kit: Option<&[u32]>, alone: bool) -> Result<u32, String> {
 
 /// The index of each of the development kit's numbers.
 fn read_synsets(file: &Path) -> Result<Vec<u32>> {
-    let text = std::fs::read_to_string(file).context(|| format!("cannot read the synsets {}", file.display()))?;
+    let text = files::read_to_string(file, files::MAX_TEXT).context(|| format!("cannot read the synsets {}", file.display()))?;
     let index = |(line, number): (&str, usize)| {
         let wnid = line.split_whitespace().next().unwrap_or_default();
         imagenet::index_of(wnid).ok_or_else(|| Error::config(format!("{}:{number}: `{wnid}` is no WordNet id of ImageNet-1k", file.display())))

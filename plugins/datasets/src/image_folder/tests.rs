@@ -98,14 +98,21 @@ mod links_and_names {
     }
 
     #[test]
-    fn a_link_to_a_folder_above_is_an_error_and_no_endless_listing() {
+    fn a_link_to_a_folder_above_is_one_bad_sample_and_no_endless_listing() {
         let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
         let root = first.unwrap().root;
         symlink(&root, root.join("a/loop")).unwrap();
+        symlink("itself.jpg", root.join("b/itself.jpg")).unwrap();
         let config =
             ImageFolderConfig { root: root.into(), classes: None, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
-        let error = ImageFolder::new(config, Context::for_tests(&[])).unwrap_err();
-        assert!(error.to_string().contains("leads to a folder that it lies in"), "{error}");
+        let dataset = ImageFolder::new(config, Context::for_tests(&[])).unwrap();
+        let mut ids: Vec<String> = listed(&dataset).into_iter().map(|sample| sample.0).collect();
+        ids.sort();
+        assert_eq!(ids, ["a/1.jpg", "a/loop", "b/2.jpg", "b/itself.jpg"]);
+        for (id, expected) in [("a/loop", "leads to a folder that it lies in"), ("b/itself.jpg", "symbolic links")] {
+            let error = dataset.image(id).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use convert_sdk::{Error, Result, ResultExt};
+use convert_sdk::{Error, Result, ResultExt, files};
 use serde_json::{Map, Value};
 
 /// The names of the columns that matter.
@@ -40,7 +40,7 @@ impl Row {
 /// A format other than the four, a file that cannot be read, no rows, and everything wrong with a row, with line and column.
 pub(super) fn read(file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let opened = File::open(file).context(|| format!("cannot read the manifest {}", file.display()))?;
+    let opened = files::open_regular(file, files::MAX_STREAM).context(|| format!("cannot read the manifest {}", file.display()))?;
     let rows = match extension.as_str() {
         "csv" => read_csv(opened, b',', file, columns)?,
         "tsv" => read_csv(opened, b'\t', file, columns)?,
@@ -60,6 +60,9 @@ fn at(file: &Path, line: usize, column: &str, what: &str) -> Error {
 fn read_csv(opened: File, delimiter: u8, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(opened);
     let header = reader.headers().map_err(|error| csv_error(&error, file))?.clone();
+    if let Some(twice) = header.iter().enumerate().find_map(|(at, name)| header.iter().take(at).find(|before| !name.is_empty() && *before == name)) {
+        return Err(Error::config(format!("{} has two columns {twice:?}: rename one of them", file.display())));
+    }
     let position = |column: &str| {
         header.iter().position(|name| name == column).ok_or_else(|| {
             let names: Vec<&str> = header.iter().collect();

@@ -88,6 +88,7 @@ fn errors_name_line_and_column() {
     let cases = [
         ("a.csv", "path,class\n1.jpg,a\n", "has no column \"label\": its columns are path, class"),
         ("a.csv", "path,label\n1.jpg,a\n,b\n", "line 3, column \"path\": is empty"),
+        ("a.csv", "path,label,label\n1.jpg,a,b\n", "a.csv has two columns \"label\": rename one of them"),
         ("a.csv", "path,label\n1.jpg,a\n2.jpg\n", "a.csv line 3: 1 fields where the header has 2"),
         ("a.csv", "path,label\n1.jpg,a\n1.jpg,b\n", "lines 2 and 3: both are the sample \"1.jpg\": ids must differ, give `id_column`"),
         ("a.csv", "path,label\n1.jpg,a\n2.jpg,a\n", "one class only, \"a\""),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow_array::ArrayRef;
-use convert_sdk::{Error, Result, ResultExt};
+use convert_sdk::{Error, Result, ResultExt, files};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
@@ -41,7 +41,7 @@ impl ParquetFile {
     /// A file that is no Parquet, a column that is missing or of another type.
     pub fn open(path: PathBuf, config: &ParquetConfig) -> Result<Self> {
         let broken = || format!("{} is no Parquet file or a broken one: fetch it again", path.display());
-        let file = File::open(&path).context(|| format!("cannot read {}", path.display()))?;
+        let file = files::open_regular(&path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
         // The smallest and largest image of each row group would stay in memory.
         let options = ArrowReaderOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
         let metadata = ArrowReaderMetadata::load(&file, options).context(broken)?;
@@ -67,9 +67,10 @@ impl ParquetFile {
                 kind(&config.image_column)?
             )));
         }
-        let mut starts = vec![0];
+        let mut starts = vec![0u64];
         for group in metadata.metadata().row_groups() {
-            starts.push(starts[starts.len() - 1] + group.num_rows().max(0) as u64);
+            let rows = starts[starts.len() - 1].checked_add(group.num_rows().max(0) as u64);
+            starts.push(rows.ok_or_else(|| Error::invalid(broken()))?);
         }
         let class_names = class_names(&metadata, &config.label_column);
         let integer_labels = kind(&config.label_column)?.is_integer();
@@ -110,9 +111,8 @@ impl ParquetFile {
         let bytes = columns
             .iter()
             .filter(|column| column.column_path().string() == self.image)
-            .map(|column| column.uncompressed_size().max(0) as u64)
-            .sum::<u64>();
-        let rows = (BLOCK_BYTES * (end - start)).div_ceil(bytes.max(1)).clamp(1, end - start);
+            .fold(0u64, |sum, column| sum.saturating_add(column.uncompressed_size().max(0) as u64));
+        let rows = BLOCK_BYTES.saturating_mul(end - start).div_ceil(bytes.max(1)).clamp(1, end - start);
         let first = start + (row - start) / rows * rows;
         first..(first + rows).min(end)
     }
@@ -142,7 +142,7 @@ impl ParquetFile {
         names: impl IntoIterator<Item = &'n str>,
         choose: impl FnOnce(ParquetRecordBatchReaderBuilder<File>) -> ParquetRecordBatchReaderBuilder<File>,
     ) -> Result<ParquetRecordBatchReader> {
-        let file = File::open(&self.path).context(|| format!("cannot read {}", self.path.display()))?;
+        let file = files::open_regular(&self.path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", self.path.display()))?;
         let projection = ProjectionMask::columns(self.metadata.parquet_schema(), names);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_projection(projection);
         choose(builder).build().context(|| format!("cannot read {}", self.path.display()))

@@ -1,12 +1,11 @@
 //! One tar file: its members side by side with one key are a sample.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Error, Result, ResultExt};
+use convert_sdk::{Error, Result, ResultExt, files};
 use serde_json::Value;
 
 use super::WebDatasetConfig;
@@ -73,7 +72,7 @@ impl Found {
 /// A file that is no tar or is cut short, a sample that comes again after another, a label that cannot be read, and what `take` gives.
 pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<()>) -> Result<()> {
     let broken = || format!("the shard {} is no tar file or a broken one: fetch it again", path.display());
-    let file = File::open(path).context(|| format!("cannot read the shard {}", path.display()))?;
+    let file = files::open_regular(path, files::MAX_ARCHIVE).context(|| format!("cannot read the shard {}", path.display()))?;
     let size = file.metadata().context(broken)?.len();
     let mut archive = tar::Archive::new(file);
     let (mut current, mut seen, mut end) = (Found::default(), HashSet::new(), 0);

@@ -1,59 +1,66 @@
 //! From what a pickle holds to the tensors' names and places.
 
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use convert_sdk::{Error, Result};
 
-use super::pickle::{Node, Object, Pickled};
+use super::pickle::{Node, Object, Pickled, too_many};
 use super::storage::{Storage, TensorPlace};
 use crate::entry::Entry;
 
 /// Containers within containers.
 const MAX_DEPTH: usize = 32;
-/// Objects looked at. One object may stand in many places, and a small pickle can thus unfold to any size.
+/// Most objects looked at, and at most one for each byte of the pickle: one object may stand in many places, and a small pickle could thus unfold to any size.
 const MAX_OBJECTS: usize = 1 << 20;
+/// Most bytes of all names together, for each byte of the pickle: a long key may stand in many places.
+const NAMES_A_BYTE: usize = 8;
 
 /// The storages that a pickle names.
 pub fn storages_of(pickled: &Pickled) -> Vec<&Storage> {
     let storages = pickled.nodes.iter().filter_map(|node| match node {
-        Node::Storage(storage) => Some(storage),
+        Node::Storage(storage) => Some(&**storage),
         _ => None,
     });
     storages.collect()
 }
 
 /// All tensors by name, checked to lie within their storages, whose places and sizes in bytes are given by key.
-pub fn tensors_of(pickled: &Pickled, storages: &HashMap<String, (u64, u64)>) -> Result<BTreeMap<String, Entry>> {
+pub fn tensors_of(pickled: &Pickled, storages: &HashMap<Rc<str>, (u64, u64)>) -> Result<BTreeMap<String, Entry>> {
     let mut entries = BTreeMap::new();
-    let mut seen = 0;
-    let mut waiting = vec![(String::new(), &pickled.root, 0)];
-    while let Some((name, object, depth)) = waiting.pop() {
-        seen += 1;
-        if depth > MAX_DEPTH || seen > MAX_OBJECTS {
-            return Err(Error::invalid("the pickle's containers are too deep or too many for a file of tensors"));
+    let (mut objects, mut names) = (pickled.length.min(MAX_OBJECTS), pickled.length.saturating_mul(NAMES_A_BYTE).saturating_add(1 << 16));
+    let mut waiting = Vec::new();
+    if let Object::Node(root) = pickled.root {
+        waiting.push((String::new(), root, 0));
+    }
+    while let Some((name, index, depth)) = waiting.pop() {
+        if depth > MAX_DEPTH {
+            return Err(too_many());
         }
-        let Object::Node(index) = object else { continue };
-        let inner = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
-        match &pickled.nodes[*index] {
+        let mut wait = |part: &str, object: &Object| -> Result<()> {
+            let Object::Node(index) = object else { return Ok(()) };
+            let inner = if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+            (objects, names) = objects.checked_sub(1).zip(names.checked_sub(inner.len())).ok_or_else(too_many)?;
+            waiting.push((inner, *index, depth + 1));
+            Ok(())
+        };
+        match &pickled.nodes[index] {
             Node::Tensor(tensor) => drop(entries.insert(name.clone(), entry(&name, tensor, storages)?)),
             Node::Tuple(items) | Node::List(items) => {
-                waiting.extend(items.iter().enumerate().map(|(at, item)| (inner(&at.to_string()), item, depth + 1)));
+                items.iter().enumerate().try_for_each(|(at, item)| wait(&at.to_string(), item))?;
             }
-            Node::Dict(pairs) => waiting.extend(pairs.iter().filter_map(|(key, value)| {
-                let key = match key {
-                    Object::Text(text) => text.to_string(),
-                    Object::Int(number) => number.to_string(),
-                    _ => return None,
-                };
-                Some((inner(&key), value, depth + 1))
-            })),
+            Node::Dict(pairs) => pairs.iter().try_for_each(|(key, value)| match key {
+                Object::Text(text) => wait(text, value),
+                Object::Int(number) => wait(&number.to_string(), value),
+                _ => Ok(()),
+            })?,
             Node::Storage(_) => {}
         }
     }
     Ok(entries)
 }
 
-fn entry(name: &str, tensor: &TensorPlace, storages: &HashMap<String, (u64, u64)>) -> Result<Entry> {
+fn entry(name: &str, tensor: &TensorPlace, storages: &HashMap<Rc<str>, (u64, u64)>) -> Result<Entry> {
     let TensorPlace { storage, first, shape, strides } = tensor;
     let (start, size) =
         *storages.get(&storage.key).ok_or_else(|| Error::invalid(format!("storage {} of tensor `{name}` is missing", storage.key)))?;

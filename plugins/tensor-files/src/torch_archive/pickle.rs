@@ -14,6 +14,8 @@ use super::storage::{Storage, TensorPlace};
 pub struct Pickled {
     pub root: Object,
     pub nodes: Vec<Node>,
+    /// How many bytes were there to make it from.
+    pub length: usize,
 }
 
 /// A value on the machine's stack.
@@ -35,9 +37,17 @@ pub enum Node {
     Tuple(Vec<Object>),
     List(Vec<Object>),
     Dict(Vec<(Object, Object)>),
-    Storage(Storage),
-    Tensor(TensorPlace),
+    Storage(Rc<Storage>),
+    Tensor(Box<TensorPlace>),
 }
+
+/// Most bytes in memory for each byte of a pickle, while containers double as they grow: with what is copied meanwhile it stays below 64.
+const HELD_A_BYTE: usize = 40;
+/// What a pickle may take however short it is, and at most, however long.
+const LEAST_HELD: usize = 64 << 10;
+const MOST_HELD: usize = 1 << 30;
+/// Most sides of a tensor, as PyTorch has it.
+pub const MAX_SIDES: usize = 64;
 
 /// The only names that are not refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +88,17 @@ impl Global {
 /// Reads the pickle at the beginning of `bytes`; also how many bytes it takes.
 ///
 /// # Errors
-/// A pickle that is cut short or broken, or holds anything else than tensors and plain containers.
+/// A pickle that is cut short or broken, holds anything else than tensors and plain containers, or would take more than 64 times its bytes, or 1 GiB, of memory.
 pub fn read(bytes: &[u8]) -> Result<(Pickled, usize)> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), nodes: Vec::new() };
-    while !machine.step()? {}
+    let most = bytes.len().saturating_mul(HELD_A_BYTE).saturating_add(LEAST_HELD).min(MOST_HELD);
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), nodes: Vec::new(), inner: 0 };
+    while !machine.step()? {
+        if machine.held() > most {
+            return Err(too_many());
+        }
+    }
     let root = machine.pop()?;
-    Ok((Pickled { root, nodes: machine.nodes }, machine.at))
+    Ok((Pickled { root, nodes: machine.nodes, length: bytes.len() }, machine.at))
 }
 
 struct Machine<'a> {
@@ -94,13 +109,28 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Object>,
     nodes: Vec<Node>,
+    /// Bytes within the objects made so far.
+    inner: usize,
 }
 
 fn broken() -> Error {
     Error::invalid("a broken pickle")
 }
 
+/// The pickle is no larger than a file of tensors may be, but what it makes is.
+pub fn too_many() -> Error {
+    Error::invalid("the pickle's containers are too deep or too many for a file of tensors")
+}
+
 impl Machine<'_> {
+    /// Bytes in memory; what was given back since counts as well.
+    fn held(&self) -> usize {
+        // A table of hashes keeps an eighth of its places free, and a byte for each.
+        let memo = self.memo.capacity() * (size_of::<(u32, Object)>() + 1) * 8 / 7;
+        let lists = self.stack.capacity() * size_of::<Object>() + self.marks.capacity() * size_of::<usize>();
+        self.inner + memo + lists + self.nodes.capacity() * size_of::<Node>()
+    }
+
     /// One instruction; true after the last one. The letters are those of Python's `pickle.py`.
     fn step(&mut self) -> Result<bool> {
         let [code] = self.array()?;
@@ -178,7 +208,8 @@ impl Machine<'_> {
     }
 
     fn text<const N: usize>(&mut self) -> Result<()> {
-        let text = std::str::from_utf8(self.counted::<N>()?).map_err(|_| broken())?.into();
+        let text: Rc<str> = std::str::from_utf8(self.counted::<N>()?).map_err(|_| broken())?.into();
+        self.inner += text.len() + 2 * size_of::<usize>();
         self.stack.push(Object::Text(text));
         Ok(())
     }
@@ -198,7 +229,9 @@ impl Machine<'_> {
             padded[..bytes.len()].copy_from_slice(bytes);
             Object::Int(i64::from_le_bytes(padded))
         } else {
-            Object::Long(bytes.into())
+            let long: Rc<[u8]> = bytes.into();
+            self.inner += long.len() + 2 * size_of::<usize>();
+            Object::Long(long)
         };
         self.stack.push(value);
         Ok(())
@@ -224,6 +257,12 @@ impl Machine<'_> {
     }
 
     fn push_node(&mut self, node: Node) {
+        self.inner += match &node {
+            Node::Tuple(items) | Node::List(items) => items.capacity() * size_of::<Object>(),
+            Node::Dict(pairs) => pairs.capacity() * 2 * size_of::<Object>(),
+            Node::Storage(_) => size_of::<Storage>() + 2 * size_of::<usize>(),
+            Node::Tensor(tensor) => size_of::<TensorPlace>() + (tensor.shape.capacity() + tensor.strides.capacity()) * size_of::<usize>(),
+        };
         self.nodes.push(node);
         self.stack.push(Object::Node(self.nodes.len() - 1));
     }
@@ -271,10 +310,11 @@ impl Machine<'_> {
 
     fn append(&mut self, code: u8) -> Result<()> {
         let items = if code == b'a' { vec![self.pop()?] } else { self.pop_mark()? };
-        match self.container()? {
-            Node::List(list) => list.extend(items),
-            _ => return Err(broken()),
-        }
+        let Node::List(list) = self.container()? else { return Err(broken()) };
+        let before = list.capacity();
+        list.extend(items);
+        let grown = (list.capacity() - before) * size_of::<Object>();
+        self.inner += grown;
         Ok(())
     }
 
@@ -285,7 +325,10 @@ impl Machine<'_> {
         if !rest.is_empty() {
             return Err(broken());
         }
+        let before = entries.capacity();
         entries.extend(pairs.iter().map(|[key, value]| (key.clone(), value.clone())));
+        let grown = (entries.capacity() - before) * 2 * size_of::<Object>();
+        self.inner += grown;
         Ok(())
     }
 
@@ -300,8 +343,8 @@ impl Machine<'_> {
         if &**kind != "storage" {
             return Err(broken());
         }
-        let storage = Storage { dtype: *dtype, key: key.to_string(), elements: usize::try_from(*elements).map_err(|_| broken())? };
-        self.push_node(Node::Storage(storage));
+        let storage = Storage { dtype: *dtype, key: key.clone(), elements: usize::try_from(*elements).map_err(|_| broken())? };
+        self.push_node(Node::Storage(storage.into()));
         Ok(())
     }
 
@@ -339,7 +382,7 @@ impl Machine<'_> {
                 let first = usize::try_from(*first).map_err(|_| broken())?;
                 let Some(Node::Storage(storage)) = self.nodes.get(*storage) else { return Err(broken()) };
                 let tensor = TensorPlace { storage: storage.clone(), first, shape, strides };
-                self.push_node(Node::Tensor(tensor));
+                self.push_node(Node::Tensor(tensor.into()));
             }
             (Global::RebuildParameter, [tensor @ Object::Node(index), ..]) if matches!(self.nodes.get(*index), Some(Node::Tensor(_))) => {
                 let tensor = tensor.clone();
@@ -355,7 +398,11 @@ impl Machine<'_> {
             Object::Int(side) => usize::try_from(*side).map_err(|_| broken()),
             _ => Err(broken()),
         };
-        self.items(object)?.iter().map(side).collect()
+        let sides = self.items(object)?;
+        if sides.len() > MAX_SIDES {
+            return Err(Error::invalid(format!("a tensor of {} sides: there are at most {MAX_SIDES}", sides.len())));
+        }
+        sides.iter().map(side).collect()
     }
 }
 
@@ -374,11 +421,11 @@ impl Pickled {
     }
 
     /// The texts of the list that it is.
-    pub fn strings(&self) -> Option<Vec<String>> {
+    pub fn strings(&self) -> Option<Vec<Rc<str>>> {
         let Object::Node(root) = self.root else { return None };
         let Node::List(items) = self.nodes.get(root)? else { return None };
         let text = |object: &Object| match object {
-            Object::Text(text) => Some(text.to_string()),
+            Object::Text(text) => Some(text.clone()),
             _ => None,
         };
         items.iter().map(text).collect()

@@ -1,19 +1,21 @@
 //! Where a tensor of a pickle lies.
 
+use std::rc::Rc;
+
 use safetensors::Dtype;
 
 /// A run of numbers that tensors lie in.
 #[derive(Clone, Debug)]
 pub struct Storage {
     pub dtype: Dtype,
-    pub key: String,
+    pub key: Rc<str>,
     pub elements: usize,
 }
 
 /// A tensor before its storage is found.
 #[derive(Debug)]
 pub struct TensorPlace {
-    pub storage: Storage,
+    pub storage: Rc<Storage>,
     /// The index of its first element in the storage.
     pub first: usize,
     pub shape: Vec<usize>,

@@ -1,0 +1,127 @@
+//! Opening files that other people wrote: regular files alone, and none larger than its kind is.
+//!
+//! A named pipe would hang the reader and a device may have no end. They are opened without waiting, looked at, and refused by name.
+
+use std::fs::{File, FileType, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Most bytes of an image file.
+pub const MAX_IMAGE: u64 = 1 << 30;
+/// Most bytes of a file that is read as a whole: lists of names, tables of pairs, recipes.
+pub const MAX_TEXT: u64 = 256 << 20;
+/// Most bytes of a file that is read as a stream: annotations, label sets, manifests.
+pub const MAX_STREAM: u64 = 64 << 30;
+/// Most bytes of a file of which parts are read from their places: tar and Parquet shards, weights.
+pub const MAX_ARCHIVE: u64 = 4 << 40;
+
+/// Opens a regular file of at most `limit` bytes, or a link to one, for reading; never waits for what stands at the other end of a pipe or device.
+///
+/// # Errors
+/// What the system says, anything but a regular file, and a file that is larger.
+pub fn open_regular(path: &Path, limit: u64) -> io::Result<File> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        // A socket cannot be opened at all.
+        Err(error) => {
+            std::fs::metadata(path).map_or(Ok(()), |metadata| check_kind(metadata.file_type()))?;
+            return Err(error);
+        }
+    };
+    let metadata = file.metadata()?;
+    check_kind(metadata.file_type())?;
+    check_size(metadata.len(), limit)?;
+    Ok(file)
+}
+
+/// The bytes of a regular file.
+///
+/// # Errors
+/// As [`open_regular`], more bytes than the memory holds, and an end before the file's.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path, limit)?;
+    let mut bytes = Vec::new();
+    let length = file.metadata()?.len();
+    bytes.try_reserve_exact(length as usize + 1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    // It may grow while it is read, and some systems' files do not know their size.
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    check_size(bytes.len() as u64, limit)?;
+    if (bytes.len() as u64) < length {
+        // Some network file systems end a read early while their server is away.
+        return Err(io::Error::from_raw_os_error(libc::EIO));
+    }
+    Ok(bytes)
+}
+
+/// The text of a regular file in UTF-8.
+///
+/// # Errors
+/// As [`read`], and bytes that are not UTF-8.
+pub fn read_to_string(path: &Path, limit: u64) -> io::Result<String> {
+    let not_text = |error: std::string::FromUtf8Error| refused(format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()));
+    String::from_utf8(read(path, limit)?).map_err(not_text)
+}
+
+fn check_kind(kind: FileType) -> io::Result<()> {
+    let what = match kind {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "a folder",
+        kind if kind.is_fifo() => "a named pipe",
+        kind if kind.is_socket() => "a socket",
+        kind if kind.is_block_device() || kind.is_char_device() => "a device",
+        _ => "something else",
+    };
+    Err(refused(format!("it is {what}, not a regular file")))
+}
+
+fn check_size(size: u64, limit: u64) -> io::Result<()> {
+    if size > limit {
+        return Err(refused(format!("it has {size} bytes, more than the limit of {limit} for its kind")));
+    }
+    Ok(())
+}
+
+/// An error that speaks of the file, not of the system.
+fn refused(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_by_name_and_at_once() {
+        let folder = std::env::temp_dir().join(format!("convert-files-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let pipe = folder.join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let socket = folder.join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::os::unix::fs::symlink("loop", folder.join("loop")).unwrap();
+        let refused = |path: &Path, expected: &str| {
+            let error = open_regular(path, MAX_TEXT).unwrap_err().to_string();
+            assert!(error.contains(expected), "{}: {error}", path.display());
+        };
+        refused(&pipe, "a named pipe, not a regular file");
+        refused(&socket, "a socket, not");
+        refused(&folder, "a folder, not");
+        refused(Path::new("/dev/zero"), "a device, not");
+        refused(&folder.join("missing"), "No such file");
+        refused(&folder.join("loop"), "symbolic links");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_has_at_most_the_bytes_of_its_kind() {
+        let path = std::env::temp_dir().join(format!("convert-size-{}", std::process::id()));
+        std::fs::write(&path, "ab\u{e9}").unwrap();
+        assert_eq!(read_to_string(&path, 4).unwrap(), "ab\u{e9}");
+        assert_eq!(read(&path, 3).unwrap_err().to_string(), "it has 4 bytes, more than the limit of 3 for its kind");
+        std::fs::write(&path, b"ab\xff").unwrap();
+        assert_eq!(read_to_string(&path, 4).unwrap_err().to_string(), "it is not UTF-8 from byte 2 on");
+        std::fs::remove_file(&path).unwrap();
+    }
+}
