@@ -89,6 +89,10 @@ pub struct RunArguments {
     #[arg(long)]
     pub fresh: bool,
 
+    /// Try the samples again that earlier runs left out; what depends on them is redone where they no longer fail.
+    #[arg(long, conflicts_with_all = ["fresh", "dry_run"])]
+    pub retry_errors: bool,
+
     /// List folders and read files anew, even those that have not changed since they were last looked at.
     #[arg(long)]
     pub rescan: bool,

@@ -8,6 +8,7 @@ mod host_side;
 mod labeler;
 mod maps;
 mod plan;
+mod retry;
 mod rows;
 mod session;
 mod steps;

@@ -24,7 +24,7 @@ use tree::{Node, Place, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
 pub use resolve::NamedPath;
-pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnError, Residency, Sections};
+pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
 
 /// A plugin with the config that a recipe gives it, checked against the plugin's schema.
 #[derive(Clone)]

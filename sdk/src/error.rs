@@ -1,6 +1,6 @@
 //! The one error type that crosses between plugins and the host.
 
-use std::fmt;
+use std::{fmt, io};
 
 /// What went wrong, in a form that the host can act on. Crosses the ABI as an integer, so that kinds can be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum ErrorKind {
     Config,
     /// An input (image, mask, annotation, checkpoint) is broken or of the wrong shape.
     InvalidInput,
-    /// A file could not be read or written.
+    /// The system could not read or write a file: a server is away, a permission is missing, the disk is full. It says nothing about the file's content.
     Io,
     /// A computation gave something that is not a number, or did not converge.
     Numeric,
@@ -40,6 +40,39 @@ impl ErrorKind {
         Self::OutOfMemory,
         Self::Device,
     ];
+
+    /// The kind of an error of any type, by the I/O error among its causes. One that the system reported is the world's, unless it speaks of the name; one that a
+    /// library made up speaks of a file's content.
+    pub fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        std::iter::successors(Some(error), |error| error.source()).find_map(kind_of).unwrap_or(Self::Other)
+    }
+
+    /// Whether the cause lies in the world and not in what was worked on, so that the same call may do another time: files that cannot be reached, the device,
+    /// its memory. The host stores no such failure as a result.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Io | Self::OutOfMemory | Self::Device)
+    }
+
+    /// Its name in files, such as `invalid-input`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::Config => "config",
+            Self::InvalidInput => "invalid-input",
+            Self::Io => "io",
+            Self::Numeric => "numeric",
+            Self::Unsupported => "unsupported",
+            Self::Interrupted => "interrupted",
+            Self::Panic => "panic",
+            Self::OutOfMemory => "out-of-memory",
+            Self::Device => "device",
+        }
+    }
+
+    /// The kind of a [name](ErrorKind::name); one from a newer version reads as [`ErrorKind::Other`].
+    pub fn from_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Other)
+    }
 
     /// The integer that stands for this kind at the ABI.
     pub fn code(self) -> u32 {
@@ -105,14 +138,27 @@ impl fmt::Display for Error {
 
 impl<E: std::error::Error + 'static> From<E> for Error {
     fn from(error: E) -> Self {
-        let kind = if (&error as &dyn std::any::Any).is::<std::io::Error>() { ErrorKind::Io } else { ErrorKind::Other };
         let mut causes = Vec::new();
         let mut source = error.source();
         while let Some(cause) = source {
             causes.push(cause.to_string());
             source = cause.source();
         }
-        Self { kind, message: error.to_string(), causes }
+        Self { kind: ErrorKind::of(&error), message: error.to_string(), causes }
+    }
+}
+
+/// The kind of an I/O error.
+fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
+    /// `ELOOP` of Linux and macOS, for which the standard library has no stable kind.
+    const LOOPS: [i32; 2] = [40, 62];
+    let error = error.downcast_ref::<std::io::Error>()?;
+    let named = matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput);
+    match error.raw_os_error() {
+        // A library may have wrapped what the system reported.
+        None => error.get_ref().and_then(|inner| kind_of(inner)).or(Some(ErrorKind::InvalidInput)),
+        Some(number) if named || LOOPS.contains(&number) => Some(ErrorKind::InvalidInput),
+        Some(_) => Some(ErrorKind::Io),
     }
 }
 
@@ -135,7 +181,7 @@ mod tests {
     #[test]
     fn kinds_survive_their_codes_and_unknown_ones_read_as_other() {
         for kind in ErrorKind::ALL {
-            assert_eq!(ErrorKind::from_code(kind.code()), kind);
+            assert_eq!((ErrorKind::from_code(kind.code()), ErrorKind::from_name(kind.name())), (kind, kind));
         }
         assert_eq!(ErrorKind::from_code(999), ErrorKind::Other);
     }
@@ -144,7 +190,21 @@ mod tests {
     fn an_io_error_keeps_its_kind_and_its_cause_behind_a_context() {
         let error = std::fs::read("/no/such/file").map_err(Error::from).context(|| "cannot read the map".into());
         let error = error.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Io);
+        assert!(error.kind == ErrorKind::Io && error.kind.may_pass());
         assert!(error.to_string().starts_with("cannot read the map: No such file"), "{error}");
+    }
+
+    #[test]
+    fn what_the_system_reports_may_pass_and_what_a_file_holds_does_not() {
+        let kind = |error: io::Error| Error::from(error).kind;
+        let system = |number| io::Error::from_raw_os_error(number);
+        // ENOENT, EIO, EACCES, EMFILE, ESTALE; as such, and wrapped by a library that keeps the kind
+        for number in [2, 5, 13, 24, 116] {
+            assert_eq!((kind(system(number)), kind(io::Error::new(io::ErrorKind::InvalidData, system(number)))), (ErrorKind::Io, ErrorKind::Io));
+        }
+        // EISDIR, ENAMETOOLONG, ELOOP, and what decoders say
+        for error in [system(21), system(36), system(40), io::Error::other("bad block"), io::ErrorKind::UnexpectedEof.into()] {
+            assert_eq!(kind(error), ErrorKind::InvalidInput);
+        }
     }
 }

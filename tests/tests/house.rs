@@ -71,10 +71,13 @@ fn no_module_has_more_than_800_lines() {
 }
 
 #[test]
-fn unsafe_code_stands_in_the_abi_and_the_two_loaders_alone() {
+fn unsafe_code_stands_where_the_c_library_is_and_nowhere_else() {
     let word = concat!("uns", "afe ");
     for (path, text) in all_sources() {
-        let allowed = ["sdk/src/abi/mod.rs", "host/src/plugins/loader.rs", "plugins/backbones/src/device.rs"].iter().any(|name| path.ends_with(name));
+        let places = ["sdk/src/abi/mod.rs", "host/src/plugins/loader.rs", "plugins/backbones/src/device.rs", "host/src/engine/in_flight/signals.rs"];
+        // A library to preload and a plugin that crashes are made of it.
+        let tests = path.starts_with(repository().join("tests/plugins"));
+        let allowed = tests || places.iter().any(|name| path.ends_with(name));
         let code = text.lines().map(str::trim).filter(|line| !line.starts_with("//"));
         let used = code
             .filter(|line| [format!("{word}{{"), format!("{word}impl"), format!("{word}fn")].iter().any(|form| line.contains(form.as_str())))

@@ -17,7 +17,9 @@ fn small_clone() -> PathBuf {
     let root = build_folder().join("new-plugins");
     let _ = std::fs::remove_dir_all(root.join("plugins"));
     std::fs::create_dir_all(root.join("plugins")).expect("a folder");
-    let _ = symlink(repository().join("sdk"), root.join("sdk"));
+    // The folder may be another checkout's, whose sdk the link names.
+    let _ = std::fs::remove_file(root.join("sdk"));
+    symlink(repository().join("sdk"), root.join("sdk")).expect("a link to the sdk");
     let manifest = std::fs::read_to_string(repository().join("Cargo.toml")).expect("the workspace's manifest");
     let kept = manifest.split("[profile.").next().unwrap_or_default();
     let lines = kept.lines().filter(|line| !line.starts_with("default-members"));

@@ -76,7 +76,7 @@ fn a_plugin_that_fails_for_every_image_fails_the_run() {
     let (_, output) = run_hostile("fail", "", &[]);
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    line(&text, "proposals-hostile: every one of 4 samples failed; the first, apple/apple-000.png: cannot read this image");
+    line(&text, "proposals-hostile: 4 samples in a row failed; the last, apple/apple-003.png: cannot read this image");
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use convert_sdk::{Evaluation, Statistics};
+
 use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
-use crate::engine::Progress;
-use crate::errors::FileError;
+use crate::engine::{EngineError, Progress};
+use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{Action, Options, Session};
+use crate::pipeline::{Action, Options, PipelineError, Session};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 
@@ -38,15 +40,34 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
 
     session.check_exports()?;
+    session.end_interrupted_retry()?;
     session.check_plugins()?;
-    let curve = session.run_steps(|step| !step.on_demand)?;
-    let (statistics, evaluation) = session.summarise()?;
-    session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
+    if arguments.retry_errors {
+        session.retry_errors()?;
+    }
+    let (statistics, evaluation) = loop {
+        match work(&session) {
+            // Each time one stored file less that could be damaged.
+            Err(PipelineError::Engine(error @ EngineError::Damaged { .. })) => {
+                tracing::warn!("{}", chain(&error));
+                session.runner.forget_notes();
+            }
+            other => break other?,
+        }
+    };
     summary::print(&session, &statistics, evaluation.as_ref());
     match statistics.skipped {
         skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),
         _ => Ok(()),
     }
+}
+
+/// All steps and the exports, as far as no earlier run did them.
+fn work(session: &Session) -> Result<(Statistics, Option<Evaluation>), PipelineError> {
+    let curve = session.run_steps(|step| !step.on_demand)?;
+    let (statistics, evaluation) = session.summarise()?;
+    session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
+    Ok((statistics, evaluation))
 }
 
 /// Removes what earlier runs stored under this run's keys.

@@ -1,5 +1,6 @@
 //! A sample that was left out.
 
+use convert_sdk::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// One line of the ledger.
@@ -9,6 +10,13 @@ pub struct Entry {
     pub id: String,
     /// Where it failed.
     pub stage: String,
+    /// What kind of error it was: `invalid-input`, `numeric`, `panic` and so on; unknown of older runs.
+    #[serde(default = "unknown")]
+    pub kind: String,
     /// Why, in one line.
     pub reason: String,
+}
+
+fn unknown() -> String {
+    ErrorKind::Other.name().into()
 }

@@ -19,11 +19,13 @@ pub enum EngineError {
         /// The shard's number.
         shard: usize,
     },
-    /// A stored shard that cannot be read.
-    #[error("cannot read {} (delete the file and start again, and it is made anew)", .file.display())]
-    BrokenShard {
+    /// A stored shard that is damaged. It is out of the way now.
+    #[error("{} is damaged; it is kept as {}, and made again by the next run", .file.display(), .aside.display())]
+    Damaged {
         /// The shard's file.
         file: PathBuf,
+        /// Where it is now.
+        aside: PathBuf,
         /// What is wrong with it.
         source: AnyError,
     },
@@ -45,19 +47,19 @@ pub enum EngineError {
         /// Why.
         source: AnyError,
     },
-    /// All samples of a shard failed, which says more of the disk or the plugin than of the samples.
-    #[error("{stage}: every one of {count} samples failed; the first, {}: {}", .first.id, .first.reason)]
+    /// So many samples in a row failed that it says more of the plugin or the files than of the samples.
+    #[error("{stage}: {count} samples in a row failed; the last, {}: {} (max_errors in the recipe lets a run go on)", .last.id, .last.reason)]
     AllFailed {
         /// The stage's name.
         stage: String,
         /// How many samples.
         count: usize,
-        /// The first of them.
-        first: Entry,
+        /// The last of them.
+        last: Box<Entry>,
     },
     /// A sample failed where the recipe wants that to end the run.
     #[error("sample {} failed in {}: {} (the recipe says on_error: stop)", .0.id, .0.stage, .0.reason)]
-    SampleFailed(Entry),
+    SampleFailed(Box<Entry>),
     /// More samples failed than the recipe allows.
     #[error("{count} samples were skipped, more than max_errors: {limit}; the reasons are in {}", .ledger.display())]
     TooManyErrors {
@@ -77,6 +79,26 @@ pub enum EngineError {
         sample: String,
         /// What the plugin says.
         source: PluginError,
+    },
+    /// A file that a sample needs cannot be read or written, which may pass; it was tried several times.
+    #[error("{stage}, {sample}: a file cannot be read or written; nothing of the sample is stored, start again once it can")]
+    Away {
+        /// The stage's name.
+        stage: String,
+        /// The sample's id.
+        sample: String,
+        /// What the last try gave.
+        source: PluginError,
+    },
+    /// A sample crashed the program twice, where the recipe wants that to end the run.
+    #[error("{stage}, {sample}: it crashed the program twice ({how}; the recipe says on_crash: stop)")]
+    Crashed {
+        /// The stage's name.
+        stage: String,
+        /// The sample's id.
+        sample: String,
+        /// The signal, or what else it was.
+        how: String,
     },
     /// The user asked to stop.
     #[error("interrupted; every finished shard is kept: the same command continues from here")]

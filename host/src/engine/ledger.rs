@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::entry::Entry;
 use super::error::EngineError;
@@ -13,10 +14,18 @@ use crate::recipe::OnError;
 
 /// The ledger of a run. It is begun anew by every run, and complete after it: the errors of cached shards are entered again.
 pub struct Ledger {
-    file: Mutex<(File, HashSet<String>)>,
+    entered: Mutex<Entered>,
     path: PathBuf,
     on_error: OnError,
     max_errors: Option<u64>,
+}
+
+struct Entered {
+    file: File,
+    /// Each sample is counted once, whatever number of steps it failed in.
+    samples: HashSet<String>,
+    /// Hashes of the lines: stages may be gone through more than once.
+    lines: HashSet<u64>,
 }
 
 impl Ledger {
@@ -27,7 +36,8 @@ impl Ledger {
     pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
         let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |(index, count)| format!("errors-{index}-of-{count}.jsonl")));
         let file = File::create(&path).map_err(FileError::of("write", &path))?;
-        Ok(Self { file: Mutex::new((file, HashSet::new())), path, on_error, max_errors })
+        let entered = Entered { file, samples: HashSet::new(), lines: HashSet::new() };
+        Ok(Self { entered: Mutex::new(entered), path, on_error, max_errors })
     }
 
     /// Enters samples that were left out.
@@ -36,32 +46,46 @@ impl Ledger {
     /// The first of them with `on_error: stop`; too many for `max_errors`; a ledger that cannot be written.
     pub fn enter(&self, entries: &[Entry]) -> Result<(), EngineError> {
         let Some(first) = entries.first() else { return Ok(()) };
+        let mut entered = lock(&self.entered);
         let mut lines = String::new();
         for entry in entries {
-            tracing::warn!("skipped {} in {}: {}", entry.id, entry.stage, entry.reason);
-            lines += &serde_json::to_string(entry).map_err(FileError::of("write", &self.path))?;
-            lines.push('\n');
+            let line = serde_json::to_string(entry).map_err(FileError::of("write", &self.path))?;
+            let mut hasher = DefaultHasher::new();
+            line.hash(&mut hasher);
+            if entered.lines.insert(hasher.finish()) {
+                tracing::warn!("skipped {} in {}: {}", entry.id, entry.stage, entry.reason);
+                lines += &line;
+                lines.push('\n');
+            }
+            entered.samples.insert(entry.id.clone());
         }
-        let mut guard = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        guard.0.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
-        guard.1.extend(entries.iter().map(|entry| entry.id.clone()));
+        entered.file.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
         if self.on_error == OnError::Stop {
-            return Err(EngineError::SampleFailed(first.clone()));
+            return Err(EngineError::SampleFailed(Box::new(first.clone())));
         }
-        let count = guard.1.len() as u64;
+        let count = entered.samples.len() as u64;
         match self.max_errors {
             Some(limit) if count > limit => Err(EngineError::TooManyErrors { count, limit, ledger: self.path.clone() }),
             _ => Ok(()),
         }
     }
 
+    /// Whether many failures in a row end the run. With `max_errors` the recipe has said how many may fail.
+    pub fn stops_at_streaks(&self) -> bool {
+        self.max_errors.is_none()
+    }
+
     /// How many samples were left out so far, each counted once.
     pub fn count(&self) -> u64 {
-        self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner).1.len() as u64
+        lock(&self.entered).samples.len() as u64
     }
 
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn lock(entered: &Mutex<Entered>) -> MutexGuard<'_, Entered> {
+    entered.lock().unwrap_or_else(PoisonError::into_inner)
 }

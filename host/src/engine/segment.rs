@@ -5,6 +5,7 @@
 //! shards are written in order by a thread of their own.
 
 mod flow;
+mod parts;
 mod state;
 mod work;
 mod writer;
@@ -65,7 +66,8 @@ pub trait SampleWork<R>: Send + Sync {
     /// tried alone.
     ///
     /// # Errors
-    /// Those of kind device, out of memory, unsupported or interrupted say nothing about the samples: they stop the run. Any other says that a sample is bad.
+    /// Those of kind I/O (after some tries), device, out of memory, unsupported or interrupted say nothing about the samples: they stop the run. Any other says that a
+    /// sample is bad.
     fn compute(&self, batch: &[Input<'_, R>]) -> Result<Vec<R>, convert_sdk::Error>;
 }
 
@@ -198,18 +200,23 @@ impl<'a, R: Record> Segment<'a, R> {
         let left = size(&mut self.todo.iter().map(|todo| todo.shard));
         let progress = self.runner.progress.stage(&self.name(), all, all - left);
         let flow = Flow::new(self, &progress);
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
+            scope.spawn(|| self.runner.in_flight.watch(&done));
             let writer = scope.spawn(|| flow.write_shards());
             // Workers wake each other when one of them panics; the panic goes on from here.
             let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.runner.pool.broadcast(|_| flow.work())));
             flow.close();
             let written = writer.join();
+            done.store(true, Ordering::Relaxed);
             if let Some(panic) = worked.err().or(written.err()) {
                 std::panic::resume_unwind(panic);
             }
         });
+        let unfinished = if cancelled(&self.runner.cancel) && !flow.failed() { flow.take_unfinished() } else { Vec::new() };
         let result = flow.result();
         progress.finish();
+        self.store_parts(unfinished)?;
         result
     }
 
@@ -251,7 +258,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A sample that a step leaves out.
 fn entry(samples: &Samples, sample: usize, stage: &Stage, error: &convert_sdk::Error) -> Entry {
-    Entry { id: samples.list[sample].id.clone(), stage: stage.name.clone(), reason: error.to_string() }
+    Entry { id: samples.list[sample].id.clone(), stage: stage.name.clone(), kind: error.kind.name().into(), reason: error.to_string() }
 }
 
 /// Set once the user has asked to stop.

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex};
 use convert_sdk::StageInfo;
 
 use super::error::EngineError;
+use super::in_flight::InFlight;
 use super::key::Key;
 use super::ledger::Ledger;
 use super::progress::{Progress, StageProgress};
+use crate::recipe::OnCrash;
 
 /// A stage and the place of its results.
 #[derive(Clone, Debug)]
@@ -28,6 +30,11 @@ impl Stage {
         let name = name.into();
         let folder = work_dir.join("stages").join(format!("{name}-{key}"));
         Self { name, key, folder }
+    }
+
+    /// The name of its folder, which has its key in it.
+    pub fn id(&self) -> String {
+        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Whether a shard is finished.
@@ -58,6 +65,10 @@ pub struct Runner {
     pub progress: Progress,
     /// The stage whose plugin may report progress of its own.
     pub current: Arc<Mutex<Option<Arc<StageProgress>>>>,
+    /// What plugins are working on.
+    pub in_flight: InFlight,
+    /// What a sample does that crashed twice.
+    pub on_crash: OnCrash,
     /// The shards to work on; all of them except in `convert stage --shard I/N`.
     pub part: Option<(usize, usize)>,
     /// The stages so far.
@@ -71,6 +82,11 @@ impl Runner {
     /// [`EngineError::Interrupted`].
     pub fn stop_if_cancelled(&self) -> Result<(), EngineError> {
         if self.cancel.load(Ordering::SeqCst) { Err(EngineError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Forgets the notes: the stages are gone through again.
+    pub fn forget_notes(&self) {
+        self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     }
 
     /// Notes what a stage took, for the table at the end.

@@ -48,6 +48,14 @@ pub enum PipelineError {
         /// The training's name.
         stage: String,
     },
+    /// A file that a training needs cannot be read or written, which may pass.
+    #[error("{stage}: a file cannot be read or written; the training is kept as far as it is, start again once it can")]
+    TrainingAway {
+        /// The stage's name.
+        stage: String,
+        /// What the last try gave.
+        source: PluginError,
+    },
     /// The labeler failed to train.
     #[error("{stage}")]
     Training {

@@ -99,7 +99,7 @@ impl Session {
 
     fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, PipelineError> {
         let trained = self.trained_or(&step.stage, || {
-            let image = Box::new(|sample| self.lazy_image(sample));
+            let image = Box::new(|sample| self.lasting_image(sample));
             let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
                 Some(select) => {
                     let regions = self.plan.stage_of(Action::Regions)?;

@@ -157,7 +157,7 @@ impl Session {
                 labels: row.labels,
                 regions: inputs.labelled_regions()?,
                 truth: self.dataset.truth(&sample.id)?,
-                image: self.lazy_image(index),
+                image: self.lasting_image(index),
             })?;
         }
         Ok(())

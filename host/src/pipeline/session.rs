@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, SelectorNeeds, Settings, Work};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::error::{NotBuilt, PipelineError};
 use super::exports::check_ids;
@@ -15,7 +16,7 @@ use super::plan::{Plan, Step};
 use super::work_dir;
 use super::works::Works;
 use crate::engine::images::{self, Decoding};
-use crate::engine::{FileHashes, KeySettings, Ledger, Progress, Runner, Samples};
+use crate::engine::{FileHashes, InFlight, KeySettings, Ledger, Progress, Runner, Samples, patiently};
 use crate::recipe::{Configured, Recipe};
 
 /// What the command line says of a run.
@@ -166,9 +167,12 @@ impl Session {
             .build()
             .map_err(|source| PipelineError::Threads { threads, source })?;
         let current = Arc::default();
-        let host = Arc::new(HostSide::with_progress(options.cancel.clone(), Arc::clone(&current)));
+        let timeout = recipe.sections.timeout_s.map(Duration::from_secs);
+        let in_flight = InFlight::begin(&recipe.work_dir, options.part, threads, timeout)?;
+        let (cancel, on_crash) = (options.cancel, recipe.sections.on_crash);
+        let host = Arc::new(HostSide::with_progress(cancel.clone(), Arc::clone(&current)));
         let runner =
-            Runner { pool, cancel: options.cancel, ledger, progress: options.progress, current, part: options.part, finished: Mutex::default() };
+            Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, part: options.part, finished: Mutex::default() };
         Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, threads, memory: Mutex::default(), _lock: lock })
     }
 
@@ -236,14 +240,25 @@ impl Session {
     }
 
     /// The decoded image of a sample.
-    pub(super) fn load_image(&self, id: &str) -> Result<Image<'static>, Error> {
-        tracing::trace!("decoding {id}");
-        images::load(self.dataset.as_ref(), id, Decoding { exif_orientation: self.recipe.sections.exif_orientation })
+    fn load_image(&self, sample: &Sample) -> Result<Image<'static>, Error> {
+        tracing::trace!("decoding {}", sample.id);
+        let decoding = Decoding { exif_orientation: self.recipe.sections.exif_orientation };
+        images::load(self.dataset.as_ref(), &sample.id, decoding).map_err(|error| match sample.revision {
+            // Nothing new, and part of the run's key: once the image is there, the run is another one.
+            Sample::MISSING if error.kind == ErrorKind::Io => Error { kind: ErrorKind::InvalidInput, ..error },
+            _ => error,
+        })
     }
 
     /// The image of a sample, decoded when asked for.
     pub(super) fn lazy_image(&self, index: usize) -> LazyImage<'_> {
-        LazyImage::new(move || self.load_image(&self.samples.list[index].id))
+        LazyImage::new(move || self.load_image(&self.samples.list[index]))
+    }
+
+    /// As [`Session::lazy_image`], tried again for a while where it cannot be reached. The engine does that by itself for steps.
+    pub(super) fn lasting_image(&self, index: usize) -> LazyImage<'_> {
+        let sample = &self.samples.list[index];
+        LazyImage::new(move || patiently(&self.runner.cancel, || sample.id.clone(), || self.load_image(sample)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Training the labeler, once for each set of regions.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use convert_sdk::{EpochRecord, ErrorKind, Labeler, StageInfo};
@@ -23,8 +23,42 @@ pub struct Trained {
     pub images: u64,
     /// The learning curve.
     pub curve: Vec<EpochRecord>,
-    /// What the user should know.
+    /// What the user should know; said again by every run that uses the checkpoint.
+    #[serde(default)]
     pub warnings: Vec<String>,
+    /// Images that could not be used, each with the reason.
+    #[serde(default)]
+    pub lost: Vec<String>,
+    /// The BLAKE3 hash of the checkpoint's bytes; earlier versions had none.
+    #[serde(default)]
+    pub blake3: Option<String>,
+}
+
+impl Trained {
+    /// Whether the checkpoint is as the training left it. One that is not is trained again, from the labeler's own checkpoint of the last epoch where there is one.
+    fn is_whole(&self, stage: &Stage) -> bool {
+        let Some(expected) = &self.blake3 else { return true };
+        match hash_of(&self.checkpoint) {
+            Ok(found) if found == *expected => return true,
+            // What cannot be reached is said when it is loaded; it may be whole.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return true,
+            Ok(_) => tracing::warn!("{} is damaged: it is trained again", self.checkpoint.display()),
+            Err(_) => tracing::warn!("{} is gone: it is trained again", self.checkpoint.display()),
+        }
+        // The record goes first: without it the stage counts as unfinished.
+        let moved =
+            fs::remove_file(stage.folder.join(TRAINED)).and_then(|()| fs::rename(&self.checkpoint, self.checkpoint.with_extension("damaged")));
+        if let Err(error) = moved.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }) {
+            tracing::warn!("cannot set {} aside: {error}", self.checkpoint.display());
+        }
+        false
+    }
+
+    fn warn(&self, stage: &Stage) {
+        for warning in &self.warnings {
+            tracing::warn!("{}: {warning}", stage.name);
+        }
+    }
 }
 
 impl Session {
@@ -37,8 +71,9 @@ impl Session {
         stage: &Stage,
         prepare: impl FnOnce() -> Result<(&'a dyn Labeler, Box<dyn NamedSet + 'a>), PipelineError>,
     ) -> Result<Trained, PipelineError> {
-        if let Some(trained) = self.trained(stage)? {
+        if let Some(trained) = self.trained(stage)?.filter(|trained| trained.is_whole(stage)) {
             self.note_trained(stage, 0.0, trained.images, trained.images);
+            trained.warn(stage);
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
@@ -51,18 +86,23 @@ impl Session {
         }
         let progress = Arc::new(self.runner.progress.stage(&stage.name, images, 0));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let report = labeler.train(set.as_training_set(), &stage.folder);
+        let report = self.runner.in_flight.note_whole(stage, || labeler.train(set.as_training_set(), &stage.folder));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         let seconds = Arc::into_inner(progress).map_or(0.0, |progress| progress.finish());
         let report = report.map_err(|error| match error.kind {
             ErrorKind::Interrupted => PipelineError::TrainingInterrupted,
+            ErrorKind::Io => PipelineError::TrainingAway { stage: stage.name.clone(), source: error.into() },
             _ => PipelineError::Training { stage: stage.name.clone(), source: error.into() },
         })?;
-        for warning in &report.warnings {
-            tracing::warn!("{}: {warning}", stage.name);
-        }
+        // A checkpoint may be a folder; of that there is no hash.
+        let blake3 = match report.checkpoint.is_file() {
+            true => Some(hash_of(&report.checkpoint).map_err(FileError::of("read", &report.checkpoint))?),
+            false => None,
+        };
         let relative = report.checkpoint.strip_prefix(&stage.folder).map(PathBuf::from).unwrap_or(report.checkpoint);
-        let trained = Trained { checkpoint: relative, images, curve: report.curve, warnings: report.warnings };
+        let (curve, warnings, lost) = (report.curve, report.warnings, report.lost);
+        let trained = Trained { checkpoint: relative, images, curve, warnings, lost, blake3 };
+        trained.warn(stage);
         crate::engine::replace_file(&stage.folder.join(TRAINED), |file| Ok(serde_json::to_writer_pretty(file, &trained)?))?;
         self.note_trained(stage, seconds, images, 0);
         Ok(absolute(stage, trained))
@@ -97,6 +137,13 @@ impl Session {
             Err(source) => Err(PipelineError::BrokenRecord { file: path, source }),
         }
     }
+}
+
+/// The BLAKE3 hash of a file.
+fn hash_of(path: &Path) -> std::io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 fn absolute(stage: &Stage, trained: Trained) -> Trained {

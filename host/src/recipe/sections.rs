@@ -35,6 +35,13 @@ pub struct Sections {
     /// With `on_error: skip`, the run fails once more samples than this were skipped; no limit by default.
     #[serde(default)]
     pub max_errors: Option<u64>,
+    /// What a sample does that was in work, alone, when the program crashed for the second time.
+    #[serde(default)]
+    pub on_crash: OnCrash,
+    /// A plugin's call that takes longer than so many seconds ends the run as a crash; no limit by default. Training is not meant.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub timeout_s: Option<u64>,
     /// Whether the models of all proposal configurations are in memory at once, so that an image is decoded once for all of them; by default all where their
     /// weights fit.
     #[serde(default)]
@@ -110,6 +117,17 @@ pub enum OnError {
     #[default]
     Skip,
     /// The run fails.
+    Stop,
+}
+
+/// What a sample does that crashed the program twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnCrash {
+    /// It is left out as a bad sample.
+    #[default]
+    SetAside,
+    /// The run fails, whenever it comes to it.
     Stop,
 }
 

@@ -9,7 +9,7 @@ use convert_sdk::{
 };
 
 use crate::classes::ClassList;
-use crate::files::{self, UNREADABLE};
+use crate::files::{self, Listed};
 use crate::labels::{Incomplete, LeftOut};
 use crate::listing::Listing;
 use crate::truth::Truth;
@@ -192,6 +192,7 @@ fn samples(images: Vec<Annotated>, classes: &ClassList, root: &Path, config: &Co
     let file = config.file.display();
     let mut left_out = LeftOut::new(config.incomplete);
     let mut samples = Vec::with_capacity(images.len());
+    let mut listed = Listed::default();
     for (at, image) in images.into_iter().enumerate() {
         if at % 4096 == 0 && context.cancelled() {
             return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while looking at the images of {file}")));
@@ -200,7 +201,7 @@ fn samples(images: Vec<Annotated>, classes: &ClassList, root: &Path, config: &Co
             left_out.add(|| unlabelled(&image, classes, &config.file))?;
             continue;
         };
-        let revision = std::fs::metadata(root.join(&image.name)).map_or(UNREADABLE, |metadata| files::revision(&metadata));
+        let revision = listed.revision_of(&root.join(&image.name));
         samples.push(Sample { id: image.name, label, revision });
     }
     left_out.report();
@@ -210,14 +211,10 @@ fn samples(images: Vec<Annotated>, classes: &ClassList, root: &Path, config: &Co
             "its annotations may all be crowds, or of several categories an image"
         )));
     };
-    if samples.iter().all(|sample| sample.revision == UNREADABLE) {
-        let first = root.join(&first.id);
-        return Err(Error::config(format!(
-            "none of the {} images of {file} exists, the first of them {}: check `root`",
-            samples.len(),
-            first.display()
-        )));
-    }
+    listed.check(|| {
+        let (count, first) = (samples.len(), root.join(&first.id));
+        Error::config(format!("none of the {count} images of {file} exists, the first of them {}: check `root`", first.display()))
+    })?;
     if samples.iter().all(|sample| sample.label == first.label) {
         let name = &classes.names()[first.label as usize];
         return Err(Error::config(format!("{file} has images of one class only, {name:?}: a labeler needs at least two")));

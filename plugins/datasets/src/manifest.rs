@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample};
 
 use crate::classes::ClassList;
-use crate::files::{self, UNREADABLE};
+use crate::files::{self, Listed};
 use crate::listing::Listing;
 use rows::{Columns, Row};
 
@@ -120,6 +120,7 @@ fn classes_of(rows: &[Row], config: &ManifestConfig) -> Result<ClassList> {
 fn samples(rows: &[Row], root: &Path, classes: &ClassList, config: &ManifestConfig, context: &Context) -> Result<Vec<Sample>> {
     let mut seen: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
     let mut samples = Vec::with_capacity(rows.len());
+    let mut listed = Listed::default();
     for row in rows {
         if row.line % 4096 == 0 && context.cancelled() {
             return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", config.file.display())));
@@ -134,17 +135,14 @@ fn samples(rows: &[Row], root: &Path, classes: &ClassList, config: &ManifestConf
             )));
         }
         let label = label(row, classes, config)?;
-        let revision = std::fs::metadata(root.join(&row.path)).map_or(UNREADABLE, |metadata| files::revision(&metadata));
+        let revision = listed.revision_of(&root.join(&row.path));
         samples.push(Sample { id: row.id.clone(), label, revision });
     }
-    if let (Some(first), true) = (rows.first(), samples.iter().all(|sample| sample.revision == UNREADABLE)) {
-        return Err(Error::config(format!(
-            "none of the {} images of {} exists, the first of them {}: check `root`",
-            samples.len(),
-            config.file.display(),
-            root.join(&first.path).display()
-        )));
-    }
+    let Some(first) = rows.first() else { return Ok(samples) };
+    listed.check(|| {
+        let (count, file, first) = (samples.len(), config.file.display(), root.join(&first.path));
+        Error::config(format!("none of the {count} images of {file} exists, the first of them {}: check `root`", first.display()))
+    })?;
     Ok(samples)
 }
 

@@ -51,6 +51,9 @@ pub struct State {
     /// Regions whose mask left its view, over all epochs.
     #[serde(default)]
     pub lost_views: u64,
+    /// Images that could not be used, each with the reason.
+    #[serde(default)]
+    pub lost: Vec<String>,
 }
 
 /// Named tensors and one metadata entry.

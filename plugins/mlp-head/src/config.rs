@@ -71,6 +71,9 @@ pub struct MlpHeadConfig {
     /// Epochs between the checkpoints from which an interrupted training continues with equal bits; default 1.
     #[schemars(range(min = 1, max = 100_000))]
     pub checkpoint_every: u32,
+    /// The share of the training images that may turn out to be unusable (broken files, say); with more the training stops. Default 0.01.
+    #[schemars(range(min = 0.0, max = 1.0), extend("x-identity" = false))]
+    pub max_lost: f64,
 }
 
 /// How the training features are made.
@@ -133,6 +136,7 @@ impl Default for MlpHeadConfig {
             weight_decay: 1e-4,
             batch_size: 512,
             checkpoint_every: 1,
+            max_lost: 0.01,
         }
     }
 }

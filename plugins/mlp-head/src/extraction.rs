@@ -43,16 +43,22 @@ pub fn extract(views: &Views<'_>, file: &mut VectorFile, regions: u64) -> Result
     });
     file.flush()?;
     made?;
-    warnings(context, file)
+    warnings(context, file, views.config.max_lost * count as f64)
 }
 
-fn warnings(context: &Context, file: &VectorFile) -> Result<Vec<String>> {
+fn warnings(context: &Context, file: &VectorFile, most_lost: f64) -> Result<Vec<String>> {
     let unusable = file.unusable();
     if file.labels().is_empty() {
         return Err(match unusable.first() {
             Some(first) => Error::invalid(first.clone()).context("none of the training images can be used, the first one because"),
             None => Error::invalid("there is no region to train on: the selector kept none, try another threshold"),
         });
+    }
+    if let Some(first) = unusable.first().filter(|_| unusable.len() as f64 > most_lost) {
+        let (lost, all) = (unusable.len(), file.images());
+        return Err(Error::invalid(format!(
+            "{lost} of {all} training images cannot be used, the first of them {first}: mend them, leave them out of the dataset, or raise max_lost"
+        )));
     }
     let mut warnings: Vec<String> = unusable.iter().take(NAMED).map(|error| format!("not trained on: {error}")).collect();
     if unusable.len() > NAMED {

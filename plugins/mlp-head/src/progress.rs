@@ -23,6 +23,7 @@ pub struct Progress {
     pub curve: Vec<EpochRecord>,
     pub warnings: Vec<String>,
     pub lost_views: u64,
+    pub lost: Vec<String>,
 }
 
 const LAST: &str = "last.safetensors";
@@ -37,7 +38,7 @@ impl Progress {
         let head = Head::random(&widths, context.settings().seed)?;
         let momenta = head.parameters().into_iter().map(|parameter| torch(|| parameter.f_zeros_like())).collect::<Result<_>>()?;
         let standardisation = Standardisation::of(vectors, config.standardize)?;
-        Ok(Self { epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0 })
+        Ok(Self { epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0, lost: vectors.unusable().to_vec() })
     }
 
     /// The same on a device.
@@ -55,7 +56,7 @@ impl Progress {
             warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
         }
         VectorFile::remove(training.folder);
-        Ok(TrainingReport { checkpoint: path, curve: self.curve.clone(), warnings })
+        Ok(TrainingReport { checkpoint: path, curve: self.curve.clone(), warnings, lost: self.lost.clone() })
     }
 
     /// Whether no epoch before was better than the last.
@@ -89,7 +90,13 @@ impl Progress {
         tensors.insert("standardisation.scale".into(), self.standardisation.scale.shallow_clone());
         let curve: Vec<f64> = self.curve.iter().flat_map(|record| [record.loss, record.accuracy]).collect();
         tensors.insert("curve".into(), torch(|| Tensor::f_from_slice(&curve)?.f_view([-1, 2]))?);
-        let metadata = State { fingerprint: fingerprint.to_owned(), epoch: self.epoch, warnings: self.warnings.clone(), lost_views: self.lost_views };
+        let metadata = State {
+            fingerprint: fingerprint.to_owned(),
+            epoch: self.epoch,
+            warnings: self.warnings.clone(),
+            lost_views: self.lost_views,
+            lost: self.lost.clone(),
+        };
         Contents { tensors, metadata }.write(&folder.join(LAST))
     }
 
@@ -99,7 +106,7 @@ impl Progress {
     /// A file that is there and cannot be read: a disk that fails must not cost the epochs that it holds.
     pub fn resumed(folder: &Path, fingerprint: &str) -> Result<Option<Self>> {
         let path = folder.join(LAST);
-        if !path.exists() {
+        if !path.try_exists().context(|| format!("cannot look at {}", path.display()))? {
             return Ok(None);
         }
         match Self::read(&path, fingerprint) {
@@ -138,6 +145,7 @@ impl Progress {
             curve: records.collect(),
             warnings: state.warnings,
             lost_views: state.lost_views,
+            lost: state.lost,
         }))
     }
 }

@@ -197,7 +197,14 @@ fn a_checkpoint_of_another_class_count_or_of_other_features_is_refused() {
 fn broken_images_and_classes_without_regions_are_warned_of_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let set = Colours { count: 8, classes: 2, broken: Some(5) };
-    let report = train(MlpHeadConfig { epochs: 1, views: 1, ..config() }, Context::for_tests(&CLASSES), &set, folder.path()).unwrap();
+    let strict = train(MlpHeadConfig { epochs: 1, views: 1, ..config() }, Context::for_tests(&CLASSES), &set, folder.path()).unwrap_err().to_string();
+    assert_eq!(
+        strict,
+        "1 of 8 training images cannot be used, the first of them sample image-5: the file is truncated: mend them, leave them out of the dataset, or raise max_lost"
+    );
+    let config_of_few = MlpHeadConfig { epochs: 1, views: 1, max_lost: 0.2, ..config() };
+    let report = train(config_of_few, Context::for_tests(&CLASSES), &set, folder.path()).unwrap();
+    assert_eq!(report.lost, ["sample image-5: the file is truncated"]);
     let [broken, missing] = report.warnings.as_slice() else { panic!("{:?}", report.warnings) };
     assert_eq!(broken, "not trained on: sample image-5: the file is truncated");
     assert_eq!(missing, "1 of 3 classes have no region to train on and will hardly be predicted: blue");

@@ -77,6 +77,7 @@ pub struct TrainingReportAbi {
     checkpoint: RString,
     curve: RVec<EpochAbi>,
     warnings: RVec<RString>,
+    lost: RVec<RString>,
 }
 
 impl From<TrainingReport> for TrainingReportAbi {
@@ -86,6 +87,7 @@ impl From<TrainingReport> for TrainingReportAbi {
             checkpoint: report.checkpoint.to_string_lossy().into_owned().into(),
             curve: report.curve.into_iter().map(epoch).collect(),
             warnings: strings(report.warnings),
+            lost: strings(report.lost),
         }
     }
 }
@@ -97,6 +99,7 @@ impl From<TrainingReportAbi> for TrainingReport {
             checkpoint: report.checkpoint.into_string().into(),
             curve: report.curve.into_iter().map(epoch).collect(),
             warnings: report.warnings.into_iter().map(Into::into).collect(),
+            lost: report.lost.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -8,8 +8,14 @@ pub struct Sample {
     pub id: String,
     /// Index of the single label in [`Dataset::classes`].
     pub label: u32,
-    /// A number that changes when the image's content does (its size and modification time, say); 0 when the dataset cannot know.
+    /// A number that changes when the image's content does (its size and modification time, say); 0 when the dataset cannot know, [`Sample::MISSING`] when there is no file.
     pub revision: u64,
+}
+
+impl Sample {
+    /// The revision of a sample whose image is not there although its folder is: the host records it as a bad sample. A sample of any other revision that cannot be
+    /// read stops the run, since that may pass.
+    pub const MISSING: u64 = 1;
 }
 
 /// An image as a dataset has it.

@@ -48,6 +48,9 @@ pub struct TrainingReport {
     pub curve: Vec<EpochRecord>,
     /// What the user should know, a line each.
     pub warnings: Vec<String>,
+    /// The images that it could not use, each with its id and the reason. A failure that [may pass](ErrorKind::may_pass) is none: training ends with it, and
+    /// continues when it is called again.
+    pub lost: Vec<String>,
 }
 
 /// An image and the regions whose classes are wanted.

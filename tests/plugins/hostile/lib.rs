@@ -25,8 +25,14 @@ enum How {
     Fail,
     /// One list of proposals too few.
     TooFew,
-    /// The process is killed, as by the kernel when memory runs out.
+    /// The process ends.
     Abort,
+    /// So does it here, by reading where there is nothing.
+    Segfault,
+    /// The call does not return for a minute.
+    Hang,
+    /// A score that is no number.
+    Nan,
 }
 
 struct Hostile(Misbehaviour);
@@ -53,6 +59,16 @@ impl Proposer for Hostile {
             How::Fail if bad => Err(Error::invalid("cannot read this image")),
             How::TooFew if bad => Ok(Vec::new()),
             How::Abort if bad => std::process::abort(),
+            How::Segfault if bad => {
+                // SAFETY: there is none, which is the point.
+                let byte = unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
+                Err(Error::invalid(format!("read {byte} where there is nothing")))
+            }
+            How::Hang if bad => {
+                std::thread::sleep(std::time::Duration::from_secs(60));
+                all()
+            }
+            How::Nan if bad => images.iter().map(|_| Ok(vec![Proposal { score: f32::NAN, ..Proposal::new(Mask::full(2, 2)?, 1.0)? }])).collect(),
             _ => all(),
         }
     }
@@ -138,8 +154,35 @@ impl Proposer for FaultyDevice {
     }
 }
 
+/// Keeps every region, but fails on three samples as long as a file is there.
+struct Picky(PickyConfig);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+struct PickyConfig {
+    /// The file.
+    fault: String,
+}
+
+impl Selector for Picky {
+    type Config = PickyConfig;
+
+    fn new(config: PickyConfig, _: Context) -> Result<Self> {
+        Ok(Self(config))
+    }
+
+    fn select(&self, subject: &Subject) -> Result<Vec<Selection>> {
+        if ["scene-00002", "scene-00011", "scene-00012"].contains(&subject.id) && std::path::Path::new(&self.0.fault).exists() {
+            return Err(Error::invalid("this sample is not to its taste"));
+        }
+        Ok(subject.regions.iter().map(|_| Selection { confidence: Probability::ONE, keep: true, label: subject.label }).collect())
+    }
+}
+
 export_plugins! {
     proposer "hostile" => Hostile,
     proposer "nothing" => Nothing,
+    selector "picky" => Picky,
     proposer "faulty-device" => FaultyDevice { results_version: 1, seeded: false, device: true },
 }

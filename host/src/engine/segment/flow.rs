@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::state::{Next, Open, State, StepResults};
+use super::state::{Next, Open, State, StepResults, Unfinished};
 use super::{Segment, lock};
 use crate::engine::error::EngineError;
 use crate::engine::progress::StageProgress;
@@ -39,6 +39,7 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
                     state = lock(&self.state);
                     state.opened(todo, opened);
                     self.changed.notify_all();
+                    self.done.notify_one();
                 }
                 Next::Work(mut piece) => {
                     drop(state);
@@ -83,6 +84,11 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
     pub fn written(&self, samples: usize, result: Result<(), EngineError>) {
         lock(&self.state).written(samples, result);
         self.changed.notify_all();
+    }
+
+    /// What is done of shards that are not stored, once nobody works any more.
+    pub fn take_unfinished(&self) -> Vec<Unfinished<R>> {
+        lock(&self.state).take_unfinished()
     }
 
     /// How it ended.

@@ -75,17 +75,28 @@ struct Group<'a, R> {
 /// Results of a step in a shard: sample and result, in the order in which groups end.
 pub(super) type StepResults<R> = Vec<(usize, Result<Arc<R>, Error>)>;
 
+/// Results of earlier stages: by sample, node and row.
+pub(super) type StoredRows<R> = HashMap<usize, Vec<(usize, Arc<R>)>>;
+
 /// A shard of which not all samples are done.
 pub(super) struct Open<R> {
     phases: Vec<Phase>,
-    /// Stored results of earlier stages: by sample, node and row.
-    stored: HashMap<usize, Vec<(usize, Arc<R>)>>,
-    /// The sample that the next group begins with.
-    next: usize,
+    /// Of earlier stages.
+    stored: StoredRows<R>,
+    /// The samples that are in no group yet: all, but for those that an interrupted run was done with.
+    coming: std::vec::IntoIter<usize>,
     /// Samples that are not done.
     left: usize,
     /// By place in [`Todo::steps`].
     results: Vec<StepResults<R>>,
+}
+
+/// What an interruption left of a shard.
+pub(super) struct Unfinished<R> {
+    /// Index among the shards to do.
+    pub todo: usize,
+    /// By place in [`Todo::steps`].
+    pub results: Vec<StepResults<R>>,
 }
 
 /// A piece of work: samples of a group in its present phase.
@@ -160,7 +171,8 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
 
     /// What a worker does next.
     pub fn next(&mut self) -> Next<'a, R> {
-        if self.failure.is_some() {
+        // After an interruption no further call is begun, so that the end of the longest one is all that is waited for.
+        if self.failure.is_some() || cancelled(&self.segment.runner.cancel) {
             return Next::End;
         }
         loop {
@@ -172,7 +184,7 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
             }
             break;
         }
-        let more = self.shard < self.segment.todo.len() && !cancelled(&self.segment.runner.cancel);
+        let more = self.shard < self.segment.todo.len();
         let opened = self.open.contains_key(&self.shard);
         if more && !opened && !self.opening && self.groups.len() < self.window && self.unwritten < self.most_unwritten {
             self.opening = true;
@@ -214,8 +226,7 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
     fn admit(&mut self) -> bool {
         let (todo, segment) = (self.shard, self.segment);
         let Some(open) = self.open.get_mut(&todo) else { return false };
-        let range = segment.samples.shard(segment.todo[todo].shard);
-        let end = (open.next + segment.group).min(range.end);
+        let next: Vec<usize> = open.coming.by_ref().take(segment.group).collect();
         let nodes = segment.nodes.len();
         let flowing = |sample: usize| {
             let mut slots: Vec<Slot<R>> = (0..nodes).map(|_| Slot::Absent).collect();
@@ -224,9 +235,8 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
             }
             Some(Flowing { sample, image: (segment.image)(sample), slots })
         };
-        let samples: Vec<_> = (open.next..end).map(flowing).collect();
-        open.next = end;
-        if end == range.end {
+        let samples: Vec<_> = next.into_iter().map(flowing).collect();
+        if open.coming.as_slice().is_empty() {
             self.shard += 1;
         }
         let number = self.next_group;
@@ -309,8 +319,15 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
         self.opening = false;
         match opened {
             Ok(open) => {
-                self.unwritten += open.left;
-                self.open.insert(todo, open);
+                let samples = self.segment.samples.shard(self.segment.todo[todo].shard).len();
+                self.unwritten += samples;
+                self.progress.add((samples - open.left) as u64);
+                if open.left > 0 {
+                    self.open.insert(todo, open);
+                } else {
+                    self.shard += 1;
+                    self.done.insert(todo, open.results);
+                }
             }
             Err(failure) => self.fail(failure),
         }
@@ -341,6 +358,16 @@ impl<'s, 'a, R: Record> State<'s, 'a, R> {
         self.failure.is_some()
     }
 
+    /// What is done of shards that are not stored, once nobody works any more.
+    pub fn take_unfinished(&mut self) -> Vec<Unfinished<R>> {
+        let open = std::mem::take(&mut self.open).into_iter().map(|(todo, open)| (todo, open.results));
+        let done = std::mem::take(&mut self.done);
+        open.chain(done)
+            .map(|(todo, results)| Unfinished { todo, results })
+            .filter(|unfinished| !unfinished.results.iter().all(Vec::is_empty))
+            .collect()
+    }
+
     /// How it ended.
     pub fn result(self) -> Result<(), EngineError> {
         match self.failure {
@@ -356,7 +383,7 @@ impl<R: Record> Open<R> {
     pub fn read(segment: &Segment<'_, R>, todo: &Todo) -> Result<Self, EngineError> {
         let mut wanted: BTreeSet<usize> = todo.steps.iter().flat_map(|step| segment.steps[*step].reads.iter().map(|(node, _)| *node)).collect();
         wanted.retain(|node| !todo.steps.contains(node));
-        let mut stored: HashMap<usize, Vec<(usize, Arc<R>)>> = HashMap::new();
+        let mut stored: StoredRows<R> = HashMap::new();
         for node in wanted {
             let from = &segment.nodes[node];
             for (sample, row) in from.stage.read_records::<R>(from.form, segment.samples, todo.shard)? {
@@ -370,8 +397,8 @@ impl<R: Record> Open<R> {
             }
             phases.push(Phase::Step(*step));
         }
-        let range = segment.samples.shard(todo.shard);
-        let results = todo.steps.iter().map(|_| Vec::with_capacity(range.len())).collect();
-        Ok(Self { phases, stored, next: range.start, left: range.len(), results })
+        let mut coming: Vec<usize> = segment.samples.shard(todo.shard).collect();
+        let results = segment.take_up(todo, &stored, &mut coming)?;
+        Ok(Self { phases, stored, left: coming.len(), coming: coming.into_iter(), results })
     }
 }

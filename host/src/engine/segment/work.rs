@@ -6,9 +6,12 @@ use std::sync::atomic::Ordering;
 use convert_sdk::{Error, ErrorKind};
 
 use super::state::{Flowing, Outcome, Phase, Slot};
-use super::{Input, Segment, StepState};
+use super::{Input, SampleWork, Segment, StepState, cancelled};
 use crate::engine::error::EngineError;
+use crate::engine::in_flight::Verdict;
+use crate::engine::patience::patiently;
 use crate::engine::store::Record;
+use crate::recipe::OnCrash;
 
 /// The results of a batch, each with the place of its sample among those of the piece.
 type Results<R> = Vec<(usize, Result<R, Error>)>;
@@ -39,9 +42,10 @@ impl<'a, R: Record> Segment<'a, R> {
         Outcome::Done
     }
 
-    fn call(&self, index: usize, mut inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {
+    fn call(&self, index: usize, inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {
         let step = &self.steps[index];
         let mut results = Vec::with_capacity(inputs.len());
+        let mut inputs = self.without_suspects(index, inputs, &mut results)?;
         while !inputs.is_empty() {
             let size = step.batch_limit.load(Ordering::Relaxed).clamp(1, inputs.len());
             let rest = inputs.split_off(size);
@@ -51,11 +55,56 @@ impl<'a, R: Record> Segment<'a, R> {
         Ok(results)
     }
 
+    /// Deals with the samples that were in work during a crash; the others.
+    fn without_suspects<'i>(
+        &self,
+        index: usize,
+        inputs: Vec<(usize, Input<'i, R>)>,
+        results: &mut Results<R>,
+    ) -> Result<Vec<(usize, Input<'i, R>)>, Outcome> {
+        let (stage, runner) = (&self.nodes[index].stage, self.runner);
+        let mut usual = Vec::with_capacity(inputs.len());
+        for (place, input) in inputs {
+            match runner.in_flight.verdict(stage, self.id(&input)) {
+                Verdict::Usual => usual.push((place, input)),
+                Verdict::Alone => {
+                    let sample = self.id(&input);
+                    self.batch(index, &[place], std::slice::from_ref(&input), results)?;
+                    runner.in_flight.clear(stage, sample).map_err(|error| Outcome::Stop(error.into()))?;
+                }
+                Verdict::Aside(how) if runner.on_crash == OnCrash::Stop => {
+                    let (stage, sample) = (stage.name.clone(), self.id(&input).to_owned());
+                    return Err(Outcome::Stop(EngineError::Crashed { stage, sample, how }));
+                }
+                Verdict::Aside(how) => {
+                    let message = format!("it crashed the program twice ({how}); --retry-errors tries it again");
+                    results.push((place, Err(Error::new(ErrorKind::Panic, message))));
+                }
+            }
+        }
+        Ok(usual)
+    }
+
+    /// A call of the step's work, noted in case it does not return.
+    fn compute(&self, index: usize, work: &dyn SampleWork<R>, batch: &[Input<'_, R>]) -> Result<Vec<R>, Error> {
+        let (stage, in_flight) = (&self.nodes[index].stage, &self.runner.in_flight);
+        let alone = batch.iter().any(|input| in_flight.verdict(stage, self.id(input)) == Verdict::Alone);
+        in_flight.call(stage, batch.iter().map(|input| self.id(input)), alone, || work.compute(batch))
+    }
+
     fn batch(&self, index: usize, places: &[usize], batch: &[Input<'_, R>], results: &mut Results<R>) -> Result<(), Outcome> {
         let step = &self.steps[index];
         let stage = &self.nodes[index].stage.name;
         let Some(work) = &step.work else { return Err(Outcome::Stop(EngineError::NotStarted { stage: stage.clone() })) };
-        let error = match work.compute(batch) {
+        let alone = batch.first().filter(|_| batch.len() == 1);
+        let computed = match alone {
+            Some(input) => {
+                let what = || format!("{stage}, {}", self.id(input));
+                patiently(&self.runner.cancel, what, || self.compute(index, &**work, batch))
+            }
+            None => self.compute(index, &**work, batch),
+        };
+        let error = match computed {
             Ok(rows) => {
                 results.extend(places.iter().copied().zip(rows.into_iter().map(Ok)));
                 return Ok(());
@@ -74,6 +123,11 @@ impl<'a, R: Record> Segment<'a, R> {
             ErrorKind::Device | ErrorKind::Unsupported => Err(Outcome::Stop(self.stop(index, batch, error))),
             ErrorKind::Interrupted => Err(Outcome::Stop(EngineError::Interrupted)),
             _ if batch.len() > 1 => self.halves(index, places, batch, 1, results),
+            ErrorKind::Io if cancelled(&self.runner.cancel) => Err(Outcome::Stop(EngineError::Interrupted)),
+            ErrorKind::Io => {
+                let sample = batch.first().map_or_else(String::new, |input| self.id(input).to_owned());
+                Err(Outcome::Stop(EngineError::Away { stage: stage.clone(), sample, source: error.into() }))
+            }
             _ => {
                 results.extend(places.first().map(|place| (*place, Err(error))));
                 Ok(())
@@ -85,8 +139,12 @@ impl<'a, R: Record> Segment<'a, R> {
         places.chunks(size).zip(batch.chunks(size)).try_for_each(|(places, batch)| self.batch(index, places, batch, results))
     }
 
+    fn id(&self, input: &Input<'_, R>) -> &str {
+        &self.samples.list[input.sample].id
+    }
+
     fn stop(&self, index: usize, batch: &[Input<'_, R>], error: Error) -> EngineError {
-        let sample = batch.first().map_or_else(String::new, |input| self.samples.list[input.sample].id.clone());
+        let sample = batch.first().map_or_else(String::new, |input| self.id(input).to_owned());
         EngineError::Plugin { stage: self.nodes[index].stage.name.clone(), sample, source: error.into() }
     }
 }

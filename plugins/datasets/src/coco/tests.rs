@@ -58,7 +58,7 @@ fn each_rule_finds_its_label() {
     let only = dataset(&all_dogs, |_| ()).unwrap();
     assert_eq!(labels(&only), [("a.jpg".into(), 1), ("sub/c.jpg".into(), 0)], "b.jpg shows two classes");
     // A second listing reads the file again.
-    assert_eq!(by_area.samples().unwrap().iter().map(|sample| sample.revision == UNREADABLE).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(by_area.samples().unwrap().iter().map(|sample| sample.revision == Sample::MISSING).collect::<Vec<_>>(), [false, true, false]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use convert_sdk::tracing::{debug, warn};
 use convert_sdk::{Context, Result, ResultExt};
 
 use super::{is_hidden, is_image};
-use crate::files::{self, UNREADABLE};
+use crate::files;
 
 /// The first line of the file; the number is raised when its form changes.
 const HEADER: &str = "convert-listing";
@@ -94,7 +94,7 @@ impl Folders {
                 kind if kind.is_symlink() && path.is_dir() => EntryKind::Folder,
                 _ if !is_image(&path, &self.extensions) => continue,
                 // An image whose link leads nowhere is a sample like any other: the host finds it unreadable and records it.
-                _ => EntryKind::Image(fs::metadata(&path).map_or(UNREADABLE, |metadata| files::revision(&metadata))),
+                _ => EntryKind::Image(files::revision_of(&path)?),
             };
             entries.push(Entry { name, kind });
         }

@@ -76,7 +76,7 @@ fn ids_columns_and_root_can_be_chosen() {
     let dataset = dataset.unwrap();
     let samples = dataset.samples().unwrap();
     assert_eq!(
-        samples.iter().map(|sample| (sample.id.as_str(), sample.revision == UNREADABLE)).collect::<Vec<_>>(),
+        samples.iter().map(|sample| (sample.id.as_str(), sample.revision == Sample::MISSING)).collect::<Vec<_>>(),
         [("x7", true), ("x8", false), ("x9", false)]
     );
     assert_eq!(dataset.image("x9").unwrap(), ImageData::Encoded(b"two".to_vec()));
