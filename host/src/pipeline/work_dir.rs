@@ -17,7 +17,7 @@ use crate::recipe::Recipe;
 pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
     fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
-    for name in ["errors.jsonl", EVALUATION, RECORD] {
+    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD] {
         let file = work_dir.join(name);
         whole_file::destination(&file).map_err(FileError::of("write", &file))?;
     }
@@ -47,6 +47,7 @@ pub(super) fn open_lock(path: &Path) -> Result<File, FileError> {
 fn remove_temporary_files(recipe: &Recipe) {
     let work_dir = &recipe.work_dir;
     let stages = fs::read_dir(work_dir.join("stages")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let stages = stages.flat_map(|stage| [stage.join("unfinished"), stage]);
     let files = recipe.export.iter().filter_map(|(_, file)| whole_file::destination(file).ok());
     let exports = files.filter_map(|file| file.parent().map(Path::to_owned));
     let mut folders: Vec<PathBuf> = stages.chain([work_dir.clone(), work_dir.join("cache")]).chain(exports).collect();
