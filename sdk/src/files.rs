@@ -43,7 +43,7 @@ pub fn open_regular(path: &Path, limit: u64) -> io::Result<File> {
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, limit)?;
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(file.metadata()?.len() as usize + 1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.try_reserve_exact(file.metadata()?.len() as usize + 1).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     // It may grow while it is read, and some systems' files do not know their size.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     check_size(bytes.len() as u64, limit)?;
