@@ -3,11 +3,12 @@
 # make build  the executable and its plugins in target/release
 # make bench  speed and memory, as ratios of one run (tests/benches/proposals.py, which needs Python packages of its own, is run by hand)
 # make bench-gpu   dist/bench-gpu.tar.gz: scripts/bench-gpu.sh and all it needs, for a machine with a GPU, Python and torch 2.11
+# make fuzz   every reader for FUZZ_SECONDS (60), with a nightly compiler and cargo-fuzz
 # make docs   docs/recipe.md anew, from the plugins' own words
 target := $(or $(CARGO_TARGET_DIR),target)
 convert := $(target)/release/convert
 
-.PHONY: demo test build bench bench-gpu docs setup setup-tests lint clean
+.PHONY: demo test build bench bench-gpu fuzz docs setup setup-tests lint clean
 .DEFAULT_GOAL := build
 
 setup:
@@ -40,6 +41,17 @@ bench: build
 bench-gpu: build
 	cargo build --release -p convert-backbones -p convert-maskcut --examples
 	@scripts/pack-bench-gpu.sh "$(target)/release" dist/bench-gpu.tar.gz
+
+# SANITIZER=address finds more, in code that is not Rust too, and builds longer.
+SANITIZER ?= none
+FUZZ_SECONDS ?= 60
+fuzz_targets = masks coco labels tensors images tar parquet manifest recipe
+
+fuzz:
+	@for target in $(fuzz_targets); do \
+		mkdir -p fuzz/corpus/$$target && scripts/fuzz-seeds.sh $$target && \
+		cargo +nightly fuzz run --sanitizer $(SANITIZER) $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=4096 -max_len=65536 || exit 1; \
+	done
 
 lint: setup
 	cargo fmt --all --check

@@ -4,7 +4,8 @@
 macro_rules! answer {
     ($($part:tt)*) => {{
         use std::io::Write;
-        if writeln!(std::io::stdout(), $($part)*).is_err() {
+        let text = format!($($part)*);
+        if writeln!(std::io::stdout(), "{}", $crate::errors::printable(&text, true)).is_err() {
             std::process::exit(0);
         }
     }};

@@ -332,6 +332,16 @@ mod tests {
     }
 
     #[test]
+    fn a_mask_costs_its_runs_and_is_not_far_larger_than_its_image() {
+        let of = |text: &str, size| serde_json::from_str::<Segmentation>(text).unwrap().mask(size).map_err(|error| error.to_string());
+        let huge = r#"{"size": [65535, 65535], "counts": [4294836225]}"#;
+        assert!(of(huge, (10, 10)).unwrap_err().contains("over 16 times as large as its image of 10x10"));
+        assert!(of(huge, (0, 0)).unwrap_err().contains("larger than any image may be"));
+        assert_eq!(of(r#"{"size": [40, 40], "counts": [0, 1600]}"#, (10, 10)).unwrap().area(), 1600);
+        assert!(of(r#"{"size": [40, 41], "counts": [1640]}"#, (10, 10)).is_err());
+    }
+
+    #[test]
     fn classes_stand_in_the_order_of_their_ids() {
         let category = |id| CocoCategory { id, name: None };
         assert_eq!(class_order(&[category(90), category(3), category(90)]), [3, 90]);

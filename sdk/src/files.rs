@@ -44,7 +44,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, limit)?;
     let mut bytes = Vec::new();
     let length = file.metadata()?.len();
-    bytes.try_reserve_exact(length as usize + 1).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.try_reserve_exact(length as usize + 1).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     // It may grow while it is read, and some systems' files do not know their size.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     check_size(bytes.len() as u64, limit)?;

@@ -3,6 +3,7 @@
 mod blocks;
 mod columns;
 mod file;
+mod metered;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -232,3 +232,22 @@ impl MlpHeadConfig {
         self.coverage.map_or(PAPER_COVERAGE, |coverage| coverage as f32)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_beyond_the_memory_is_refused_with_its_parameters() {
+        let context = Context::for_tests(&["a", "b", "c"]);
+        let config = MlpHeadConfig { hidden: 10, hidden_layers: Some(3), ..MlpHeadConfig::default() };
+        // 7 to 10, twice 10 to 10, 10 to 3, with biases
+        let parameters = 80 + 2 * 110 + 33;
+        assert_eq!(config.parameters(7, &context), parameters);
+        assert!(config.check_memory(7, &context, parameters * 28).is_ok());
+        let error = config.check_memory(7, &context, parameters * 28 - 1).unwrap_err().to_string();
+        assert!(error.contains("a head of 333 parameters (hidden 10, hidden_layers 3)"), "{error}");
+        let largest = MlpHeadConfig { hidden: u32::MAX, hidden_layers: Some(u32::MAX), ..MlpHeadConfig::default() };
+        assert!(largest.check_memory(usize::MAX / 2, &context, 1 << 40).is_err());
+    }
+}

@@ -70,23 +70,36 @@ pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
     Ok((tensors_of(&object, &places)?, BTreeMap::new()))
 }
 
-/// Most bytes of an archive's end with its comment, and what stands before it where counts have 64 bits.
+/// Most bytes of an archive's end: 22 and a comment, and before it its form of 64-bit counts.
 const TAIL: u64 = (1 << 16) + 256;
 /// Bytes of a member's entry in the directory, at least.
 const DIRECTORY_ENTRY: u64 = 46;
 
 /// The same file, if it can hold as many members as its end says: the reader makes room for them before it looks.
 fn checked_directory(mut file: File, length: u64) -> Result<File> {
+    let start = length.saturating_sub(TAIL);
     let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    file.seek(SeekFrom::Start(start))?;
     file.by_ref().take(TAIL).read_to_end(&mut tail)?;
     file.seek(SeekFrom::Start(0))?;
-    // The 64-bit form of the end: its signature, and 32 bytes behind it the number of members.
-    let counts = tail.windows(40).filter(|window| window.starts_with(b"PK\x06\x06")).filter_map(|window| window.last_chunk().copied());
-    match counts.map(u64::from_le_bytes).find(|count| count.saturating_mul(DIRECTORY_ENTRY) > length) {
-        Some(count) => Err(Error::invalid(format!("not a whole PyTorch archive ({count} members in {length} bytes)"))),
-        None => Ok(file),
+    match wide_count(&tail, start) {
+        Some(count) if count.saturating_mul(DIRECTORY_ENTRY) > length => {
+            Err(Error::invalid(format!("not a whole PyTorch archive ({count} members in {length} bytes)")))
+        }
+        _ => Ok(file),
     }
+}
+
+/// The number of members in 64 bits, where the end of an archive, which begins at `start`, has one: the end is preceded by the place of its wide form, which
+/// is the first of its kind from there on. One that lies before all of this is none of torch.save's, and counts as endless.
+fn wide_count(tail: &[u8], start: u64) -> Option<u64> {
+    let end = tail.windows(4).rposition(|window| window == b"PK\x05\x06")?;
+    let locator = tail.get(end.checked_sub(20)?..end).filter(|locator| locator.starts_with(b"PK\x06\x07"))?;
+    let place = u64::from_le_bytes(*locator.get(8..)?.first_chunk()?);
+    let Some(from) = place.checked_sub(start) else { return Some(u64::MAX) };
+    let after = tail.get(usize::try_from(from).ok()?..)?;
+    let record = &after[after.windows(4).position(|window| window == b"PK\x06\x06")?..];
+    Some(u64::from_le_bytes(*record.get(32..)?.first_chunk()?))
 }
 
 /// The tensors of the older form: five pickles (magic number, protocol, machine, object, storage keys), then each storage's length and bytes.
@@ -123,4 +136,29 @@ pub fn legacy_entries(mut file: File, length: u64) -> Result<Entries> {
         position += 8 + size;
     }
     Ok((tensors_of(&object, &places)?, BTreeMap::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of an archive of 64-bit counts, which begins at a byte of the file.
+    fn end(members: u64, at: u64) -> Vec<u8> {
+        let mut bytes = [&b"PK\x06\x06"[..], &44u64.to_le_bytes(), &[0; 12], &members.to_le_bytes(), &members.to_le_bytes(), &[0; 16]].concat();
+        bytes.extend([&b"PK\x06\x07\0\0\0\0"[..], &at.to_le_bytes(), &1u32.to_le_bytes(), b"PK\x05\x06", &[0xff; 16], &[0; 2]].concat());
+        bytes
+    }
+
+    #[test]
+    fn the_number_of_members_is_known_before_room_is_made() {
+        assert_eq!(wide_count(&end(7, 1000), 1000), Some(7));
+        assert_eq!(wide_count(&[b"PK\x06\x06 in a tensor".to_vec(), end(7, 1016)].concat(), 1000), Some(7));
+        assert_eq!(wide_count(&end(7, 10), 1000), Some(u64::MAX));
+        assert_eq!(wide_count(b"PK\x05\x06", 0), None);
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &end(1 << 40, 0)).unwrap();
+        let length = file.metadata().unwrap().len();
+        let refused = checked_directory(file, length).unwrap_err().to_string();
+        assert!(refused.contains("1099511627776 members in 98 bytes"), "{refused}");
+    }
 }

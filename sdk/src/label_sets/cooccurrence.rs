@@ -115,4 +115,21 @@ mod tests {
         assert_eq!(counts.most_frequent(1, 1).len(), 1);
         assert_eq!(counts.pair(7, 8).a_given_b(), 0.0);
     }
+
+    #[test]
+    fn pairs_that_no_memory_holds_are_refused() {
+        let mut counts = Cooccurrence::default();
+        let many: Vec<u32> = (0..1025).collect();
+        assert!(counts.add(&many).unwrap_err().to_string().contains("1025 classes"));
+        let mut at = 0;
+        let refused = loop {
+            match counts.add(&(at..at + 1024).collect::<Vec<_>>()) {
+                Ok(()) => at += 1024,
+                Err(error) => break error.to_string(),
+            }
+        };
+        // each image has 1024 * 1023 / 2 pairs
+        assert_eq!(at / 1024, 16);
+        assert!(refused.contains("more than 8388608 pairs"), "{refused}");
+    }
 }

@@ -1,6 +1,5 @@
 //! One Parquet file: its schema, its labels, and blocks of its images.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use super::ParquetConfig;
 use super::columns::{self, column, data_type};
+use super::metered::Metered;
 
 /// About so many bytes of images are read at once.
 const BLOCK_BYTES: u64 = 16 << 20;
@@ -140,9 +140,10 @@ impl ParquetFile {
     fn reader<'n>(
         &self,
         names: impl IntoIterator<Item = &'n str>,
-        choose: impl FnOnce(ParquetRecordBatchReaderBuilder<File>) -> ParquetRecordBatchReaderBuilder<File>,
+        choose: impl FnOnce(ParquetRecordBatchReaderBuilder<Metered>) -> ParquetRecordBatchReaderBuilder<Metered>,
     ) -> Result<ParquetRecordBatchReader> {
         let file = files::open_regular(&self.path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", self.path.display()))?;
+        let file = Metered::new(file).context(|| format!("cannot read {}", self.path.display()))?;
         let projection = ProjectionMask::columns(self.metadata.parquet_schema(), names);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_projection(projection);
         choose(builder).build().context(|| format!("cannot read {}", self.path.display()))

@@ -1,0 +1,10 @@
+//! Tar shards.
+#![no_main]
+use convert_datasets::WebDataset;
+use convert_fuzz::{dataset, with_file};
+use libfuzzer_sys::fuzz_target;
+use serde_json::json;
+
+fuzz_target!(|bytes: &[u8]| {
+    with_file("train.tar", bytes, |_| dataset::<WebDataset>(|root| json!({"root": root, "incomplete": "skip"})));
+});
