@@ -106,7 +106,8 @@ fn hostile_images(costs: &Costs) {
             let large = std::fs::File::create(place.path("data/b/large.png")).expect("a file");
             large.set_len((1 << 30) + 1).expect("a file with a hole");
             ids.push("b/large.png".to_owned());
-            let name = std::ffi::OsStr::new("control\u{1b}[2J\n\u{202e}.png");
+            // Without a line break: an exporter refuses such an id at the start (tests/tests/written_files.rs).
+            let name = std::ffi::OsStr::new("control\u{1b}[2J\u{202e}.png");
             std::fs::write(place.path("data/b").join(name), "no image").expect("a file");
             let bytes: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"\xff\xfe.png");
             std::fs::write(place.path("data/b").join(bytes), "no image").expect("a file");
