@@ -16,8 +16,7 @@ import time
 import zlib
 
 START = time.monotonic()
-LIMIT = 570  # seconds; what would not end before is left out and named
-FOR_STAGES = 120  # of them, which the bare models must leave
+FOR_STAGES = 120  # of all seconds, which the bare models must leave
 FIXTURES = {"vit": "dinov1", "dinov2": "dinov2", "dinov2-registers": "dinov2", "dinov3": "dinov3", "dinov3-gated": "dinov3"}
 SIZES = {  # layout, width, depth; random weights in the published layouts, heads of 64
     "ViT-S/16": ("dinov1", 384, 12),
@@ -29,14 +28,6 @@ SMALL = {"tiny ViT": ("dinov1", 128, 2), "tiny DINOv3": ("dinov3", 128, 2)}
 
 def say(text=""):
     print(text, flush=True)
-
-
-def left(seconds, what):
-    """Whether there is time for what takes about so many seconds."""
-    if time.monotonic() - START + seconds < LIMIT:
-        return True
-    say(f"left out for lack of time: {what}")
-    return False
 
 
 def run(command, **options):
@@ -229,11 +220,18 @@ def compare_rows(ours, expected):
 class Bench:
     def __init__(self, arguments, place):
         self.convert, self.tools, self.data = arguments.convert, pathlib.Path(arguments.tools), pathlib.Path(arguments.data)
-        self.device, self.small, self.place = arguments.device, arguments.small, place
+        self.device, self.small, self.seconds, self.place = arguments.device, arguments.small, arguments.seconds, place
         self.threads = os.cpu_count() or 1
         self.models = SMALL if self.small else SIZES
         self.side = 96 if self.small else 512
         self.stored = {}
+
+    def left(self, seconds, what):
+        """Whether there is time for what takes about so many seconds."""
+        if time.monotonic() - START + seconds < self.seconds:
+            return True
+        say(f"left out for lack of time: {what}")
+        return False
 
     def others(self):
         """What is put beside the CPU in fp32."""
@@ -346,16 +344,16 @@ class Bench:
             cost = {side: depth * (24 * (side // 16) ** 2 * width**2 + 4 * (side // 16) ** 4 * width) / 8e10 for side in sides}
             for side in sides:
                 images = 2 * self.threads if self.small else self.threads
-                if not left(3 * cost[side] * images / self.threads + 2 + FOR_STAGES, f"{name} at {side} on the CPU"):
+                if not self.left(3 * cost[side] * images / self.threads + 2 + FOR_STAGES, f"{name} at {side} on the CPU"):
                     continue
                 _, _, _, seconds = self.throughput("cpu", "1", layout, name, str(side), "fp32", self.threads, images)[0]
                 base[side] = images / float(seconds)
                 say(f"| {name} | {side} | cpu fp32 | 1 | {self.threads} | {base[side]:.2f} | 1 |")
             images = 4 if self.small else 128
-            if self.device != "cpu" and not left(20 + width * depth / 250 + FOR_STAGES, f"{name} on {self.device}"):
+            if self.device != "cpu" and not self.left(20 + width * depth / 250 + FOR_STAGES, f"{name} on {self.device}"):
                 continue
             for threads in [1] if self.device == "cpu" else [1, 4]:
-                if self.device == "cpu" and not left(4 * sum(cost.values()) * 8 + FOR_STAGES, f"{name} on {self.device} in bf16"):
+                if self.device == "cpu" and not self.left(4 * sum(cost.values()) * 8 + FOR_STAGES, f"{name} on {self.device} in bf16"):
                     continue
                 count = images if self.device != "cpu" else 4
                 precisions, batches = ("bf16", "1") if self.device == "cpu" else ("fp32,bf16", "1,16")
@@ -379,7 +377,7 @@ class Bench:
         columns = [("cpu", "fp32"), *self.others()]
         for device, precision in columns:
             count = (8 if device == "cpu" else 12) if self.small else (32 if device == "cpu" else 256)
-            if not left(90, f"the stages on {device} in {precision}"):
+            if not self.left(90, f"the stages on {device} in {precision}"):
                 continue
             work = self.place / f"stages-{device.replace(':', '-')}-{precision}"
             run([self.convert, "--recipe", self.recipe(count, precision, work), "--device", device, "--dry-run", "--limit", count])
@@ -399,6 +397,7 @@ def main():
     parser = argparse.ArgumentParser(prog="bench-gpu.sh", description="A CUDA device beside the CPU: the same results, and how fast.")
     parser.add_argument("--device", default="cuda", help="cuda, cuda:N, or cpu to try the script without one")
     parser.add_argument("--small", action="store_true", help="tiny models and few images, in about a minute on two cores")
+    parser.add_argument("--seconds", type=float, default=570, help="what would not end within so many seconds is left out and named; default 570")
     for name in ["--convert", "--tools", "--data"]:
         parser.add_argument(name, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

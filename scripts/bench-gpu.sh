@@ -2,7 +2,7 @@
 # A CUDA device beside the CPU of the same machine, within ten minutes: first whether both give the same (features, masks, labels), then images a second.
 #
 #   make bench-gpu                                     dist/bench-gpu.tar.gz, for a machine with Python and its torch 2.11, but no Rust
-#   tar xzf bench-gpu.tar.gz && bench-gpu/scripts/bench-gpu.sh [--device cuda[:N]|cpu] [--small]
+#   tar xzf bench-gpu.tar.gz && bench-gpu/scripts/bench-gpu.sh [--device cuda[:N]|cpu] [--small] [--seconds N]
 #
 # libtorch is LIBTORCH's, else that of the Python package torch, else the one that the build found. In the repository the build folder is BUILD, target/release by default.
 set -euo pipefail
