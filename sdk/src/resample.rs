@@ -84,25 +84,89 @@ fn rounded(sum: i32) -> u8 {
 /// What every sum begins with, so that the shift rounds.
 const HALF: i32 = 1 << (PRECISION - 1);
 
+/// A part of a row or column: the first place and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub first: usize,
+    pub count: usize,
+}
+
+/// Which output positions see a part of the input at all, and their taps counted from the part's first place.
+fn taps_of(part: Part, from: usize, to: usize, filter: Filter) -> (Part, Vec<Taps>) {
+    let end = part.first + part.count;
+    let taps = taps(from, to, filter);
+    let sees = |taps: &Taps| taps.first < end && taps.first + taps.weights.len() > part.first;
+    let first = taps.iter().position(sees).unwrap_or(to);
+    let seen = taps.into_iter().skip(first).take_while(sees).map(|taps| {
+        let hidden = part.first.saturating_sub(taps.first);
+        let weights = taps.weights.into_iter().take(end - taps.first).skip(hidden).collect();
+        Taps { first: (taps.first + hidden) - part.first, weights }
+    });
+    let taps: Vec<Taps> = seen.collect();
+    (Part { first, count: taps.len() }, taps)
+}
+
+/// Pillow goes down first where the height loses more than twice what the width does (since version 13): the order shows in what is rounded and clipped between.
+fn down_first((width, height): (usize, usize), (to_width, to_height): (usize, usize)) -> bool {
+    let lost = |from: usize, to: usize| from as i64 - to as i64;
+    lost(height, to_height) > 0 && lost(height, to_height) > 2 * lost(width, to_width)
+}
+
+/// [`resize`] of a picture of one channel that is 0 outside of a window, of which `pixels` holds the inside: what it becomes, and where it lies. Outside of that it is 0.
+pub(crate) fn resize_window(
+    pixels: &[u8],
+    [columns, rows]: [Part; 2],
+    from: (usize, usize),
+    to: (usize, usize),
+    filter: Filter,
+) -> (Vec<u8>, [Part; 2]) {
+    let pass_across = |pixels: &[u8]| match from.0 == to.0 {
+        true => (pixels.to_vec(), columns),
+        false => {
+            let (part, taps) = taps_of(columns, from.0, to.0, filter);
+            (across::<1>(pixels, columns.count, &taps), part)
+        }
+    };
+    let pass_down = |pixels: &[u8], columns: Part| match from.1 == to.1 {
+        true => (pixels.to_vec(), rows),
+        false => {
+            let (part, taps) = taps_of(rows, from.1, to.1, filter);
+            (down(pixels, columns.count, &taps), part)
+        }
+    };
+    if down_first(from, to) {
+        let (pixels, rows) = pass_down(pixels, columns);
+        let (pixels, columns) = pass_across(&pixels);
+        (pixels, [columns, rows])
+    } else {
+        let (pixels, columns) = pass_across(pixels);
+        let (pixels, rows) = pass_down(&pixels, columns);
+        (pixels, [columns, rows])
+    }
+}
+
 /// `width` x `height` pixels of `C` bytes in row order, at another size. No side is zero.
-///
-/// Where the height loses more than twice what the width does, Pillow goes down first (since version 13): the order shows in what is rounded and clipped between.
 pub(crate) fn resize<'a, const C: usize>(
     pixels: &'a [u8],
     (width, height): (usize, usize),
     (to_width, to_height): (usize, usize),
     filter: Filter,
 ) -> Vec<u8> {
-    let pass_across = |pixels: Cow<'a, [u8]>| if to_width == width { pixels } else { Cow::Owned(across::<C>(&pixels, width, to_width, filter)) };
+    let pass_across = |pixels: Cow<'a, [u8]>| {
+        if to_width == width {
+            pixels
+        } else {
+            Cow::Owned(across::<C>(&pixels, width, &taps(width, to_width, filter)))
+        }
+    };
     let pass_down = |pixels: Cow<'a, [u8]>, width: usize| {
         if to_height == height {
             pixels
         } else {
-            Cow::Owned(down(&pixels, height, width * C, to_height, filter))
+            Cow::Owned(down(&pixels, width * C, &taps(height, to_height, filter)))
         }
     };
-    let lost = |from: usize, to: usize| from as i64 - to as i64;
-    let resized = if lost(height, to_height) > 0 && lost(height, to_height) > 2 * lost(width, to_width) {
+    let resized = if down_first((width, height), (to_width, to_height)) {
         pass_across(pass_down(pixels.into(), width))
     } else {
         pass_down(pass_across(pixels.into()), to_width)
@@ -140,8 +204,8 @@ impl Sums {
 }
 
 /// Rows are taken in groups, turned so that neighbours in memory share their weights.
-fn across<const C: usize>(pixels: &[u8], width: usize, to: usize, filter: Filter) -> Vec<u8> {
-    let taps = taps(width, to, filter);
+fn across<const C: usize>(pixels: &[u8], width: usize, taps: &[Taps]) -> Vec<u8> {
+    let to = taps.len();
     let rows = pixels.len() / (width * C);
     let mut result = vec![0; rows * to * C];
     let mut turned = vec![[[0u8; LANES]; C]; width];
@@ -165,10 +229,10 @@ fn across<const C: usize>(pixels: &[u8], width: usize, to: usize, filter: Filter
     result
 }
 
-fn down(pixels: &[u8], height: usize, stride: usize, to: usize, filter: Filter) -> Vec<u8> {
-    let mut result = Vec::with_capacity(to * stride);
+fn down(pixels: &[u8], stride: usize, taps: &[Taps]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(taps.len() * stride);
     let mut sums = vec![0i32; stride];
-    for taps in taps(height, to, filter) {
+    for taps in taps {
         sums.fill(HALF);
         for (weight, row) in taps.weights.iter().zip(pixels[taps.first * stride..].chunks_exact(stride)) {
             sums.iter_mut().zip(row).for_each(|(sum, value)| *sum = sum.wrapping_add(weight.wrapping_mul(i32::from(*value))));

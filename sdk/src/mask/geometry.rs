@@ -2,7 +2,7 @@
 
 use super::runs::Intervals;
 use super::Mask;
-use crate::resample::{resize, Filter};
+use crate::resample::{resize_window, Filter, Part};
 use crate::Result;
 
 /// The smallest box around a mask, in pixels: the first column and row, and how many of each.
@@ -86,48 +86,86 @@ impl Mask {
         if (width, height) == (self.width, self.height) {
             return Ok(self.clone());
         }
-        Mask::empty(width, height)?;
-        let pixels: Vec<u8> = self.to_pixels().iter().map(|pixel| pixel * 255).collect();
+        let empty = Mask::empty(width, height)?;
+        let Some(bounds) = self.bounding_box() else { return Ok(empty) };
+        let window =
+            [(bounds.x, bounds.width), (bounds.y, bounds.height)].map(|(first, count)| Part { first: first as usize, count: count as usize });
         let size = |width: u32, height: u32| (width as usize, height as usize);
-        let resized = resize::<1>(&pixels, size(self.width, self.height), size(width, height), Filter::Bicubic);
+        let pixels = self.window(bounds, 255);
+        let (resized, [columns, rows]) = resize_window(&pixels, window, size(self.width, self.height), size(width, height), Filter::Bicubic);
         let half = f32::from(resized.iter().copied().max().unwrap_or(0)) / 2.0;
-        let kept: Vec<u8> = resized.iter().map(|value| u8::from(f32::from(*value) > half)).collect();
-        Mask::from_pixels(width, height, &kept)
+        let mut kept = Intervals::default();
+        for column in 0..columns.count {
+            let top = (columns.first + column) as u32 * height + rows.first as u32;
+            let mut row = 0;
+            while row < rows.count {
+                let inside = |row: usize| f32::from(resized[row * columns.count + column]) > half;
+                let start = row;
+                while row < rows.count && inside(row) {
+                    row += 1;
+                }
+                kept.push(top + start as u32, top + row as u32);
+                row += 1;
+            }
+        }
+        Ok(Self::from_intervals(width, height, &kept))
+    }
+
+    /// The pixels of a box in row order: `inside` where the mask covers them, else 0.
+    fn window(&self, bounds: BoundingBox, inside: u8) -> Vec<u8> {
+        let (width, height) = (bounds.width as usize, bounds.height as usize);
+        let mut pixels = vec![0; width * height];
+        for (column, top, bottom) in self.columns() {
+            let (column, top, bottom) = ((column - bounds.x) as usize, (top - bounds.y) as usize, (bottom - bounds.y) as usize);
+            pixels[top * width..bottom * width].iter_mut().skip(column).step_by(width).for_each(|pixel| *pixel = inside);
+        }
+        pixels
+    }
+
+    /// The foreground column by column: the column, the first row and the row after the last.
+    fn columns(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
+        let height = self.height;
+        self.intervals().flat_map(move |(start, end)| {
+            (start / height..=(end - 1) / height)
+                .map(move |column| (column, start.max(column * height) - column * height, end.min((column + 1) * height) - column * height))
+        })
     }
 
     /// How much of each cell of a `columns` x `rows` grid the mask covers, in [0, 1], in row order: exact area averaging.
     pub fn coverage(&self, columns: u32, rows: u32) -> Vec<f32> {
-        let pixels = self.to_pixels();
-        let (width, height) = (self.width as usize, self.height as usize);
-        let (across, down) = (overlaps(width, columns as usize), overlaps(height, rows as usize));
-        let mut cells = Vec::with_capacity(across.len() * down.len());
-        for band in &down {
-            for cell in &across {
-                let sum: f64 = band
-                    .iter()
-                    .map(|&(y, weight)| {
-                        let row = &pixels[y * width..(y + 1) * width];
-                        weight * cell.iter().map(|&(x, weight)| weight * f64::from(row[x])).sum::<f64>()
-                    })
-                    .sum();
-                cells.push(sum as f32);
+        let across = Parts { length: f64::from(self.width), cells: f64::from(columns) };
+        let down = Parts { length: f64::from(self.height), cells: f64::from(rows) };
+        let mut cells = vec![0.0f64; columns as usize * rows as usize];
+        for (column, top, bottom) in self.columns() {
+            for (x, wide) in across.shares(column, column + 1) {
+                for (y, high) in down.shares(top, bottom) {
+                    cells[y * columns as usize + x] += wide * high;
+                }
             }
         }
-        cells
+        cells.into_iter().map(|share| share as f32).collect()
     }
 }
 
-/// For each of `cells` equal parts of `length` pixels, the pixels it overlaps and their shares of the part, which sum to 1.
-fn overlaps(length: usize, cells: usize) -> Vec<Vec<(usize, f64)>> {
-    let size = length as f64 / cells as f64;
-    (0..cells)
-        .map(|cell| {
-            let (start, end) = (cell as f64 * size, (cell + 1) as f64 * size);
-            (start.floor() as usize..(end.ceil() as usize).min(length))
-                .map(|pixel| (pixel, (end.min((pixel + 1) as f64) - start.max(pixel as f64)).max(0.0) / size))
-                .collect()
+/// Pixels in a row, in equal parts.
+#[derive(Clone, Copy)]
+struct Parts {
+    length: f64,
+    cells: f64,
+}
+
+impl Parts {
+    /// The parts that pixels from `start` to before `end` lie in, and the share of each that they cover.
+    fn shares(self, start: u32, end: u32) -> impl Iterator<Item = (usize, f64)> {
+        let size = self.length / self.cells;
+        let (start, end) = (f64::from(start), f64::from(end));
+        let first = (start / size).floor() as usize;
+        let last = ((end / size).ceil() as usize).min(self.cells as usize);
+        (first..last).map(move |cell| {
+            let (from, to) = (cell as f64 * size, (cell + 1) as f64 * size);
+            (cell, (end.min(to) - start.max(from)).max(0.0) / size)
         })
-        .collect()
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +192,40 @@ mod tests {
             let covered = |px: u32, py: u32| u8::from((x..x + width).contains(&px) && (y..y + height).contains(&py));
             let expected: Vec<u8> = (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| covered(x, y)).collect();
             prop_assert_eq!(drawn, Mask::from_pixels(w, h, &expected).unwrap());
+        }
+    }
+
+    /// The pixels through Pillow's filter, which other tests hold to Pillow itself; and shares pixel by pixel.
+    fn fitted(pixels: &[u8], from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
+        let size = |(width, height): (u32, u32)| (width as usize, height as usize);
+        let full: Vec<u8> = pixels.iter().map(|pixel| pixel * 255).collect();
+        let resized = crate::resample::resize::<1>(&full, size(from), size(to), Filter::Bicubic);
+        let half = f32::from(resized.iter().copied().max().unwrap_or(0)) / 2.0;
+        resized.iter().map(|value| u8::from(f32::from(*value) > half)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn fitting_and_coverage_agree_with_the_pixels(
+            (w, h, pixels) in (1u32..40, 1u32..40).prop_flat_map(|(w, h)| (Just(w), Just(h), proptest::collection::vec(0u8..8, (w * h) as usize))),
+            (to_w, to_h) in (1u32..90, 1u32..90),
+        ) {
+            let pixels: Vec<u8> = pixels.into_iter().map(|value| u8::from(value == 0)).collect();
+            let mask = Mask::from_pixels(w, h, &pixels).unwrap();
+            if (w, h) != (to_w, to_h) {
+                let expected = fitted(&pixels, (w, h), (to_w, to_h));
+                prop_assert_eq!(mask.fit_to(to_w, to_h).unwrap(), Mask::from_pixels(to_w, to_h, &expected).unwrap());
+            }
+            let (wide, high) = (f64::from(w) / f64::from(to_w), f64::from(h) / f64::from(to_h));
+            let overlap = |pixel: u32, cell: u32, size: f64| {
+                ((f64::from(pixel) + 1.0).min(f64::from(cell + 1) * size) - f64::from(pixel).max(f64::from(cell) * size)).max(0.0) / size
+            };
+            for (at, share) in mask.coverage(to_w, to_h).into_iter().enumerate() {
+                let (column, row) = (at as u32 % to_w, at as u32 / to_w);
+                let covered = |pixel: usize| overlap(pixel as u32 % w, column, wide) * overlap(pixel as u32 / w, row, high);
+                let expected: f64 = (0..pixels.len()).filter(|pixel| pixels[*pixel] == 1).map(covered).sum();
+                prop_assert!((f64::from(share) - expected).abs() < 1e-6, "{} {}", share, expected);
+            }
         }
     }
 
