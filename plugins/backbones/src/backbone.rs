@@ -1,9 +1,10 @@
 //! The one type that plugins use, whatever the family.
 
-use convert_sdk::{Context, Error, Image, Result};
+use convert_sdk::{Context, Error, Image, Result, ResultExt};
+use rayon::prelude::*;
 
 use crate::config::{BackboneConfig, Family, FeatureRequest, Precision};
-use crate::features::Features;
+use crate::features::{FeatureTensor, Features};
 use crate::module::Module;
 use crate::patch_stats::PatchStats;
 use crate::vit::Vit;
@@ -15,6 +16,8 @@ const DEVICE_BATCH: usize = 16;
 #[derive(Debug)]
 pub struct Backbone {
     model: Model,
+    /// Threads for what is done on the CPU of a device's batch. On a CPU each call stays on its own.
+    pool: Option<rayon::ThreadPool>,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,34 @@ impl Backbone {
             Family::Dinov1 | Family::Dinov2 | Family::Dinov3 => Model::Vit(Box::new(Vit::load(config, context)?)),
             Family::Torchscript => Model::Module(Box::new(Module::load(config, context)?)),
         };
-        Ok(Self { model })
+        let backbone = Self { model, pool: None };
+        if !backbone.batches() {
+            return Ok(backbone);
+        }
+        let threads = context.settings().threads.max(1);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("device-{at}")).build();
+        Ok(Self { pool: Some(pool.context(|| format!("cannot start {threads} threads"))?), ..backbone })
+    }
+
+    /// Whether its device works on several images at once.
+    fn batches(&self) -> bool {
+        match &self.model {
+            Model::PatchStats(_) => false,
+            Model::Vit(vit) => vit.batches(),
+            Model::Module(module) => module.batches(),
+        }
+    }
+
+    /// What `work` makes of each item, in their order: on a CPU one after the other, since other threads are at other images then; beside a device by as many threads as
+    /// the run has, since its batch waits for all of them.
+    ///
+    /// # Errors
+    /// The first error of an item.
+    pub fn map<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) -> Result<Vec<R>> {
+        match &self.pool {
+            Some(pool) => pool.install(|| items.into_par_iter().map(&work).collect()),
+            None => items.into_iter().map(&work).collect(),
+        }
     }
 
     /// The patch's side in pixels.
@@ -94,12 +124,7 @@ impl Backbone {
 
     /// How many images one call should get: more than one where the device works on several at once.
     pub fn batch_size(&self) -> usize {
-        let batches = match &self.model {
-            Model::PatchStats(_) => false,
-            Model::Vit(vit) => vit.batches(),
-            Model::Module(module) => module.batches(),
-        };
-        if batches { DEVICE_BATCH } else { 1 }
+        if self.batches() { DEVICE_BATCH } else { 1 }
     }
 
     /// Multiplications and additions for one image, for a request that [`Backbone::check`] accepts; 0 where they are not known.
@@ -116,21 +141,24 @@ impl Backbone {
     /// # Errors
     /// As [`Backbone::check`], and features that are not finite.
     pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+        let parts = images.chunks(self.batch_size()).map(|batch| self.tensor(batch, request)?.to_features());
+        Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// The features of images all at once, left where they are computed. As [`Backbone::features`] in all else.
+    ///
+    /// # Errors
+    /// As [`Backbone::features`], and no images.
+    pub fn tensor(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<FeatureTensor> {
         self.check(request)?;
-        let mut all = Vec::with_capacity(images.len());
-        for batch in images.chunks(self.batch_size()) {
-            let resized = batch.iter().map(|image| image.resize_lanczos(request.input_size, request.input_size)).collect::<Result<Vec<_>>>()?;
-            all.extend(match &self.model {
-                Model::PatchStats(stats) => resized.iter().map(|image| stats.features(image, request.kind)).collect(),
-                Model::Vit(vit) => vit.features(&resized, request)?,
-                Model::Module(module) => module.features(&resized, request)?,
-            });
-        }
-        for features in &all {
-            if let Some(at) = features.values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::numeric(format!("the features of patch {} are not finite", at / features.dimension)));
-            }
-        }
-        Ok(all)
+        let side = request.input_size;
+        let resized = self.map(images.iter().collect(), |image| image.resize_lanczos(side, side))?;
+        let features = match &self.model {
+            Model::PatchStats(stats) => stats.features(&resized, request.kind)?,
+            Model::Vit(vit) => vit.features(&resized, request)?,
+            Model::Module(module) => module.features(&resized, request)?,
+        };
+        features.check()?;
+        Ok(features)
     }
 }

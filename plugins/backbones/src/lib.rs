@@ -21,5 +21,5 @@ mod weights;
 pub use backbone::Backbone;
 pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 pub use device::{device, diagnosis};
-pub use features::Features;
+pub use features::{FeatureTensor, Features};
 pub use torch::torch;

@@ -8,7 +8,7 @@ use tch::{CModule, Device, IValue, Kind, TchError, Tensor};
 
 use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
-use crate::features::Features;
+use crate::features::FeatureTensor;
 use crate::normalisation::Normalisation;
 use crate::torch::{bytes_of, torch};
 
@@ -89,13 +89,13 @@ impl Module {
         let side = request.input_size;
         let grey = Image::new(side, side, vec![128; side as usize * side as usize * 3])?;
         let features = self.features(&[grey], request)?;
-        let dimension = features.first().map_or(0, |features| features.dimension);
+        let dimension = features.dimension();
         self.dimensions.lock().unwrap_or_else(PoisonError::into_inner).insert(side, dimension);
         Ok(())
     }
 
     /// The module's vectors for images of S×S pixels.
-    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<FeatureTensor> {
         let side = i64::from(request.input_size / self.patch_size);
         let output = torch(|| {
             let pixels = self.normalisation.tensor(images, self.device)?;
@@ -108,15 +108,12 @@ impl Module {
             }
         })
         .context(|| "the torchscript module failed".into())?;
-        let rows = rows(&output, images.len() as i64, side)?;
-        let dimension = rows.size()[2] as usize;
-        let values = torch(|| Vec::<f32>::try_from(&rows.f_reshape([-1])?))?;
-        let one = |values: &[f32]| Features { rows: side as usize, columns: side as usize, dimension, values: values.to_vec() };
-        Ok(values.chunks_exact(side as usize * side as usize * dimension).map(one).collect())
+        let values = rows(&output, images.len() as i64, side)?;
+        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values })
     }
 }
 
-/// The module's answer as `[images, patches, d]` on the CPU.
+/// The module's answer as `[images, patches, d]`.
 fn rows(output: &Tensor, images: i64, side: i64) -> Result<Tensor> {
     let rows = match output.size().as_slice() {
         [count, patches, dimension] if (*count, *patches) == (images, side * side) && *dimension > 0 => output.shallow_clone(),
@@ -130,5 +127,5 @@ fn rows(output: &Tensor, images: i64, side: i64) -> Result<Tensor> {
             )));
         }
     };
-    torch(|| rows.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu))
+    torch(|| rows.f_contiguous()?.f_to_kind(Kind::Float))
 }

@@ -59,7 +59,7 @@ impl Normalisation {
     /// By the device itself, which then gets bytes instead of floats.
     fn computed(&self, images: &[Image<'_>], device: Device) -> Result<Tensor, TchError> {
         let Some([height, width]) = images.first().map(sides) else { return Tensor::f_from_slice::<f32>(&[]) };
-        let bytes: Vec<u8> = images.iter().flat_map(|image| image.pixels()).copied().collect();
+        let bytes = images.iter().map(Image::pixels).collect::<Vec<_>>().concat();
         let pixels = Tensor::f_from_slice(&bytes)?.f_to_device(device)?.f_view([-1, height, width, 3])?.f_permute([0, 3, 1, 2])?;
         // All three as tensors of the device: CUDA multiplies by the reciprocal of a number of the CPU instead of dividing by it.
         let channels = |values: &[f32]| Tensor::f_from_slice(values)?.f_view([1, -1, 1, 1])?.f_to_device(device);

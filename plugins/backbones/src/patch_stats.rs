@@ -9,9 +9,11 @@ mod contrast;
 mod pixels;
 
 use convert_sdk::{Error, Image, Result};
+use tch::Tensor;
 
 use crate::config::{BackboneConfig, FeatureKind, FeatureRequest};
-use crate::features::Features;
+use crate::features::FeatureTensor;
+use crate::torch::torch;
 use pixels::Planes;
 
 const DEFAULT_PATCH_SIZE: u32 = 8;
@@ -67,15 +69,19 @@ impl PatchStats {
         }
     }
 
-    /// The features of an image of S×S pixels.
-    pub fn features(&self, image: &Image<'_>, kind: FeatureKind) -> Features {
-        let planes = Planes::new(image);
+    /// The features of images of S×S pixels.
+    pub fn features(&self, images: &[Image<'_>], kind: FeatureKind) -> Result<FeatureTensor> {
         let patch = self.patch_size as usize;
-        let (rows, columns) = (planes.height / patch, planes.width / patch);
-        let values = match kind {
-            FeatureKind::Patch => appearance::describe(&planes, patch),
-            _ => contrast::describe(&planes, patch),
-        };
-        Features { rows, columns, dimension: Self::dimension(kind), values }
+        let (mut rows, mut columns, mut values) = (0, 0, Vec::new());
+        for image in images {
+            let planes = Planes::new(image);
+            (rows, columns) = (planes.height / patch, planes.width / patch);
+            values.extend(match kind {
+                FeatureKind::Patch => appearance::describe(&planes, patch),
+                _ => contrast::describe(&planes, patch),
+            });
+        }
+        let shape = [images.len(), rows * columns, Self::dimension(kind)].map(|length| length as i64);
+        Ok(FeatureTensor { rows, columns, values: torch(|| Tensor::f_from_slice(&values)?.f_view(shape))? })
     }
 }

@@ -19,7 +19,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
-use crate::features::Features;
+use crate::features::FeatureTensor;
 use crate::normalisation::Normalisation;
 use crate::torch::torch;
 use crate::weights::Weights;
@@ -141,19 +141,16 @@ impl Vit {
     }
 
     /// The features of images of S×S pixels. Blocks after the needed one are not run, nor what the needed one does after what is asked for.
-    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<Vec<Features>> {
+    pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<FeatureTensor> {
         let side = i64::from(request.input_size) / self.patch_size;
         let model = self.handles(self.layer(request));
         let values = torch(|| {
             let pixels = self.normalisation.tensor(images, self.device)?;
             let tokens = model.forward(&pixels, side, request.kind)?;
             let patches = tokens.f_narrow(1, model.embedding.extra_tokens(), side * side)?;
-            let patches = patches.f_contiguous()?.f_view([-1])?.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
-            Vec::<f32>::try_from(&patches)
+            patches.f_contiguous()?.f_to_kind(Kind::Float)
         })?;
-        let (side, dimension) = (side as usize, self.dimension());
-        let one = |values: &[f32]| Features { rows: side, columns: side, dimension, values: values.to_vec() };
-        Ok(values.chunks_exact(side * side * dimension).map(one).collect())
+        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values })
     }
 
     fn layer(&self, request: &FeatureRequest) -> usize {

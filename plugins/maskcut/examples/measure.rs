@@ -1,10 +1,10 @@
 //! Our side of `tests/benches/proposals.py` and `scripts/bench-gpu.py`: `measure [--device cpu|cuda[:N]] WEIGHTS` takes one request a line, and answers with numbers
-//! on one line. On a device other than the CPU the cuts are those of `maskcut_batch`.
+//! on one line.
 //!
 //! - `features PHOTO SIZE FILE`: features of layer 8, q, by the weights of the command line, to a file of f32; answers how many patches there are a side;
 //! - `ncut FILE SIDE TAU`: milliseconds of the affinity and of the eigenvector, its λ₂ and λ₃ − λ₂, on the CPU;
-//! - `cuts FILE SIDE TAU MASKS`: cuts of each image's features in the file, one image after the other on the CPU, all together on the device: how many cuts there
-//!   are, how many of them are determined (no tie), how many of those have the same mask, the mean IoU of all; milliseconds an image on the CPU and on the device;
+//! - `cuts FILE SIDE TAU MASKS`: cuts of each image's features in the file, by the CPU alone, and of affinities that the device computes, both with all threads: how
+//!   many cuts there are, how many of them are determined (no tie), how many of those have the same mask, the mean IoU of all; milliseconds an image both ways;
 //! - `crf PHOTO SIZE THREADS SIDE MASK …`: milliseconds an image of refining these masks of a grid, on as many images at once as threads;
 //! - `chain PHOTO FILE SIDE TAU MASKS THREADS`: milliseconds an image from features to masks of the photo's size, with the CRF.
 
@@ -13,12 +13,13 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use convert_backbones::{Backbone, FeatureKind, FeatureRequest, device};
-use convert_maskcut::{Affinity, Cut, Grid, Parameters, maskcut, maskcut_batch, second_eigenvector};
+use convert_backbones::{Backbone, FeatureKind, FeatureRequest, device, torch};
+use convert_maskcut::{Affinity, Cut, Grid, Parameters, cut, maskcut, second_eigenvector};
 use convert_refiners::{DenseCrf, DenseCrfConfig};
 use convert_sdk::{Context, Error, Image, LazyImage, Mask, Proposal, Refinement, Refiner, Result, Settings};
+use rayon::prelude::*;
 use serde_json::json;
-use tch::Device;
+use tch::{Device, Tensor};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -44,7 +45,7 @@ fn main() -> Result<()> {
             ["chain", photo, file, side, tau, masks, threads] => {
                 let (photo, values) = (read_jpeg(photo)?, read_floats(file)?);
                 let (side, tau, masks) = (number(side)?, number(tau)?, number(masks)?);
-                on_threads(number(threads)?, || chain(&crf, &photo, &values, side, &parameters(tau, masks), device))?
+                on_threads(number(threads)?, || chain(&crf, &photo, &values, side, &parameters(tau, masks)))?
             }
             _ => return Err(Error::invalid(format!("not a request: {line}"))),
         };
@@ -111,12 +112,14 @@ fn parameters(tau: f32, masks: usize) -> Parameters {
     Parameters { tau, epsilon: 1e-5, masks, min_area: 0.01, max_iou: 0.5, corners: 3, early_stop: false, keep_masked: true, split_components: false }
 }
 
-/// The cuts of images on a device.
-fn cuts(images: &[&[f32]], grid: Grid, parameters: &Parameters, device: Device) -> Result<Vec<Vec<Cut>>> {
-    if device == Device::Cpu {
-        return images.iter().map(|values| maskcut(values, grid, parameters)).collect();
-    }
-    maskcut_batch(images, grid, parameters, device)
+/// The cuts of images whose affinities a device computes, by all of the machine's threads, as the plugin makes them.
+fn cuts_on_device(images: &[&[f32]], grid: Grid, parameters: &Parameters, device: Device) -> Result<Vec<Vec<Cut>>> {
+    let affinity = |values: &&[f32]| {
+        let features = torch(|| Tensor::f_from_slice(values)?.f_view([grid.patches() as i64, -1])?.f_to_device(device))?;
+        Affinity::of_tensor(&features, parameters.tau, parameters.epsilon)
+    };
+    let affinities = images.iter().map(affinity).collect::<Result<Vec<_>>>()?;
+    affinities.into_par_iter().map(|affinity| cut(affinity, grid, parameters)).collect()
 }
 
 fn compare(values: &[f32], side: usize, parameters: &Parameters, device: Device) -> Result<String> {
@@ -129,9 +132,9 @@ fn compare(values: &[f32], side: usize, parameters: &Parameters, device: Device)
         let cuts = run()?;
         Ok((cuts, start.elapsed().as_secs_f64() * 1e3 / images.len().max(1) as f64))
     };
-    let (expected, cpu) = timed(&|| cuts(&images, grid, parameters, Device::Cpu))?;
+    let (expected, cpu) = timed(&|| images.par_iter().map(|values| maskcut(values, grid, parameters)).collect())?;
     // Once before, so that kernels are loaded. On a CPU as tensors too: the code that the device runs.
-    let on_device = || maskcut_batch(&images, grid, parameters, device);
+    let on_device = || cuts_on_device(&images, grid, parameters, device);
     on_device()?;
     let (found, millis) = timed(&on_device)?;
     let (mut all, mut determined, mut equal, mut overlap) = (0, 0, 0, 0.0);
@@ -146,11 +149,11 @@ fn compare(values: &[f32], side: usize, parameters: &Parameters, device: Device)
     Ok(format!("{all} {determined} {equal} {} {cpu} {millis}", overlap / f64::from(all.max(1))))
 }
 
-fn chain(crf: &DenseCrf, photo: &Image<'static>, values: &[f32], side: usize, parameters: &Parameters, device: Device) -> Result<()> {
+fn chain(crf: &DenseCrf, photo: &Image<'static>, values: &[f32], side: usize, parameters: &Parameters) -> Result<()> {
     let size = side as u32 * 16;
     let mut covered = Mask::empty(size, size)?;
     let mut proposals = Vec::new();
-    for cut in cuts(&[values], Grid { rows: side, columns: side }, parameters, device)?.into_iter().flatten() {
+    for cut in maskcut(values, Grid { rows: side, columns: side }, parameters)? {
         let pixels: Vec<u8> = cut.mask.iter().map(|inside| u8::from(*inside)).collect();
         let mask = Mask::from_pixels(side as u32, side as u32, &pixels)?.resize_nearest(size, size)?;
         proposals.push(Proposal::new(mask.difference(&covered)?, 0.0)?);

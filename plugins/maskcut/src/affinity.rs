@@ -2,10 +2,12 @@
 
 use convert_backbones::torch;
 use convert_sdk::{Error, Result};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 /// Rows of cosines that are computed together; a multiple of 8.
 const BLOCK: usize = 256;
+/// PyTorch's normalize divides by at least this.
+const SHORTEST: f64 = 1e-12;
 
 /// A = ε·11ᵀ + (1 − ε)·B with B_ij = 1 where the cosine of patches i and j is above τ, packed into bits.
 ///
@@ -32,26 +34,33 @@ impl Affinity {
         Ok(affinity)
     }
 
-    /// The same, computed on a device, and there B as a tensor of f64 as well.
+    /// The same of a tensor `[patches, d]` of floats, computed where it lies; its bits alone come to the machine's memory. Takes 8·n² bytes there for a moment.
     ///
     /// # Errors
-    /// As [`Self::new`].
-    pub(crate) fn on_device(values: &[f32], patches: usize, tau: f32, epsilon: f64, device: Device) -> Result<(Self, Tensor)> {
-        let (mut affinity, unit, zero) = Self::unset(values, patches, epsilon)?;
-        let shape = [patches as i64, -1];
-        let (above, alike) = torch(|| {
-            let features = Tensor::f_from_slice(&unit)?.f_view(shape)?.f_to_device(device)?;
-            let lower = features.f_mm(&features.f_tr()?)?.f_gt(f64::from(tau))?.f_tril(0)?;
-            let alike = lower.f_logical_or(&lower.f_tr()?)?;
-            let mut above = vec![0u8; patches * patches];
-            alike.f_to_device(Device::Cpu)?.f_copy_data_u8(&mut above, patches * patches)?;
-            Ok((above, alike.f_to_kind(Kind::Double)?))
-        })?;
-        for (index, rows) in above.chunks(8 * patches).enumerate() {
-            affinity.set_rows(8 * index, rows, patches);
+    /// What libtorch says, as when the device's memory is used up.
+    pub fn of_tensor(features: &Tensor, tau: f32, epsilon: f64) -> Result<Self> {
+        let patches = features.size()[0] as usize;
+        if patches == 0 {
+            return Self::new(&[], 0, tau, epsilon);
         }
+        let count = patches.div_ceil(8);
+        let (planes, zero) = torch(|| {
+            let device = features.device();
+            let exact = features.f_to_kind(Kind::Double)?;
+            let norms = exact.f_square()?.f_sum_dim_intlist(1i64, true, Kind::Double)?.f_sqrt()?;
+            let zero = Vec::<bool>::try_from(&norms.f_le(SHORTEST)?.f_view([-1])?)?;
+            let unit = exact.f_mul(&norms.f_clamp_min(SHORTEST)?.f_reciprocal()?)?.f_to_kind(Kind::Float)?;
+            let lower = unit.f_mm(&unit.f_tr()?)?.f_gt(f64::from(tau))?.f_tril(0)?;
+            let alike = lower.f_logical_or(&lower.f_tr()?)?.f_to_kind(Kind::Uint8)?;
+            // Eight columns a byte, the first in the lowest bit; plane by plane.
+            let bits = alike.f_constant_pad_nd([0, (8 * count - patches) as i64])?.f_view([patches as i64, count as i64, 8])?;
+            let weights = Tensor::f_from_slice(&[1u8, 2, 4, 8, 16, 32, 64, 128])?.f_to_device(device)?;
+            let bytes = bits.f_mul(&weights)?.f_sum_dim_intlist(-1i64, false, Kind::Uint8)?.f_tr()?.f_contiguous()?;
+            Ok((Vec::<u8>::try_from(&bytes.f_view([-1])?)?, zero))
+        })?;
+        let mut affinity = Self { patches, epsilon, planes, active: vec![true; patches] };
         affinity.remove(&zero);
-        Ok((affinity, alike))
+        Ok(affinity)
     }
 
     /// Without any patches that are alike; besides it the unit vectors, and which of them are zero.
@@ -109,11 +118,6 @@ impl Affinity {
     /// n, the number of patches.
     pub fn patches(&self) -> usize {
         self.patches
-    }
-
-    /// ε.
-    pub(crate) fn epsilon(&self) -> f64 {
-        self.epsilon
     }
 
     /// Whether any patch is left to be cut.
@@ -194,9 +198,8 @@ fn normalise(values: &[f32], patches: usize, dimension: usize) -> (Vec<f32>, Vec
     let mut active = vec![false; patches];
     for (vector, active) in unit.chunks_exact_mut(dimension.max(1)).zip(&mut active) {
         let norm = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
-        // PyTorch's normalize divides by at least 1e-12.
-        *active = norm > 1e-12;
-        let inverse = 1.0 / norm.max(1e-12);
+        *active = norm > SHORTEST;
+        let inverse = 1.0 / norm.max(SHORTEST);
         vector.iter_mut().for_each(|value| *value = (f64::from(*value) * inverse) as f32);
     }
     (unit, active)
@@ -252,6 +255,18 @@ mod tests {
                     assert_eq!(bit(row, column), *expected == 1.0, "{patches} patches, row {row}, column {column}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_affinity_of_a_tensor_is_that_of_its_values() {
+        for patches in [1, 7, 8, 255, 300, 517] {
+            let mut values = features(patches);
+            values[..3].fill(0.0);
+            let tensor = torch(|| Tensor::f_from_slice(&values)?.f_view([patches as i64, 3])).unwrap();
+            let [of_values, of_tensor] = [Affinity::new(&values, patches, 0.3, 1e-5).unwrap(), Affinity::of_tensor(&tensor, 0.3, 1e-5).unwrap()];
+            assert_eq!((of_tensor.patches, &of_tensor.active), (patches, &of_values.active));
+            assert!(of_tensor.planes == of_values.planes, "{patches} patches");
         }
     }
 

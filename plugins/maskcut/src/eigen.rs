@@ -14,11 +14,11 @@ use crate::tridiagonal::Tridiagonal;
 use crate::vectors::{dot, norm, subtract_projection};
 
 /// Residual ‖Nv − (1 − λ)v‖ that counts as converged.
-pub(crate) const TOLERANCE: f64 = 1e-12;
+const TOLERANCE: f64 = 1e-12;
 /// The same for the third vector, of which only λ₃ is wanted: its error is of the order of the square, and at most this.
-pub(crate) const GAP_TOLERANCE: f64 = 1e-6;
+const GAP_TOLERANCE: f64 = 1e-6;
 /// What is enough of it where λ₃ turns out to be far from λ₂.
-pub(crate) const COARSE_GAP_TOLERANCE: f64 = 1e-4;
+const COARSE_GAP_TOLERANCE: f64 = 1e-4;
 /// How much of the start without structure is added to a given one, which may lack what is looked for.
 const START_SHARE: f64 = 0.1;
 /// A gap λ₃ − λ₂ below this leaves the eigenvector to chance: rounding of the features moves it.
@@ -101,7 +101,7 @@ fn iterate(operator: &Normalised<'_>, guess: &[f64]) -> Outcome {
 }
 
 /// N as an operator.
-pub(crate) struct Normalised<'a> {
+struct Normalised<'a> {
     affinity: &'a Affinity,
     degrees: Vec<f64>,
     /// D^-½.
@@ -109,7 +109,7 @@ pub(crate) struct Normalised<'a> {
 }
 
 /// A Ritz pair and what it cost.
-pub(crate) struct Ritz {
+struct Ritz {
     pub value: f64,
     pub vector: Vec<f64>,
     pub steps: usize,
@@ -124,15 +124,6 @@ impl<'a> Normalised<'a> {
 
     pub fn size(&self) -> usize {
         self.scale.len()
-    }
-
-    pub fn affinity(&self) -> &'a Affinity {
-        self.affinity
-    }
-
-    /// D^-½'s diagonal.
-    pub fn scale(&self) -> &[f64] {
-        &self.scale
     }
 
     /// D^½·1 at unit length.
@@ -172,7 +163,7 @@ impl<'a> Normalised<'a> {
 }
 
 /// What a search for an eigenvector came to.
-pub(crate) enum Search {
+enum Search {
     Found(Ritz),
     /// Nothing is orthogonal to the known vectors.
     Empty,
@@ -180,15 +171,8 @@ pub(crate) enum Search {
     Crowded,
 }
 
-impl Search {
-    /// What was found; empty where nothing was.
-    pub fn vector(&self) -> &[f64] {
-        if let Self::Found(pair) = self { &pair.vector } else { &[] }
-    }
-}
-
 /// After how many steps a dense solver is the better choice: the cost of a step grows with their number.
-pub(crate) fn most_steps(size: usize) -> usize {
+fn most_steps(size: usize) -> usize {
     100.max(size / 8)
 }
 
@@ -237,7 +221,7 @@ fn orthogonalise(vector: &mut [f64], deflated: &[Vec<f64>], basis: &[Vec<f64>]) 
 }
 
 /// The unit vector that a search begins with; `None` where nothing is orthogonal to the known ones.
-pub(crate) fn begin(size: usize, deflated: &[Vec<f64>], guess: &[f64]) -> Option<Vec<f64>> {
+fn begin(size: usize, deflated: &[Vec<f64>], guess: &[f64]) -> Option<Vec<f64>> {
     let mut vector = start(size, deflated.len());
     deflate(&mut vector, deflated)?;
     if guess.len() == size {

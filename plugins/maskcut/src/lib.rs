@@ -1,7 +1,6 @@
 //! Proposer maskcut: normalised cuts on patch features.
 
 mod affinity;
-mod batch;
 mod bipartition;
 mod eigen;
 mod maskcut;
@@ -11,10 +10,9 @@ mod tridiagonal;
 mod vectors;
 
 pub use affinity::Affinity;
-pub use batch::maskcut_batch;
 pub use bipartition::{Grid, Part, part_of};
 pub use eigen::{SecondEigenvector, second_eigenvector};
-pub use maskcut::{Cut, Parameters, maskcut};
+pub use maskcut::{Cut, Parameters, cut, maskcut};
 pub use proposer::{MaskCut, MaskCutConfig};
 
 convert_sdk::export_plugins! {

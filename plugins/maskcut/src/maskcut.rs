@@ -57,17 +57,24 @@ impl Cut {
 /// # Errors
 /// Features that are not one vector a patch.
 pub fn maskcut(values: &[f32], grid: Grid, parameters: &Parameters) -> Result<Vec<Cut>> {
-    let affinity = Affinity::new(values, grid.patches(), parameters.tau, parameters.epsilon)?;
+    cut(Affinity::new(values, grid.patches(), parameters.tau, parameters.epsilon)?, grid, parameters)
+}
+
+/// The same, of the patches' affinity.
+///
+/// # Errors
+/// A grid without patches; what libtorch says of a dense problem.
+pub fn cut(affinity: Affinity, grid: Grid, parameters: &Parameters) -> Result<Vec<Cut>> {
     let mut cutting = Cutting::new(affinity, grid, parameters)?;
-    while !cutting.is_finished() {
+    while !cutting.finished {
         let eigen = cutting.eigenvector()?;
         cutting.apply(eigen);
     }
-    Ok(cutting.into_cuts())
+    Ok(cutting.cuts)
 }
 
 /// An image between two cuts.
-pub(crate) struct Cutting<'a> {
+struct Cutting<'a> {
     affinity: Affinity,
     grid: Grid,
     parameters: &'a Parameters,
@@ -76,7 +83,7 @@ pub(crate) struct Cutting<'a> {
 }
 
 impl<'a> Cutting<'a> {
-    pub fn new(affinity: Affinity, grid: Grid, parameters: &'a Parameters) -> Result<Self> {
+    fn new(affinity: Affinity, grid: Grid, parameters: &'a Parameters) -> Result<Self> {
         if grid.patches() == 0 {
             return Err(Error::invalid("a patch grid without patches cannot be cut"));
         }
@@ -84,20 +91,8 @@ impl<'a> Cutting<'a> {
         Ok(Self { affinity, grid, parameters, cuts: Vec::with_capacity(parameters.masks), finished })
     }
 
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    pub fn affinity(&self) -> &Affinity {
-        &self.affinity
-    }
-
-    pub fn into_cuts(self) -> Vec<Cut> {
-        self.cuts
-    }
-
     /// Where to look for the next cut's vector.
-    pub fn guess(&self) -> &[f64] {
+    fn guess(&self) -> &[f64] {
         self.cuts.last().map_or(&[], |cut| &cut.eigen.third)
     }
 
@@ -111,13 +106,8 @@ impl<'a> Cutting<'a> {
         self.parameters.keep_masked || !self.affinity.active().contains(&false)
     }
 
-    /// Whether the next cut's vector is that of the whole affinity and not yet known.
-    pub fn wants_whole(&self) -> bool {
-        self.is_whole() && self.recurring().is_none()
-    }
-
     /// The next cut's eigenvector: of all patches, or of those that are left and 0 for the others.
-    pub fn eigenvector(&self) -> Result<Option<SecondEigenvector>> {
+    fn eigenvector(&self) -> Result<Option<SecondEigenvector>> {
         match self.recurring() {
             Some(eigen) => Ok(Some(eigen.clone())),
             None if self.is_whole() => second_eigenvector(&self.affinity, self.guess()),
@@ -126,7 +116,7 @@ impl<'a> Cutting<'a> {
     }
 
     /// Makes the cut of an eigenvector; without one, no cut is left.
-    pub fn apply(&mut self, eigen: Option<SecondEigenvector>) {
+    fn apply(&mut self, eigen: Option<SecondEigenvector>) {
         let Some(eigen) = eigen else {
             self.finished = true;
             return;
@@ -191,7 +181,7 @@ mod tests {
     };
 
     /// A grid whose letters are groups of patches that share nothing.
-    fn cut(rows: &[&str], parameters: Parameters) -> Vec<Cut> {
+    fn cuts_of(rows: &[&str], parameters: Parameters) -> Vec<Cut> {
         let letters: Vec<u8> = rows.concat().into_bytes();
         let values: Vec<f32> = letters.iter().flat_map(|letter| (b'a'..=b'd').map(|group| f32::from(u8::from(group == *letter)))).collect();
         maskcut(&values, Grid { rows: rows.len(), columns: rows[0].len() }, &parameters).unwrap()
@@ -204,9 +194,9 @@ mod tests {
     #[test]
     fn equal_objects_apart_are_one_cut_and_split_into_components_on_request() {
         let rows = ["aaaaaa", "abaaba", "abaaaa", "aaaaaa"];
-        let plain = cut(&rows, Parameters { masks: 1, ..PARAMETERS });
+        let plain = cuts_of(&rows, Parameters { masks: 1, ..PARAMETERS });
         assert_eq!((patches(&plain[0].mask), plain[0].others.len()), (vec![7, 13], 0));
-        let split = cut(&rows, Parameters { masks: 1, split_components: true, ..PARAMETERS });
+        let split = cuts_of(&rows, Parameters { masks: 1, split_components: true, ..PARAMETERS });
         assert_eq!((patches(&split[0].mask), patches(&split[0].others[0])), (vec![7, 13], vec![10]));
     }
 
@@ -214,7 +204,7 @@ mod tests {
     fn a_second_object_is_found_with_and_without_the_first_in_the_graph() {
         let rows = ["aaaaaa", "abbaaa", "aaaaca", "aaaaaa"];
         for keep_masked in [true, false] {
-            let cuts = cut(&rows, Parameters { keep_masked, masks: 9, ..PARAMETERS });
+            let cuts = cuts_of(&rows, Parameters { keep_masked, masks: 9, ..PARAMETERS });
             let found: Vec<Vec<usize>> = cuts.iter().map(|cut| patches(&cut.mask)).collect();
             assert!(found.contains(&vec![7, 8]) && found.contains(&vec![16]), "keep_masked {keep_masked}: {found:?}");
         }
@@ -223,14 +213,14 @@ mod tests {
     #[test]
     fn without_an_early_stop_every_attempt_is_made() {
         let rows = ["aaaaaa", "abbaaa", "aaaaaa"];
-        assert!(cut(&rows, PARAMETERS).len() < 5);
-        assert_eq!(cut(&rows, Parameters { early_stop: false, masks: 5, max_iou: 0.0, min_area: 1.0, ..PARAMETERS }).len(), 5);
+        assert!(cuts_of(&rows, PARAMETERS).len() < 5);
+        assert_eq!(cuts_of(&rows, Parameters { early_stop: false, masks: 5, max_iou: 0.0, min_area: 1.0, ..PARAMETERS }).len(), 5);
     }
 
     #[test]
     fn nothing_to_cut_gives_no_cuts() {
-        assert!(cut(&["aaaa", "aaaa"], PARAMETERS).is_empty());
-        assert!(cut(&["zzzz", "zzzz"], PARAMETERS).is_empty());
-        assert!(cut(&["a"], Parameters { masks: 1000, ..PARAMETERS }).is_empty());
+        assert!(cuts_of(&["aaaa", "aaaa"], PARAMETERS).is_empty());
+        assert!(cuts_of(&["zzzz", "zzzz"], PARAMETERS).is_empty());
+        assert!(cuts_of(&["a"], Parameters { masks: 1000, ..PARAMETERS }).is_empty());
     }
 }

@@ -1,11 +1,11 @@
-use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features, device};
+use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, FeatureTensor, torch};
 use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
 
 use tch::Device;
 
-use crate::batch::maskcut_batch;
+use crate::affinity::Affinity;
 use crate::bipartition::Grid;
-use crate::maskcut::{Cut, Parameters, maskcut};
+use crate::maskcut::{Cut, Parameters, cut};
 
 /// Proposes masks by MaskCut: repeated normalised cuts on a backbone's patch features (SPEC 1; CutLER, CVPR 2023).
 ///
@@ -84,7 +84,6 @@ pub struct MaskCut {
     backbone: Backbone,
     request: FeatureRequest,
     parameters: Parameters,
-    device: Device,
 }
 
 impl Proposer for MaskCut {
@@ -105,7 +104,7 @@ impl Proposer for MaskCut {
             keep_masked: config.keep_masked,
             split_components: config.split_components,
         };
-        Ok(Self { backbone, request, parameters, device: device(&context)? })
+        Ok(Self { backbone, request, parameters })
     }
 
     fn batch_size(&self) -> usize {
@@ -129,26 +128,34 @@ impl Proposer for MaskCut {
     }
 
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
         let pictures: Vec<Image<'_>> = images.iter().map(|sample| sample.image.clone()).collect();
-        let features = self.backbone.features(&pictures, &self.request)?;
-        let Some(first) = features.first() else { return Ok(Vec::new()) };
+        let features = self.backbone.tensor(&pictures, &self.request)?;
         // Images of one size have grids of one size.
-        let grid = Grid { rows: first.rows, columns: first.columns };
-        let cuts = if self.device == Device::Cpu {
-            let one = |(sample, features): (&SampleImage<'_>, &Features)| {
-                maskcut(&features.values, grid, &self.parameters).context(|| format!("maskcut failed on {}", sample.id))
-            };
-            images.iter().zip(&features).map(one).collect::<Result<Vec<_>>>()?
-        } else {
-            let values: Vec<&[f32]> = features.iter().map(|features| &features.values[..]).collect();
-            maskcut_batch(&values, grid, &self.parameters, self.device)
-                .context(|| format!("maskcut failed on the {} images from {} on", images.len(), images[0].id))?
+        let grid = Grid { rows: features.rows, columns: features.columns };
+        let affinities = (0..images.len()).map(|index| self.affinity(&features, index)).collect::<Result<Vec<_>>>()?;
+        let one = |(sample, affinity): (&SampleImage<'_>, Affinity)| {
+            cut(affinity, grid, &self.parameters).context(|| format!("maskcut failed on {}", sample.id))
         };
+        let cuts = self.backbone.map(images.iter().zip(affinities).collect(), one)?;
         images.iter().zip(&cuts).map(|(sample, cuts)| self.masks(sample.id, cuts, grid)).collect()
     }
 }
 
 impl MaskCut {
+    /// The affinity of an image's patches: on a CPU by halves of symmetric blocks, on a device whole.
+    fn affinity(&self, features: &FeatureTensor, index: usize) -> Result<Affinity> {
+        let Parameters { tau, epsilon, .. } = self.parameters;
+        let values = features.image(index)?;
+        if values.device() != Device::Cpu {
+            return Affinity::of_tensor(&values, tau, epsilon);
+        }
+        let values = torch(|| Vec::<f32>::try_from(&values.f_reshape([-1])?))?;
+        Affinity::new(&values, features.rows * features.columns, tau, epsilon)
+    }
+
     fn masks(&self, id: &str, cuts: &[Cut], grid: Grid) -> Result<Vec<Proposal>> {
         let proposals = proposals(cuts, grid, self.request.input_size)?;
         if proposals.is_empty() {

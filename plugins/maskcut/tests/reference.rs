@@ -3,11 +3,11 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use convert_maskcut::{Cut, Grid, Parameters, maskcut, maskcut_batch};
+use convert_maskcut::{Affinity, Cut, Grid, Parameters, cut, maskcut};
 use convert_refiners::{DenseCrf, DenseCrfConfig, FillHoles, FillHolesConfig};
 use convert_sdk::{Context, Image, LazyImage, Mask, Proposal, Refinement, Refiner};
 use serde_json::Value;
-use tch::Device;
+use tch::Tensor;
 
 fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from);
@@ -108,40 +108,28 @@ fn grid_masks_and_final_masks_are_the_reference_s() {
     assert!(mean(&final_ious) >= 0.98 && same_fate >= 0.98);
 }
 
-/// The way of a CUDA device, on tensors of the CPU: all photos of one grid, τ and N together.
+/// The way of a CUDA device, on tensors of the CPU.
 #[test]
-fn photos_cut_together_as_tensors_give_the_cuts_of_each_alone() {
+fn photos_whose_affinity_is_computed_as_a_device_does_give_the_same_cuts() {
     let Some(shared) = shared() else { return };
     let folder = shared.join("reference/maskcut");
     let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
-    let mut groups: Vec<(&Value, Vec<Vec<f32>>)> = Vec::new();
+    let (mut equal, mut determined) = (0, 0);
     for entry in index.as_array().unwrap() {
         let values = read_half_floats(&folder.join(entry["features"].as_str().unwrap()));
-        let like = |other: &Value| ["grid", "tau", "n"].iter().all(|key| other[key] == entry[key]);
-        match groups.iter_mut().find(|(other, _)| like(other)) {
-            Some((_, group)) => group.push(values),
-            None => groups.push((entry, vec![values])),
-        }
-    }
-    assert!(groups.iter().any(|(_, group)| group.len() > 1));
-    let (mut equal, mut determined) = (0, 0);
-    for (entry, group) in groups {
         let side = number(entry, "grid") as usize;
-        let grid = Grid { rows: side, columns: side };
-        let values: Vec<&[f32]> = group.iter().map(Vec::as_slice).collect();
-        let together = maskcut_batch(&values, grid, &parameters(entry), Device::Cpu).unwrap();
-        for (values, cuts) in values.iter().zip(together) {
-            let alone: Vec<Cut> = maskcut(values, grid, &parameters(entry)).unwrap();
-            assert_eq!(cuts.len(), alone.len());
-            for (cut, alone) in cuts.iter().zip(&alone).filter(|(_, alone)| !alone.degenerate) {
-                assert!((cut.eigen.lambda - alone.eigen.lambda).abs() < 1e-9 && cut.eigen.residual < 1e-8, "{:e}", cut.eigen.residual);
-                determined += 1;
-                equal += usize::from(cut.mask == alone.mask);
-            }
+        let (grid, parameters) = (Grid { rows: side, columns: side }, parameters(entry));
+        let features = Tensor::from_slice(&values).view([grid.patches() as i64, -1]);
+        let cuts = cut(Affinity::of_tensor(&features, parameters.tau, parameters.epsilon).unwrap(), grid, &parameters).unwrap();
+        let expected: Vec<Cut> = maskcut(&values, grid, &parameters).unwrap();
+        assert_eq!(cuts.len(), expected.len());
+        for (cut, expected) in cuts.iter().zip(&expected).filter(|(_, expected)| !expected.degenerate) {
+            determined += 1;
+            equal += usize::from(cut.mask == expected.mask);
         }
     }
-    eprintln!("together: {equal} of {determined} determined masks equal");
-    assert_eq!(equal, determined);
+    eprintln!("as a device: {equal} of {determined} determined masks equal");
+    assert!(determined > 40 && equal == determined);
 }
 
 /// Upsampling, subtraction, refinement and fitting to the photo, as the pipeline does them.
