@@ -16,7 +16,6 @@ import time
 import zlib
 
 START = time.monotonic()
-FOR_STAGES = 120  # of all seconds, which the bare models must leave
 FIXTURES = {"vit": "dinov1", "dinov2": "dinov2", "dinov2-registers": "dinov2", "dinov3": "dinov3", "dinov3-gated": "dinov3"}
 SIZES = {  # layout, width, depth; random weights in the published layouts, heads of 64
     "ViT-S/16": ("dinov1", 384, 12),
@@ -270,7 +269,7 @@ class Bench:
 
     def compare_masks(self):
         say("\n## Masks from stored features\n")
-        say("Each image's cuts by the CPU's code, and all images' together as tensors of the device. A cut with a tie is not determined.\n")
+        say("Cuts by the CPU alone, and of affinities that the device computed; both by all threads. A cut with a tie is not determined.\n")
         say("| features | cuts | determined | of these equal | mean IoU of all | ms an image, cpu | ms an image, device |\n|---|---|---|---|---|---|---|")
         images = [drawing(self.place / f"drawing-{at}.png", self.side, at) for at in range(3 if self.small or self.device == "cpu" else 16)]
         name = next(iter(self.models))
@@ -339,33 +338,32 @@ class Bench:
         say("| model | side | precision | batch | threads | images/s | beside cpu fp32 |\n|---|---|---|---|---|---|---|")
         sides = [32, 64] if self.small else [512, 768]
         for name, (layout, width, depth) in self.models.items():
-            base = {}
             # Seconds that an image takes a core at about 80 GFLOP/s.
             cost = {side: depth * (24 * (side // 16) ** 2 * width**2 + 4 * (side // 16) ** 4 * width) / 8e10 for side in sides}
-            for side in sides:
-                images = 2 * self.threads if self.small else self.threads
-                if not self.left(3 * cost[side] * images / self.threads + 2 + FOR_STAGES, f"{name} at {side} on the CPU"):
-                    continue
-                _, _, _, seconds = self.throughput("cpu", "1", layout, name, str(side), "fp32", self.threads, images)[0]
-                base[side] = images / float(seconds)
-                say(f"| {name} | {side} | cpu fp32 | 1 | {self.threads} | {base[side]:.2f} | 1 |")
-            images = 4 if self.small else 128
-            if self.device != "cpu" and not self.left(20 + width * depth / 250 + FOR_STAGES, f"{name} on {self.device}"):
-                continue
+            rows = []
             for threads in [1] if self.device == "cpu" else [1, 4]:
-                if self.device == "cpu" and not self.left(4 * sum(cost.values()) * 8 + FOR_STAGES, f"{name} on {self.device} in bf16"):
+                seconds = 4 * sum(cost.values()) * 8 if self.device == "cpu" else 10 + width * depth / 1000
+                if not self.left(seconds, f"{name} on {self.device}, {threads} threads"):
                     continue
-                count = images if self.device != "cpu" else 4
+                count = 4 if self.small or self.device == "cpu" else 128
                 precisions, batches = ("bf16", "1") if self.device == "cpu" else ("fp32,bf16", "1,16")
                 try:
                     lines = self.throughput(self.device, batches, layout, name, ",".join(map(str, sides)), precisions, threads, count)
                 except SystemExit as error:  # a card with little memory may not hold the largest batches
                     say(f"\n{name} with {threads} threads: {error}\n")
                     continue
-                for side, precision, batch, seconds in lines:
-                    rate = count / float(seconds)
-                    ratio = f"{rate / base[int(side)]:.1f}" if int(side) in base else "–"
-                    say(f"| {name} | {side} | {self.device} {precision} | {batch} | {threads} | {rate:.2f} | {ratio} |")
+                rows += [(int(side), precision, batch, threads, count / float(seconds)) for side, precision, batch, seconds in lines]
+            base = {}
+            for side in sides:
+                images = 2 * self.threads if self.small else self.threads
+                if not self.left(3 * cost[side] * images / self.threads + 2, f"{name} at {side} on the CPU"):
+                    continue
+                _, _, _, seconds = self.throughput("cpu", "1", layout, name, str(side), "fp32", self.threads, images)[0]
+                base[side] = images / float(seconds)
+                say(f"| {name} | {side} | cpu fp32 | 1 | {self.threads} | {base[side]:.2f} | 1 |")
+            for side, precision, batch, threads, rate in rows:
+                ratio = f"{rate / base[side]:.1f}" if side in base else "–"
+                say(f"| {name} | {side} | {self.device} {precision} | {batch} | {threads} | {rate:.2f} | {ratio} |")
 
     def throughput(self, device, batches, layout, name, sides, precisions, threads, images):
         command = [self.tools / "throughput", "--device", device, "--batch", batches, layout, self.model(name), sides, "patch", precisions, threads, images]
@@ -377,7 +375,7 @@ class Bench:
         columns = [("cpu", "fp32"), *self.others()]
         for device, precision in columns:
             count = (8 if device == "cpu" else 12) if self.small else (32 if device == "cpu" else 256)
-            if not self.left(90, f"the stages on {device} in {precision}"):
+            if not self.left(5 + 1.5 * count / rates[f"{device} {precision}"], f"the stages on {device} in {precision}"):
                 continue
             work = self.place / f"stages-{device.replace(':', '-')}-{precision}"
             run([self.convert, "--recipe", self.recipe(count, precision, work), "--device", device, "--dry-run", "--limit", count])
@@ -408,8 +406,8 @@ def main():
         bench.compare_features()
         bench.compare_masks()
         rates = bench.compare_chain()
-        bench.speed_of_models()
         bench.speed_of_stages(rates)
+        bench.speed_of_models()
     say(f"\ndone in {time.monotonic() - START:.0f} s")
 
 

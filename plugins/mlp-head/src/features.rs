@@ -38,6 +38,15 @@ pub enum Asked {
     Image(Image<'static>, Option<PathBuf>),
 }
 
+impl Asked {
+    fn known(self) -> Result<Features> {
+        match self {
+            Self::Known(features) => Ok(features),
+            Self::Image(..) => Err(Error::numeric("the backbone gave no features")),
+        }
+    }
+}
+
 impl FeatureSource {
     /// Loads and checks the backbone.
     ///
@@ -98,12 +107,22 @@ impl FeatureSource {
         }
     }
 
-    /// The features of an image.
+    /// The features of several images; on a device all at once.
     ///
     /// # Errors
-    /// As [`Backbone::features`].
-    pub fn of(&self, image: &Image<'_>) -> Result<Features> {
-        self.one(self.ask(image)?)
+    /// As [`Backbone::features`]; which image is at fault is not known then.
+    pub fn of_each(&self, images: &[&Image<'_>]) -> Result<Vec<Features>> {
+        let mut asked = self.map(images.to_vec(), |image| self.ask(image))?;
+        self.answer(&mut asked.iter_mut().collect::<Vec<_>>())?;
+        asked.into_iter().map(Asked::known).collect()
+    }
+
+    /// As [`Backbone::map`].
+    ///
+    /// # Errors
+    /// The first error of an item.
+    pub fn map<T: Send, R: Send>(&self, items: Vec<T>, work: impl Fn(T) -> Result<R> + Sync) -> Result<Vec<R>> {
+        self.backbone.map(items, work)
     }
 
     /// The features of one image that was asked for.
@@ -113,10 +132,7 @@ impl FeatureSource {
     pub fn one(&self, asked: Asked) -> Result<Features> {
         let mut asked = asked;
         self.answer(&mut [&mut asked])?;
-        match asked {
-            Asked::Known(features) => Ok(features),
-            Asked::Image(..) => Err(Error::numeric("the backbone gave no features")),
-        }
+        asked.known()
     }
 
     /// Looks an image up in the cache; one that is not there is resized to S×S. Needs no device.
@@ -287,9 +303,9 @@ mod tests {
         let context = Context::new(settings, Context::for_tests(&[]).host().clone());
         let config = |cache| MlpHeadConfig { input_size: 32, cache, ..Default::default() };
         let image = Image::new(40, 30, (0..3600).map(|at| (at * 7 % 251) as u8).collect::<Vec<u8>>()).unwrap();
-        let plain = FeatureSource::open(&config(false), &context).unwrap().of(&image).unwrap();
+        let plain = FeatureSource::open(&config(false), &context).unwrap().of_each(&[&image]).unwrap();
         let cached = FeatureSource::open(&config(true), &context).unwrap();
-        assert_eq!(cached.of(&image).unwrap(), plain);
+        assert_eq!(cached.of_each(&[&image]).unwrap(), plain);
         let files = || {
             let inner = |path: PathBuf| fs::read_dir(path).unwrap().flatten().map(|entry| entry.path());
             inner(folder.path().to_owned()).flat_map(inner).flat_map(inner).collect::<Vec<_>>()
@@ -297,12 +313,12 @@ mod tests {
         let [file] = files().try_into().unwrap();
         let whole = fs::read(&file).unwrap();
         assert_eq!(whole.len(), plain.values.len() * 4 + blake3::OUT_LEN);
-        assert_eq!(cached.of(&image).unwrap(), plain);
+        assert_eq!(cached.of_each(&[&image]).unwrap(), plain);
         let mut flipped = whole.clone();
         flipped[1234] ^= 0x10;
         for broken in [&whole[..whole.len() - 4], &flipped] {
             fs::write(&file, broken).unwrap();
-            assert_eq!(cached.of(&image).unwrap(), plain);
+            assert_eq!(cached.of_each(&[&image]).unwrap(), plain);
             assert_eq!(fs::read(&file).unwrap(), whole);
         }
     }

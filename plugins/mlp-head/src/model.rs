@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use convert_backbones::Features;
 use convert_sdk::tracing::warn;
 use convert_sdk::{Context, Error, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
 
@@ -71,25 +72,31 @@ fn check_description(description: &Description, config: &MlpHeadConfig, context:
     Ok(())
 }
 
+impl MlpHeadModel {
+    fn head(&self) -> Head {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).handles()
+    }
+}
+
 impl LabelModel for MlpHeadModel {
+    fn batch_size(&self) -> usize {
+        self.features.batch_size()
+    }
+
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).handles();
-        // image by image, so that the bytes do not depend on the batch
-        batch
-            .iter()
-            .map(|input| {
-                let features = &self.features.of(&input.image)?;
-                let grid = (features.rows, features.columns);
-                let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(features, patches, self.pooling));
-                let global = of_patches(&pooling::active_patches(None, grid, self.coverage))?;
-                let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), grid, self.coverage));
-                Ok(Prediction { global, masks: input.regions.iter().map(|region| of_mask(&region.mask)).collect::<Result<_>>()? })
-            })
-            .collect()
+        let features = self.features.of_each(&batch.iter().map(|input| &input.image).collect::<Vec<_>>())?;
+        // Region by region, so that the bytes depend on no other.
+        self.features.map(batch.iter().zip(features).collect(), |(input, features): (&PredictionInput<'_>, Features)| {
+            let (head, grid) = (self.head(), (features.rows, features.columns));
+            let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(&features, patches, self.pooling));
+            let global = of_patches(&pooling::active_patches(None, grid, self.coverage))?;
+            let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), grid, self.coverage));
+            Ok(Prediction { global, masks: input.regions.iter().map(|region| of_mask(&region.mask)).collect::<Result<_>>()? })
+        })
     }
 
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
-        let head = self.head.lock().unwrap_or_else(PoisonError::into_inner).handles();
-        images.iter().map(|image| label_maps::of(&self.features.of(image)?, &head, self.pooling)).collect()
+        let features = self.features.of_each(&images.iter().collect::<Vec<_>>())?;
+        self.features.map(features, |features| label_maps::of(&features, &self.head(), self.pooling))
     }
 }
