@@ -312,7 +312,7 @@ mod tests {
         };
         let [file] = files().try_into().unwrap();
         let whole = fs::read(&file).unwrap();
-        assert_eq!(whole.len(), plain.values.len() * 4 + blake3::OUT_LEN);
+        assert_eq!(whole.len(), plain[0].values.len() * 4 + blake3::OUT_LEN);
         assert_eq!(cached.of_each(&[&image]).unwrap(), plain);
         let mut flipped = whole.clone();
         flipped[1234] ^= 0x10;
