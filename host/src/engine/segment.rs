@@ -5,6 +5,7 @@
 //! shards are written in order by a thread of their own.
 
 mod flow;
+mod open;
 mod parts;
 mod state;
 mod work;

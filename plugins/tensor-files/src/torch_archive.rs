@@ -2,6 +2,7 @@
 
 mod objects;
 mod pickle;
+mod pickled;
 mod storage;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +16,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::entry::Entry;
 use objects::{storages_of, tensors_of};
 pub use pickle::MAX_SIDES;
-use pickle::Pickled;
+use pickled::Pickled;
 
 /// A pickle of names and shapes has a few hundred bytes a tensor; one that is larger than this holds something else.
 const MAX_PICKLE: u64 = 64 << 20;

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::state::{Next, Open, State, StepResults, Unfinished};
+use super::open::{Open, StepResults, Unfinished};
+use super::state::{Next, State};
 use super::{Segment, lock};
 use crate::engine::error::EngineError;
 use crate::engine::progress::StageProgress;

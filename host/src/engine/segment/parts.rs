@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use convert_sdk::{Error, ErrorKind};
 
-use super::state::{StepResults, StoredRows};
+use super::open::{StepResults, StoredRows};
 use super::{Segment, Todo};
 use crate::engine::error::EngineError;
 use crate::engine::store::{self, Record};

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use convert_sdk::{Error, ErrorKind};
 
-use super::state::{Flowing, Outcome, Phase, Slot};
+use super::open::Phase;
+use super::state::{Flowing, Outcome, Slot};
 use super::{Input, SampleWork, Segment, StepState, cancelled};
 use crate::engine::error::EngineError;
 use crate::engine::in_flight::Verdict;

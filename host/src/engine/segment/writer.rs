@@ -1,7 +1,7 @@
 //! Storing done shards, in order, in the background; after an interruption, what is done of the others.
 
 use super::flow::Flow;
-use super::state::{StepResults, Unfinished};
+use super::open::{StepResults, Unfinished};
 use super::{Segment, Todo, entry};
 use crate::engine::entry::Entry;
 use crate::engine::error::EngineError;

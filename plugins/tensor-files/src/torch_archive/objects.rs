@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use convert_sdk::{Error, Result};
 
-use super::pickle::{Node, Object, Pickled, too_many};
+use super::pickle::too_many;
+use super::pickled::{Node, Object, Pickled};
 use super::storage::{Storage, TensorPlace};
 use crate::entry::Entry;
 
