@@ -1,6 +1,6 @@
 //! Files that cannot be reached for a while: a run ends with the bytes of an undisturbed one, or it fails and the next one has them. Never anything else.
 //!
-//! `CONVERT_SOAK=200` tries so many schedules (`make soak`); without it there are a few.
+//! `CONVERT_SOAK=200` tries so many schedules (`make soak`, docs/survival.md); without it there are a few.
 
 use std::path::{Path, PathBuf};
 use std::process::Command as Program;

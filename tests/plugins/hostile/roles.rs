@@ -261,8 +261,8 @@ impl Exporter for HostileExporter {
         Ok(())
     }
 
-    fn accepts(config: &Misbehaviour, id: &str) -> Result<()> {
-        config.befalls(&format!("accepts {id}")).map(drop)
+    fn accepts(config: &Misbehaviour, _: &str) -> Result<()> {
+        config.befalls("accepts").map(drop)
     }
 
     fn new(config: Misbehaviour, _: ExportRun, output: &Path, _: Context) -> Result<Self> {
@@ -286,11 +286,19 @@ impl Exporter for HostileExporter {
 /// One number an image.
 pub struct HostileExtractor(Misbehaviour);
 
-impl Extractor for HostileExtractor {
-    type Config = Misbehaviour;
+/// What `convert features --backbone` gives.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub struct ExtractorConfig {
+    backbone: Misbehaviour,
+}
 
-    fn new(config: Misbehaviour, _: Context) -> Result<Self> {
-        Ok(Self(config.built()))
+impl Extractor for HostileExtractor {
+    type Config = ExtractorConfig;
+
+    fn new(config: ExtractorConfig, _: Context) -> Result<Self> {
+        Ok(Self(config.backbone.built()))
     }
 
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
