@@ -3,12 +3,13 @@
 # make build  the executable and its plugins in target/release
 # make bench  speed and memory, as ratios of one run (tests/benches/proposals.py, which needs Python packages of its own, is run by hand)
 # make bench-gpu   dist/bench-gpu.tar.gz: scripts/bench-gpu.sh and all it needs, for a machine with a GPU, Python and torch 2.11
+# make soak   SOAK (200) outages, a fifth as many kills, and so on: docs/survival.md; the memory of up to 200,000 images (an hour on two free cores)
 # make fuzz   every reader for FUZZ_SECONDS (60), with a nightly compiler and cargo-fuzz
 # make docs   docs/recipe.md anew, from the plugins' own words
 target := $(or $(CARGO_TARGET_DIR),target)
 convert := $(target)/release/convert
 
-.PHONY: demo test build bench bench-gpu fuzz docs setup setup-tests lint clean
+.PHONY: demo test build bench bench-gpu soak fuzz docs setup setup-tests lint clean
 .DEFAULT_GOAL := build
 
 setup:
@@ -41,6 +42,15 @@ bench: build
 bench-gpu: build
 	cargo build --release -p convert-backbones -p convert-maskcut --examples
 	@scripts/pack-bench-gpu.sh "$(target)/release" dist/bench-gpu.tar.gz
+
+# How many outages and damaged files; the other tests do a share of it.
+SOAK ?= 200
+
+soak: setup-tests
+	cargo build --release --workspace
+	@scripts/install-plugins.sh "$(target)/release"
+	CONVERT_SOAK=$(SOAK) cargo test --release -p convert-tests --test outages --test interruptions --test survival --test written_files --test crashes --test hostile_plugins --test hostile_files -- --nocapture --test-threads 1
+	vendor/venv/bin/python tests/benches/scale.py --convert $(convert)
 
 # SANITIZER=address finds more, in code that is not Rust too, and builds longer.
 SANITIZER ?= none

@@ -66,7 +66,10 @@ impl Failure {
     pub fn report(&self) -> String {
         // Of a recipe several lines are shown, with marks under them.
         let lines = matches!(self, Self::Recipe(_) | Self::Pipeline(PipelineError::Recipe(_)));
-        let text = chain(self);
+        let mut text = chain(self);
+        if let Some(help) = help(&text) {
+            text = format!("{text}: {help}");
+        }
         let text = printable(&text, lines);
         if self.exit_code() == 130 { text.into_owned() } else { format!("error: {text}") }
     }
@@ -80,6 +83,15 @@ impl Failure {
     pub fn run(error: impl Into<AnyError>) -> Self {
         Self::Run(error.into())
     }
+}
+
+/// What to do about an error of the system that says nothing about the file it names. Plugins' errors cross as text, so the text is what there is to look at.
+fn help(text: &str) -> Option<&'static str> {
+    let is = |number: i32| text.contains(&format!("(os error {number})"));
+    if is(libc::ENOSPC) || is(libc::EDQUOT) {
+        return Some("make room on that disk, or choose another with --work-dir; the same command goes on from what is finished");
+    }
+    (is(libc::EMFILE) || is(libc::ENFILE)).then_some("too many files are open at once, the named one is not to blame: raise the limit (ulimit -n), or use fewer threads (--threads)")
 }
 
 impl From<Error> for Failure {
@@ -107,6 +119,9 @@ mod tests {
         let stopped = EngineError::Plugin { stage: "proposals-x".into(), sample: "a.png".into(), source: source() };
         check(PipelineError::from(stopped).into(), 1, "error: proposals-x, a.png: a batch of 4: too many");
         check(PipelineError::Training { stage: "train-x".into(), source: source() }.into(), 1, "error: train-x: a batch of 4: too many");
+        let system = |number| Failure::from(FileError::of("write", Path::new("a.tsv"))(std::io::Error::from_raw_os_error(number))).report();
+        assert!(system(libc::ENOSPC).starts_with("error: cannot write a.tsv: No space left on device (os error 28): make room on that disk"));
+        assert!(system(libc::EMFILE).contains("(os error 24): too many files are open at once, the named one is not to blame: raise the limit (ulimit -n)"));
         let interrupted = "interrupted; every finished shard is kept: the same command continues from here";
         check(PipelineError::from(EngineError::Interrupted).into(), 130, interrupted);
         check(Error::new(ErrorKind::Interrupted, "interrupted while reading a").into(), 130, "interrupted while reading a");

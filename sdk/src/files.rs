@@ -3,8 +3,8 @@
 //! A named pipe would hang the reader and a device may have no end. They are opened without waiting, looked at, and refused by name.
 
 use std::fs::{File, FileType, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Most bytes of an image file.
@@ -20,7 +20,7 @@ pub const MAX_ARCHIVE: u64 = 4 << 40;
 ///
 /// # Errors
 /// What the system says, anything but a regular file, and a file that is larger.
-pub fn open_regular(path: &Path, limit: u64) -> io::Result<File> {
+pub fn open_regular(path: &Path, limit: u64) -> io::Result<Regular> {
     let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     let file = match opened {
         Ok(file) => file,
@@ -33,7 +33,70 @@ pub fn open_regular(path: &Path, limit: u64) -> io::Result<File> {
     let metadata = file.metadata()?;
     check_kind(metadata.file_type())?;
     check_size(metadata.len(), limit)?;
-    Ok(file)
+    Ok(Regular { file, length: metadata.len(), at: 0 })
+}
+
+/// A regular file, open for reading. Some network file systems end a read early while their server is away: before the length that the file had when it was opened that
+/// is an error here, and not the end.
+#[derive(Debug)]
+pub struct Regular {
+    file: File,
+    length: u64,
+    at: u64,
+}
+
+impl Regular {
+    /// The length that it had when it was opened, in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The same file, to be read by itself: from the same place on, which the two do not share.
+    ///
+    /// # Errors
+    /// As [`File::try_clone`].
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, ..*self })
+    }
+
+    /// Reads `length` bytes from a place on that the file is known to have.
+    ///
+    /// # Errors
+    /// What the system says, and an end before: the file is another one by now, or its server is away.
+    pub fn read_known(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        match self.file.read_exact_at(&mut bytes, offset) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ended_early()),
+            other => other.map(|()| bytes),
+        }
+    }
+}
+
+impl Read for Regular {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        if count == 0 && !buffer.is_empty() && self.at < self.length {
+            return Err(ended_early());
+        }
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+impl Seek for Regular {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        let at = match position {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.length.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| refused("a place before its beginning".into()))?;
+        Ok(self.at)
+    }
+}
+
+fn ended_early() -> io::Error {
+    io::Error::from_raw_os_error(libc::EIO)
 }
 
 /// The bytes of a regular file.
@@ -43,15 +106,11 @@ pub fn open_regular(path: &Path, limit: u64) -> io::Result<File> {
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open_regular(path, limit)?;
     let mut bytes = Vec::new();
-    let length = file.metadata()?.len();
+    let length = file.length();
     bytes.try_reserve_exact(length as usize + 1).map_err(|_| io::Error::from_raw_os_error(libc::ENOMEM))?;
     // It may grow while it is read, and some systems' files do not know their size.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     check_size(bytes.len() as u64, limit)?;
-    if (bytes.len() as u64) < length {
-        // Some network file systems end a read early while their server is away.
-        return Err(io::Error::from_raw_os_error(libc::EIO));
-    }
     Ok(bytes)
 }
 
@@ -112,6 +171,23 @@ mod tests {
         refused(&folder.join("missing"), "No such file");
         refused(&folder.join("loop"), "symbolic links");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_ends_before_its_length_is_away_and_not_at_its_end() {
+        let path = std::env::temp_dir().join(format!("convert-end-{}", std::process::id()));
+        std::fs::write(&path, "0123456789").unwrap();
+        let mut file = open_regular(&path, MAX_TEXT).unwrap();
+        let mut text = String::new();
+        file.seek(SeekFrom::End(-4)).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), file.read_known(2, 3).unwrap()), ("6789", b"234".to_vec()));
+        File::options().write(true).open(&path).unwrap().set_len(4).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        for error in [file.read_to_end(&mut Vec::new()).unwrap_err(), file.read_known(2, 3).unwrap_err()] {
+            assert_eq!(crate::Error::from(error).kind, crate::ErrorKind::Io);
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

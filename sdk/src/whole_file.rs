@@ -11,6 +11,7 @@ use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 pub use destination::{destination, NoDestination};
@@ -58,6 +59,7 @@ impl Temporary {
     /// # Errors
     /// A path that is no [destination]; a folder that cannot be written.
     pub fn create(path: &Path) -> io::Result<(Self, File)> {
+        remove_later();
         let target = destination(path)?;
         loop {
             let temporary = target.with_file_name(temporary_name(&target, Owner::this(), RandomState::new().build_hasher().finish()));
@@ -96,10 +98,27 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.replaced {
-            // What cannot be removed now, a later run removes.
-            let _ = fs::remove_file(&self.path);
+            remove_or_note(std::mem::take(&mut self.path));
         }
     }
+}
+
+/// Temporary files that could not be removed, for the same reason perhaps that made them useless: they are tried again with the next file that is written, and what is
+/// left then a later run removes.
+static LEFT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn remove_or_note(file: PathBuf) {
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(file),
+        // Not there, or its folder is away.
+        Err(_) if fs::symlink_metadata(file.parent().unwrap_or(&file)).is_err() => LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(file),
+        _ => {}
+    }
+}
+
+fn remove_later() {
+    let left = std::mem::take(&mut *LEFT.lock().unwrap_or_else(PoisonError::into_inner));
+    left.into_iter().for_each(remove_or_note);
 }
 
 /// Removes the temporary files of a folder that nobody will ever finish: those of dead processes of this host, and those of others that were not written to for a

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Memory and time of every stage at ten times the images, and how long a finished run takes to start.
+"""Memory and time of every stage at ten times the images and again ten times, and how long a finished run takes to start.
 
-    vendor/venv/bin/python tests/benches/scale.py [--sizes 20000,200000] [--convert target/release/convert]
+    vendor/venv/bin/python tests/benches/scale.py [--sizes 2000,20000,200000] [--convert target/release/convert]
 
-Makes images of 32 x 32 pixels on the spot, runs each stage of a small recipe in a process of its own, and prints its peak memory and time for both sizes, the
-bytes that an image adds, and the ratio of the times an image. The networks are patch-stats: what is measured is everything else.
+Makes images of 32 x 32 pixels on the spot, runs each stage of a small recipe in a process of its own, and prints its peak memory and time for every size, the
+bytes that an image adds between the last two, and the ratio of their times an image. The networks are patch-stats: what is measured is everything else.
 """
 import argparse
 import io
@@ -64,7 +64,7 @@ def run(folder, arguments):
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", default="20000,200000", help="two numbers of images")
+    parser.add_argument("--sizes", default="2000,20000,200000", help="two numbers of images or more, growing")
     parser.add_argument("--convert", default=str(root / "target/release/convert"))
     parser.add_argument("--folder", help="where the images are made; a temporary folder by default")
     options = parser.parse_args()
@@ -89,12 +89,15 @@ def main():
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(base)
-    few, many = sizes
-    print(f"| stage | MB at {few} | MB at {many} | bytes an image | µs an image at {few} | at {many} | ratio |\n|---|---|---|---|---|---|---|")
-    for name, ((small_time, small), (large_time, large)) in figures.items():
-        times = [small_time / few * 1e6, large_time / many * 1e6]
-        added = (large - small) * 1024 * 1024 / (many - few)
-        print(f"| {name} | {small:.0f} | {large:.0f} | {added:.0f} | {times[0]:.0f} | {times[1]:.0f} | {times[1] / times[0]:.2f} |")
+    few, many = sizes[-2:]
+    sized = lambda unit: " | ".join(f"{unit} at {size}" for size in sizes)
+    print(f"| stage | {sized('MB')} | bytes an image | {sized('µs an image')} | ratio |\n|{'---|' * (2 * len(sizes) + 3)}")
+    for name, runs in figures.items():
+        times = [seconds / size * 1e6 for (seconds, _), size in zip(runs, sizes)]
+        memory = [memory for _, memory in runs]
+        added = (memory[-1] - memory[-2]) * 1024 * 1024 / (many - few)
+        shown = lambda values: " | ".join(f"{value:.0f}" for value in values)
+        print(f"| {name} | {shown(memory)} | {added:.0f} | {shown(times)} | {times[-1] / times[-2]:.2f} |")
     print(", ".join(f"a finished run of {size} images: {seconds:.2f} s, {memory:.0f} MB" for size, (seconds, memory) in starts.items()))
 
 

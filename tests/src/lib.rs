@@ -71,6 +71,26 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// All files below a folder.
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+/// What no run that ended well leaves below its work directory: half-written files, parts of shards, notes of what was in work, files that were set aside.
+pub fn left_over(work: &Path) -> Vec<PathBuf> {
+    let is_left = |file: &PathBuf| {
+        let name = file.to_string_lossy();
+        [".convert-tmp", ".partial", ".damaged", "/unfinished/", "before-retry"].iter().any(|part| name.contains(part))
+            || file.ends_with("in-flight")
+            || file.ends_with("crashes.json")
+            || name.contains("/vectors.")
+    };
+    let empty = |file: &PathBuf| file.is_dir() && std::fs::read_dir(file).is_ok_and(|mut entries| entries.next().is_none());
+    let stages = std::fs::read_dir(work.join("stages")).into_iter().flatten().flatten();
+    files_below(work).into_iter().filter(is_left).chain(stages.map(|stage| stage.path().join("unfinished")).filter(empty)).collect()
+}
+
 /// A work place: a folder with a recipe, gone after the test.
 pub struct Place {
     folder: TempDir,

@@ -233,7 +233,8 @@ fn two_runs_that_share_an_export_folder_do_not_take_each_others_files() {
     let expected = contents("whole");
     let temporary = |prefix: &str| files_of(shared.path()).into_iter().any(|name| name.starts_with(prefix) && name.ends_with("convert-tmp"));
     let mut in_the_middle = 0;
-    for _ in 0..12 {
+    let rounds = std::env::var("CONVERT_SOAK").map_or(12, |_| 40);
+    for _ in 0..rounds {
         for place in [&killed, &whole] {
             fs::remove_file(place.path("work/.exports.json")).unwrap();
         }
@@ -248,7 +249,7 @@ fn two_runs_that_share_an_export_folder_do_not_take_each_others_files() {
         assert!(second.wait().unwrap().success());
         assert!(contents("whole") == expected && contents("killed") == expected);
     }
-    println!("{in_the_middle} of 12 runs were killed while they wrote");
+    println!("{in_the_middle} of {rounds} runs were killed while they wrote");
     assert!(in_the_middle > 0, "no run was killed while it wrote");
     assert_eq!(files_of(shared.path()), ["killed.html", "killed.json", "killed.tsv", "whole.html", "whole.json", "whole.tsv"]);
 }

@@ -97,12 +97,18 @@ fn extract(extractor: &dyn Extractor, files: &[PathBuf], at_once: Option<&Atomic
         let named = || format!("cannot read the image {}", file.display());
         images::decode(&files::read(file, files::MAX_IMAGE).map_err(Error::from).context(named)?, Decoding::default()).context(named)
     };
+    let checked = |(map, file): (FeatureMap, &PathBuf)| match map.values().iter().find(|value| !value.is_finite()) {
+        Some(value) => Err(Error::numeric(format!("the features of {} have the value {value}", file.display()))),
+        None => Ok(map),
+    };
     if let Some(at_once) = at_once {
-        return together(extractor, &files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?, at_once);
+        let maps = together(extractor, &files.par_iter().map(load).collect::<PluginResult<Vec<_>>>()?, at_once)?;
+        return maps.into_iter().zip(files).map(checked).collect();
     }
     let maps = files.par_iter().map(|file| {
         let maps = extractor.extract(&[load(file)?]).context(|| format!("no features of {}", file.display()))?;
-        maps.into_iter().next().ok_or_else(|| Error::invalid("the extractor gave nothing"))
+        let map = maps.into_iter().next().ok_or_else(|| Error::invalid("the extractor gave nothing"))?;
+        checked((map, file))
     });
     maps.collect()
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+
+use super::seal;
 
 use crate::errors::FileError;
 
@@ -49,7 +52,7 @@ impl FileHashes {
     pub fn open(cache_folder: &Path, rescan: bool) -> Self {
         let file = cache_folder.join("file-hashes.json");
         let mut known = Known::default();
-        if let Ok(bytes) = fs::read(&file) {
+        if let Ok(bytes) = convert_sdk::files::read(&file, convert_sdk::files::MAX_TEXT) {
             let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|json| json.get("version")?.as_u64());
             match version {
                 Some(version) if version > u64::from(VERSION) => {
@@ -58,6 +61,7 @@ impl FileHashes {
                 }
                 _ if rescan => {}
                 // A broken file costs time and nothing else.
+                _ if seal::check_json(&bytes).is_err() => {}
                 _ => known.files = serde_json::from_slice::<Stored>(&bytes).map(|stored| stored.files).unwrap_or_default(),
             }
         }
@@ -69,7 +73,7 @@ impl FileHashes {
     /// # Errors
     /// A file that cannot be read.
     pub fn content(&self, path: &Path) -> Result<String, FileError> {
-        if !path.is_dir() {
+        if !fs::metadata(path).map_err(FileError::of("read", path))?.is_dir() {
             return self.of_file(path).map(|hash| hash.to_hex().to_string()).map_err(FileError::of("read", path));
         }
         let mut hasher = blake3::Hasher::new();
@@ -80,9 +84,13 @@ impl FileHashes {
         };
         let mut files = (fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()))
             .map_err(FileError::of("read", path))?;
-        files.retain(|file| file.is_file());
         files.sort();
-        files.iter().try_for_each(|file| add(file).map_err(FileError::of("read", file)))?;
+        for file in &files {
+            // One that cannot be looked at is an error, not one file less.
+            if fs::metadata(file).map_err(FileError::of("read", file))?.is_file() {
+                add(file).map_err(FileError::of("read", file))?;
+            }
+        }
         Ok(hasher.finalize().to_hex().to_string())
     }
 
@@ -112,7 +120,7 @@ impl FileHashes {
             return;
         }
         let stored = Stored { version: VERSION, files: known.files.clone() };
-        let _ = super::files::replace_file(&self.file, |file| Ok(serde_json::to_writer(file, &stored)?));
+        let _ = super::files::replace_file(&self.file, |mut file| Ok(file.write_all(&seal::json(&stored)?)?));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Known> {

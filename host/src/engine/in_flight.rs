@@ -8,6 +8,8 @@
 mod machine;
 mod signals;
 
+pub use signals::leave;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -38,6 +40,9 @@ struct Note {
     stage: String,
     /// Ids; none where the whole set is worked on.
     samples: Vec<String>,
+    /// Whether a crash is to be said and no more: no sample of this stage can be set aside.
+    #[serde(default)]
+    only_said: bool,
 }
 
 /// What is known of a sample that was in work during a crash.
@@ -132,7 +137,16 @@ impl InFlight {
             false => (None, Some(self.together.read().unwrap_or_else(PoisonError::into_inner))),
         };
         let slot = rayon::current_thread_index().map_or(0, |index| index + 1).min(self.calls.len() - 1);
-        self.note(slot, stage, samples);
+        self.timed(slot, Note { stage: stage.id(), samples: samples.map(str::to_owned).collect(), only_said: false }, call)
+    }
+
+    /// Makes a call about a sample that cannot be left out: it is noted and timed, and said after a crash.
+    pub fn call_said<T>(&self, stage: &Stage, sample: Option<&str>, call: impl FnOnce() -> T) -> T {
+        self.timed(0, Note { stage: stage.id(), samples: sample.into_iter().map(str::to_owned).collect(), only_said: true }, call)
+    }
+
+    fn timed<T>(&self, slot: usize, note: Note, call: impl FnOnce() -> T) -> T {
+        self.note(slot, note);
         self.calls[slot].store(self.begun.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
         let result = call();
         self.calls[slot].store(0, Ordering::Relaxed);
@@ -143,15 +157,14 @@ impl InFlight {
 
     /// Makes a call that works on the whole set, noted. It may take as long as it likes.
     pub fn note_whole<T>(&self, stage: &Stage, call: impl FnOnce() -> T) -> T {
-        self.note(0, stage, std::iter::empty());
+        self.note(0, Note { stage: stage.id(), samples: Vec::new(), only_said: true });
         let result = call();
         let _ = self.file.write_at(b"\n", offset(0));
         result
     }
 
     /// A note that cannot be written is no reason to stop: it would be missed after a crash, no more.
-    fn note<'s>(&self, slot: usize, stage: &Stage, samples: impl Iterator<Item = &'s str>) {
-        let mut note = Note { stage: stage.id(), samples: samples.map(str::to_owned).collect() };
+    fn note(&self, slot: usize, mut note: Note) {
         while let Ok(mut line) = serde_json::to_vec(&note) {
             line.push(b'\n');
             if line.len() <= SLOT {
@@ -185,8 +198,19 @@ impl InFlight {
         save(&self.crashes_file, &crashes)
     }
 
+    /// Does some work, ended together with the process once a call takes too long.
+    pub fn watched<T>(&self, work: impl FnOnce() -> T) -> T {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.watch(&done));
+            // Set after a panic as well: it would wait for the watch for ever.
+            let _done = SetOnDrop(&done);
+            work()
+        })
+    }
+
     /// Ends the process once a call takes too long; returns when `done`.
-    pub fn watch(&self, done: &AtomicBool) {
+    fn watch(&self, done: &AtomicBool) {
         let Some(timeout) = self.timeout else { return };
         while !done.load(Ordering::Relaxed) {
             std::thread::sleep(GLANCE);
@@ -202,9 +226,17 @@ impl InFlight {
                 );
                 let _ = self.file.write_at(how.as_bytes(), 0);
                 // Threads that do not return cannot be waited for.
-                signals::leave(1);
+                leave(1);
             }
         }
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -235,7 +267,7 @@ fn crash(bytes: &[u8]) -> Option<(String, Vec<Note>)> {
 }
 
 fn count(crashes: &mut BTreeMap<(String, String), Crash>, how: &str, notes: &[Note]) {
-    for (stage, sample) in notes.iter().flat_map(|note| note.samples.iter().map(|sample| (&note.stage, sample))) {
+    for (stage, sample) in notes.iter().filter(|note| !note.only_said).flat_map(|note| note.samples.iter().map(|sample| (&note.stage, sample))) {
         let new = Crash { stage: stage.clone(), sample: sample.clone(), crashes: 0, how: String::new() };
         let crash = crashes.entry((stage.clone(), sample.clone())).or_insert(new);
         crash.crashes += 1;
@@ -248,6 +280,7 @@ fn say(how: &str, notes: &[Note]) {
         let stage = note.stage.rsplit_once('-').map_or(note.stage.as_str(), |(name, _)| name);
         match note.samples.as_slice() {
             [] => tracing::warn!("the run before ended with {how} in {stage}"),
+            samples if note.only_said => tracing::warn!("the run before ended with {how} while {stage} worked on {}", samples.join(", ")),
             samples => tracing::warn!("the run before ended with {how} while {stage} worked on {}: tried alone now", samples.join(", ")),
         }
     }

@@ -177,7 +177,7 @@ impl Runner {
         // Not before: a segment whose models do not fit is begun again in parts, and enters them then.
         for node in &nodes[..states.len()] {
             for shard in shards.iter().filter(|shard| node.stage.has(**shard)) {
-                let errors = store::read_errors(&node.stage, *shard).map_err(EngineError::from)?;
+                let errors = store::read_errors(&node.stage, *shard)?;
                 self.ledger.enter(&errors)?;
             }
         }
@@ -201,18 +201,16 @@ impl<'a, R: Record> Segment<'a, R> {
         let left = size(&mut self.todo.iter().map(|todo| todo.shard));
         let progress = self.runner.progress.stage(&self.name(), all, all - left);
         let flow = Flow::new(self, &progress);
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.runner.in_flight.watch(&done));
-            let writer = scope.spawn(|| flow.write_shards());
-            // Workers wake each other when one of them panics; the panic goes on from here.
-            let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.runner.pool.broadcast(|_| flow.work())));
-            flow.close();
-            let written = writer.join();
-            done.store(true, Ordering::Relaxed);
-            if let Some(panic) = worked.err().or(written.err()) {
-                std::panic::resume_unwind(panic);
-            }
+        self.runner.in_flight.watched(|| {
+            std::thread::scope(|scope| {
+                let writer = scope.spawn(|| flow.write_shards());
+                // Workers wake each other when one of them panics; the panic goes on from here.
+                let worked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.runner.pool.broadcast(|_| flow.work())));
+                flow.close();
+                if let Some(panic) = worked.err().or(writer.join().err()) {
+                    std::panic::resume_unwind(panic);
+                }
+            });
         });
         let unfinished = if cancelled(&self.runner.cancel) && !flow.failed() { flow.take_unfinished() } else { Vec::new() };
         let result = flow.result();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use convert_sdk::ErrorKind;
+use convert_sdk::{ErrorKind, files};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -100,7 +100,7 @@ impl Stage {
     ///
     /// # Errors
     /// A stored list of them that cannot be read.
-    pub fn left_out(&self, shard: usize) -> Result<bool, FileError> {
+    pub fn left_out(&self, shard: usize) -> Result<bool, EngineError> {
         Ok(!read_errors(self, shard)?.is_empty())
     }
 
@@ -111,7 +111,7 @@ impl Stage {
     pub fn content(&self, shard: usize) -> Result<blake3::Hash, FileError> {
         let mut hasher = blake3::Hasher::new();
         for file in [rows_file(&self.folder, shard), errors_file(&self.folder, shard)] {
-            match fs::read(&file) {
+            match files::read(&file, files::MAX_ARCHIVE) {
                 Ok(bytes) => hasher.update(&bytes),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => hasher.update(b"-"),
                 Err(error) => return Err(FileError::of("read", &file)(error)),
@@ -140,9 +140,20 @@ pub fn make_folder(stage: &Stage) -> Result<(), FileError> {
     fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))
 }
 
-/// What a finished shard of a stage left out.
-pub fn read_errors(stage: &Stage, shard: usize) -> Result<Vec<Entry>, FileError> {
-    errors_of(&stage.folder, shard).map_err(FileError::of("read the errors of", &stage.folder))
+/// What a finished shard of a stage left out. Where that is damaged the shard is opened again: the samples without a row are worked on anew.
+pub fn read_errors(stage: &Stage, shard: usize) -> Result<Vec<Entry>, EngineError> {
+    errors_of(&stage.folder, shard).map_err(|source| {
+        let file = errors_file(&stage.folder, shard);
+        if ErrorKind::of(&*source).may_pass() {
+            return FileError::of("read", &file)(source).into();
+        }
+        let aside = file.with_extension("damaged");
+        let moved = fs::copy(&file, &aside).map_err(FileError::of("set aside the damaged", &file)).and_then(|_| stage.open_again(shard));
+        match moved {
+            Ok(()) => EngineError::Damaged { file, aside, source },
+            Err(error) => error.into(),
+        }
+    })
 }
 
 /// Stores a shard of a stage; what an interrupted run kept of it is no longer needed.
@@ -230,7 +241,7 @@ pub fn write<T: DeserializeOwned>(folder: &Path, shard: usize, rows: &[impl Seri
 
 /// Reads a shard's rows.
 pub fn read<T: DeserializeOwned>(folder: &Path, shard: usize) -> Result<Vec<T>, AnyError> {
-    let bytes = fs::read(rows_file(folder, shard))?;
+    let bytes = files::read(&rows_file(folder, shard), files::MAX_ARCHIVE)?;
     seal::check(&bytes)?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?.build()?;
     let mut rows = Vec::new();
@@ -263,7 +274,7 @@ impl LeftOut {
 
 /// Reads a shard's left-out samples.
 fn errors_of(folder: &Path, shard: usize) -> Result<Vec<Entry>, AnyError> {
-    match fs::read(errors_file(folder, shard)) {
+    match files::read(&errors_file(folder, shard), files::MAX_ARCHIVE) {
         Ok(bytes) => serde_json::from_slice::<LeftOut>(&bytes)?.checked(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error.into()),

@@ -67,14 +67,6 @@ pub enum PipelineError {
     /// The user asked to stop in the middle of a training.
     #[error("interrupted; the same command continues the training from its last checkpoint")]
     TrainingInterrupted,
-    /// What a training noted at its end cannot be understood.
-    #[error("cannot read {} (delete its folder and start again)", .file.display())]
-    BrokenRecord {
-        /// The record's file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
     /// A stage wants a labeler that is not trained.
     #[error("there is no trained labeler yet: run the stage {stage} first")]
     NoCheckpoint {
@@ -103,10 +95,12 @@ pub enum PipelineError {
         file: PathBuf,
     },
     /// An exporter failed.
-    #[error("exporter {exporter}{}", .sample.as_ref().map_or_else(String::new, |sample| format!(", sample {sample}")))]
+    #[error("exporter {exporter}, {}{}", .file.display(), .sample.as_ref().map_or_else(String::new, |sample| format!(", sample {sample}")))]
     Export {
         /// Its name.
         exporter: String,
+        /// The file that it was to write; what was there before is there still.
+        file: PathBuf,
         /// The sample that it was given; none at the end of its file.
         sample: Option<String>,
         /// What it says.

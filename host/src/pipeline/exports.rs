@@ -6,7 +6,7 @@ use std::path::Path;
 
 use convert_sdk::abi::ForeignExporter;
 use convert_sdk::whole_file::Temporary;
-use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics};
+use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
@@ -14,7 +14,7 @@ use super::error::{NotBuilt, PipelineError};
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
-use crate::engine::{Key, Samples};
+use crate::engine::{Key, Samples, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
 use crate::recipe::Recipe;
@@ -58,7 +58,7 @@ impl Session {
             for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
                 let sample = &self.samples.list[index];
                 tally.add(&row.labels);
-                if let Some(truth) = self.dataset.truth(&sample.id)? {
+                if let Some(truth) = self.truth(labels, &sample.id)? {
                     scorer.add(sample.label, &row.labels, truth.iter().map(|object| object.class));
                     with_masks.insert(index, truth.into_iter().filter_map(|object| object.mask).collect::<Vec<_>>());
                 }
@@ -80,6 +80,12 @@ impl Session {
             crate::engine::replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, evaluation)?))?;
         }
         Ok((statistics, evaluation))
+    }
+
+    /// What the dataset knows of a sample's true objects, asked for in a stage.
+    fn truth(&self, stage: &Stage, sample: &str) -> Result<Option<Vec<TruthObject>>, PipelineError> {
+        let truth = self.runner.in_flight.call_said(stage, Some(sample), || self.dataset.truth(sample));
+        truth.map_err(|error| PipelineError::Sample { sample: sample.to_owned(), source: error.context("the dataset's truth of it").into() })
     }
 
     /// Tries whether the files can be written, before any work.
@@ -108,29 +114,39 @@ impl Session {
             let temporary = begin(file)?;
             let writer =
                 self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, temporary.path(), context))?;
-            writers.push((writer, configured.plugin.name.as_str(), key, file, temporary));
+            writers.push(Writing { writer, name: &configured.plugin.name, stage: &step.stage, file, temporary });
         }
         if writers.is_empty() {
             return Ok(());
         }
-        let progress = self.runner.progress.stage("export", statistics.images, 0);
+        self.runner.in_flight.watched(|| self.write_exports(&mut writers, statistics.images))?;
+        for Writing { stage, file, temporary, .. } in writers {
+            temporary.replace().map_err(FileError::of("write", file))?;
+            known.0.insert(file.display().to_string(), described(&stage.key, file));
+        }
+        Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
+    }
+
+    /// Gives every labelled sample to the exporters.
+    fn write_exports(&self, writers: &mut [Writing<'_>], images: u64) -> Result<(), PipelineError> {
+        let progress = self.runner.progress.stage("export", images, 0);
         for shard in 0..self.samples.shards() {
-            self.runner.stop_if_cancelled()?;
             self.for_each_labelled(shard, |sample| {
-                for (writer, name, ..) in &mut writers {
-                    write_one(writer, name, sample)?;
+                self.runner.stop_if_cancelled()?;
+                for writing in writers.iter_mut() {
+                    let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
+                    written.map_err(|error| writing.failed(Some(sample.id.clone()), error))?;
                 }
                 progress.add(1);
                 Ok(())
             })?;
         }
         progress.finish();
-        for (mut writer, name, key, file, temporary) in writers {
-            writer.finish().map_err(|error| PipelineError::Export { exporter: name.to_owned(), sample: None, source: error.into() })?;
-            temporary.replace().map_err(FileError::of("write", file))?;
-            known.0.insert(file.display().to_string(), described(key, file));
+        for writing in writers {
+            let finished = self.runner.in_flight.call_said(writing.stage, None, || writing.writer.finish());
+            finished.map_err(|error| writing.failed(None, error))?;
         }
-        Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
+        Ok(())
     }
 
     /// The labelled samples of a shard, in order.
@@ -156,7 +172,7 @@ impl Session {
                 height: inputs.regions.height,
                 labels: row.labels,
                 regions: inputs.labelled_regions()?,
-                truth: self.dataset.truth(&sample.id)?,
+                truth: self.truth(stage(Action::Labels)?, &sample.id)?,
                 image: self.lasting_image(index),
             })?;
         }
@@ -207,9 +223,20 @@ pub(super) fn check_ids(recipe: &Recipe, samples: &Samples) -> Result<(), Pipeli
     Ok(())
 }
 
-fn write_one(writer: &mut ForeignExporter, name: &str, sample: &LabelledSample<'_>) -> Result<(), PipelineError> {
-    let failed = |error: Error| PipelineError::Export { exporter: name.to_owned(), sample: Some(sample.id.clone()), source: error.into() };
-    writer.write(sample).map_err(failed)
+/// An exporter at work on its file.
+struct Writing<'a> {
+    writer: ForeignExporter,
+    name: &'a str,
+    stage: &'a Stage,
+    file: &'a Path,
+    temporary: Temporary,
+}
+
+impl Writing<'_> {
+    /// What it says: of an interruption that, else with the file and the sample.
+    fn failed(&self, sample: Option<String>, source: Error) -> PipelineError {
+        PipelineError::Export { exporter: self.name.to_owned(), file: self.file.to_owned(), sample, source: source.into() }
+    }
 }
 
 fn described(key: &Key, file: &Path) -> ExportedFile {

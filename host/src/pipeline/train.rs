@@ -1,17 +1,18 @@
 //! Training the labeler, once for each set of regions.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convert_sdk::{EpochRecord, ErrorKind, Labeler, StageInfo};
+use convert_sdk::{EpochRecord, Error, ErrorKind, Labeler, StageInfo, files};
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 use super::plan::TRAINED;
 use super::session::Session;
 use super::training_sets::NamedSet;
-use crate::engine::Stage;
+use crate::engine::{Stage, seal};
 use crate::errors::FileError;
 
 /// A trained labeler: where its checkpoint lies and how it learned. Stored as `trained.json` when training has ended.
@@ -94,6 +95,13 @@ impl Session {
             ErrorKind::Io => PipelineError::TrainingAway { stage: stage.name.clone(), source: error.into() },
             _ => PipelineError::Training { stage: stage.name.clone(), source: error.into() },
         })?;
+        let unfit = |what: String| PipelineError::Training { stage: stage.name.clone(), source: Error::numeric(what).into() };
+        if let Some(epoch) = report.curve.iter().find(|epoch| !(epoch.loss.is_finite() && epoch.accuracy.is_finite())) {
+            return Err(unfit(format!("in epoch {} the loss is {} and the accuracy {}: a lower learning rate may help", epoch.epoch, epoch.loss, epoch.accuracy)));
+        }
+        if !report.checkpoint.try_exists().map_err(FileError::of("look at", &report.checkpoint))? {
+            return Err(unfit(format!("the labeler says that its checkpoint is {}, which is not there", report.checkpoint.display())));
+        }
         // A checkpoint may be a folder; of that there is no hash.
         let blake3 = match report.checkpoint.is_file() {
             true => Some(hash_of(&report.checkpoint).map_err(FileError::of("read", &report.checkpoint))?),
@@ -103,7 +111,7 @@ impl Session {
         let (curve, warnings, lost) = (report.curve, report.warnings, report.lost);
         let trained = Trained { checkpoint: relative, images, curve, warnings, lost, blake3 };
         trained.warn(stage);
-        crate::engine::replace_file(&stage.folder.join(TRAINED), |file| Ok(serde_json::to_writer_pretty(file, &trained)?))?;
+        crate::engine::replace_file(&stage.folder.join(TRAINED), |mut file| Ok(file.write_all(&seal::json(&trained)?)?))?;
         self.note_trained(stage, seconds, images, 0);
         Ok(absolute(stage, trained))
     }
@@ -127,22 +135,26 @@ impl Session {
     /// A record that cannot be read.
     pub(super) fn trained(&self, stage: &Stage) -> Result<Option<Trained>, PipelineError> {
         let path = stage.folder.join(TRAINED);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, files::MAX_STREAM) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileError::of("read", &path)(error).into()),
         };
-        match serde_json::from_slice(&bytes) {
-            Ok(trained) => Ok(Some(absolute(stage, trained))),
-            Err(source) => Err(PipelineError::BrokenRecord { file: path, source }),
+        let read = seal::check_json(&bytes).and_then(|()| Ok(serde_json::from_slice(&bytes)?));
+        if let Err(error) = &read {
+            // The labeler goes on from its own checkpoint of the last epoch.
+            let aside = path.with_extension("damaged");
+            fs::rename(&path, &aside).map_err(FileError::of("set aside the damaged", &path))?;
+            tracing::warn!("{} is damaged ({error}); it is kept as {}, and the training is ended again", path.display(), aside.display());
         }
+        Ok(read.ok().map(|trained| absolute(stage, trained)))
     }
 }
 
 /// The BLAKE3 hash of a file.
 fn hash_of(path: &Path) -> std::io::Result<String> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(fs::File::open(path)?)?;
+    hasher.update_reader(files::open_regular(path, files::MAX_ARCHIVE)?)?;
     Ok(hasher.finalize().to_hex().to_string())
 }
 

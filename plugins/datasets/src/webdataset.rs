@@ -2,7 +2,6 @@
 
 mod shard;
 
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use convert_sdk::{
@@ -129,12 +128,9 @@ impl Dataset for WebDataset {
         if place.length > convert_sdk::files::MAX_IMAGE {
             return Err(Error::invalid(format!("the image has {} bytes, more than the limit of {}", place.length, convert_sdk::files::MAX_IMAGE)));
         }
-        let read = || -> std::io::Result<Vec<u8>> {
-            let mut bytes = vec![0; place.length as usize];
-            convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE)?.read_exact_at(&mut bytes, place.offset)?;
-            Ok(bytes)
-        };
-        Ok(ImageData::Encoded(read().context(|| format!("cannot read {} bytes at {} of {}", place.length, place.offset, path.display()))?))
+        let shard = convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE);
+        let bytes = shard.and_then(|shard| shard.read_known(place.offset, place.length as usize));
+        Ok(ImageData::Encoded(bytes.context(|| format!("cannot read {} bytes at {} of {}", place.length, place.offset, path.display()))?))
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use crate::views::ImageVectors;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const VECTORS: &str = "vectors.f32";
 const INDEX: &str = "vectors.jsonl";
 /// Images a line of the index: what a killed process loses at most.
@@ -47,6 +47,8 @@ struct Block {
     lost: u64,
     /// Why images without a vector have none.
     unusable: Vec<String>,
+    /// The BLAKE3 hash of the vectors' bytes and of this line without it.
+    blake3: String,
 }
 
 /// The files, and what is known of them.
@@ -103,14 +105,22 @@ impl VectorFile {
     /// Takes in the lines that are whole and whose vectors are there; the length of that part of the index, 0 where nothing of it is of use.
     fn read_index(&mut self, ours: &Header) -> Result<u64> {
         let there = self.vectors.metadata()?.len();
+        let (length, mut seen) = (self.index.metadata()?.len(), 0);
         let mut reader = BufReader::new(self.index.try_clone()?);
-        let mut line = String::new();
-        let mut whole = reader.read_line(&mut line)? as u64;
+        // What cannot be read just now is an error: taken for the end, it would be cut off.
+        let mut next = |line: &mut Vec<u8>| -> std::io::Result<()> {
+            line.clear();
+            seen += reader.read_until(b'\n', line)? as u64;
+            if !line.ends_with(b"\n") && seen < length { Err(std::io::Error::from_raw_os_error(libc::EIO)) } else { Ok(()) }
+        };
+        let mut line = Vec::new();
+        next(&mut line)?;
         if line.is_empty() {
             return Ok(0);
         }
+        let mut whole = line.len() as u64;
         // A newer version may have changed all but the first key.
-        let format = serde_json::from_str::<serde_json::Value>(&line).ok().and_then(|header| header["format"].as_u64());
+        let format = serde_json::from_slice::<serde_json::Value>(&line).ok().and_then(|header| header["format"].as_u64());
         if let Some(format) = format.filter(|format| *format > u64::from(FORMAT)) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -119,24 +129,34 @@ impl VectorFile {
                 ),
             ));
         }
-        if serde_json::from_str::<Header>(&line).ok().as_ref() != Some(ours) {
+        if serde_json::from_slice::<Header>(&line).ok().as_ref() != Some(ours) {
             warn!("{} is of a training with other regions or settings: beginning anew", self.path.display());
             return Ok(0);
         }
         loop {
-            line.clear();
-            // Cut short in the middle of a character, or not by us: as good as the end.
-            let length = reader.read_line(&mut line).unwrap_or(0);
-            let block = serde_json::from_str::<Block>(&line).ok().filter(|block| line.ends_with('\n') && block.is_whole());
+            next(&mut line)?;
+            // Cut short, or not by us: as good as the end.
+            let block = serde_json::from_slice::<Block>(&line).ok().filter(|block| line.ends_with(b"\n") && block.is_whole());
             let Some(block) = block else { break };
             if self.end() + block.labels.len() as u64 * self.row_bytes() > there {
                 warn!("{} is cut short: the vectors from image {} on are made again", self.path.display(), self.images() + 1);
                 break;
             }
+            if !self.is_as_written(&block)? {
+                warn!("{} is damaged: the vectors from image {} on are made again", self.path.display(), self.images() + 1);
+                break;
+            }
             self.stored.extend(block);
-            whole += length as u64;
+            whole += line.len() as u64;
         }
         Ok(whole)
+    }
+
+    /// Whether the block behind what is known, and its vectors, are as they were written.
+    fn is_as_written(&self, block: &Block) -> std::io::Result<bool> {
+        let mut rows = vec![0; block.labels.len() * self.row_bytes() as usize];
+        self.vectors.read_exact_at(&mut rows, self.end())?;
+        Ok(block.hash(&rows)? == block.blake3)
     }
 
     fn row_bytes(&self) -> u64 {
@@ -209,6 +229,7 @@ impl VectorFile {
         let named = || format!("cannot write {}", self.path.display());
         self.vectors.write_all_at(&self.rows, self.end()).context(named)?;
         self.vectors.sync_data().context(named)?;
+        self.pending.blake3 = self.pending.hash(&self.rows)?;
         self.append_line(&serde_json::to_string(&self.pending)?)?;
         self.rows.clear();
         self.stored.extend(std::mem::take(&mut self.pending));
@@ -265,6 +286,12 @@ impl VectorFile {
 impl Block {
     fn is_whole(&self) -> bool {
         self.images.iter().map(|count| *count as usize).sum::<usize>() == self.labels.len()
+    }
+
+    /// Of the vectors' bytes and of all else.
+    fn hash(&self, rows: &[u8]) -> std::io::Result<String> {
+        let counts = (&self.images, &self.labels, self.lost, &self.unusable);
+        Ok(blake3::Hasher::new().update(rows).update(&serde_json::to_vec(&counts)?).finalize().to_hex().to_string())
     }
 
     fn extend(&mut self, other: Block) {
@@ -351,17 +378,34 @@ mod tests {
     }
 
     #[test]
+    fn a_flipped_bit_costs_its_block_and_what_follows() {
+        let whole = tempfile::tempdir().unwrap();
+        drop(filled(whole.path(), 1000));
+        for (name, share, kept) in [(VECTORS, 0.6, 512), (INDEX, 0.7, 512), (VECTORS, 0.0, 0)] {
+            let folder = tempfile::tempdir().unwrap();
+            drop(filled(folder.path(), 1000));
+            let mut bytes_of_file = std::fs::read(folder.path().join(name)).unwrap();
+            let at = (bytes_of_file.len() as f64 * share) as usize;
+            bytes_of_file[at] ^= 1;
+            std::fs::write(folder.path().join(name), bytes_of_file).unwrap();
+            assert_eq!(VectorFile::open(folder.path(), "abc", 3).unwrap().images(), kept, "{name} {share}");
+            drop(filled(folder.path(), 1000));
+            assert!(bytes(folder.path()) == bytes(whole.path()), "{name} {share}");
+        }
+    }
+
+    #[test]
     fn another_training_begins_anew_and_a_newer_version_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         drop(filled(folder.path(), 100));
         let file = VectorFile::open(folder.path(), "of another", 3).unwrap();
         assert_eq!((file.images(), file.vectors.metadata().unwrap().len()), (0, 0));
-        std::fs::write(folder.path().join(INDEX), "{\"format\":2,\"of\":\"the future\"}\n").unwrap();
+        std::fs::write(folder.path().join(INDEX), "{\"format\":3,\"of\":\"the future\"}\n").unwrap();
         std::fs::write(folder.path().join(VECTORS), "vectors").unwrap();
         let before = bytes(folder.path());
         let error = VectorFile::open(folder.path(), "abc", 3).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unsupported);
-        assert!(error.to_string().contains("a newer version wrote it (format 2, this one knows 1)"), "{error}");
+        assert!(error.to_string().contains("a newer version wrote it (format 3, this one knows 2)"), "{error}");
         assert_eq!(bytes(folder.path()), before);
         VectorFile::remove(folder.path());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -26,7 +26,7 @@ impl TensorFile {
     pub fn open(path: &Path) -> Result<Self> {
         let named = || format!("cannot read {}", path.display());
         let mut file = files::open_regular(path, files::MAX_ARCHIVE).context(named)?;
-        let length = file.metadata().context(named)?.len();
+        let length = file.length();
         let mut start = [0; 4];
         let known = usize::try_from(length).unwrap_or(usize::MAX).min(4);
         file.read_exact(&mut start[..known]).context(named)?;

@@ -1,9 +1,9 @@
 //! The header of a safetensors file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 
+use convert_sdk::files::Regular;
 use convert_sdk::{Error, Result, ResultExt};
 use safetensors::tensor::Metadata;
 
@@ -14,7 +14,7 @@ use crate::torch_archive::MAX_SIDES;
 const MAX_HEADER: u64 = 100_000_000;
 
 /// The tensors of a safetensors file and its metadata.
-pub fn entries(mut file: File, length: u64) -> Result<(BTreeMap<String, Entry>, BTreeMap<String, String>)> {
+pub fn entries(mut file: Regular, length: u64) -> Result<(BTreeMap<String, Entry>, BTreeMap<String, String>)> {
     let not_whole = |why: String| Error::invalid(format!("neither a PyTorch archive nor a whole safetensors file ({why})"));
     let mut size = [0; 8];
     file.read_exact(&mut size).map_err(|_| not_whole(format!("{length} bytes")))?;

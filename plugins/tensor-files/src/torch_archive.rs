@@ -6,10 +6,10 @@ mod pickled;
 mod storage;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
+use convert_sdk::files::Regular;
 use convert_sdk::{Error, Result, ResultExt};
 use zip::{CompressionMethod, ZipArchive};
 
@@ -28,7 +28,7 @@ const LEGACY_PROTOCOL: i64 = 1001;
 type Entries = (BTreeMap<String, Entry>, BTreeMap<String, String>);
 
 /// The tensors of a zip archive.
-pub fn zip_entries(file: File, length: u64) -> Result<Entries> {
+pub fn zip_entries(file: Regular, length: u64) -> Result<Entries> {
     let broken = |error: zip::result::ZipError| Error::invalid(format!("not a whole PyTorch archive ({error})"));
     let file = checked_directory(file, length)?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(broken)?;
@@ -77,7 +77,7 @@ const TAIL: u64 = (1 << 16) + 256;
 const DIRECTORY_ENTRY: u64 = 46;
 
 /// The same file, if it can hold as many members as its end says: the reader makes room for them before it looks.
-fn checked_directory(mut file: File, length: u64) -> Result<File> {
+fn checked_directory<R: Read + Seek>(mut file: R, length: u64) -> Result<R> {
     let start = length.saturating_sub(TAIL);
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(start))?;
@@ -104,7 +104,7 @@ fn wide_count(tail: &[u8], start: u64) -> Option<u64> {
 }
 
 /// The tensors of the older form: five pickles (magic number, protocol, machine, object, storage keys), then each storage's length and bytes.
-pub fn legacy_entries(mut file: File, length: u64) -> Result<Entries> {
+pub fn legacy_entries(mut file: Regular, length: u64) -> Result<Entries> {
     let mut head = Vec::new();
     file.by_ref().take(MAX_PICKLE).read_to_end(&mut head)?;
     let mut at = 0;

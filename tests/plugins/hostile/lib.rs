@@ -2,38 +2,9 @@
 
 use convert_sdk::*;
 
-/// Panics, fails or lies for the samples whose id contains a text.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
-struct Misbehaviour {
-    /// Part of the ids.
-    on: String,
-    /// What happens.
-    how: How,
-}
+mod roles;
 
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
-enum How {
-    /// A panic.
-    Panic,
-    /// A panic when the plugin is built.
-    PanicAtOnce,
-    /// An error.
-    Fail,
-    /// One list of proposals too few.
-    TooFew,
-    /// The process ends.
-    Abort,
-    /// So does it here, by reading where there is nothing.
-    Segfault,
-    /// The call does not return for a minute.
-    Hang,
-    /// A score that is no number.
-    Nan,
-}
+use roles::*;
 
 struct Hostile(Misbehaviour);
 
@@ -41,10 +12,7 @@ impl Proposer for Hostile {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
-        if matches!(config.how, How::PanicAtOnce) {
-            panic!("this plugin cannot be built");
-        }
-        Ok(Self(config))
+        Ok(Self(config.built()))
     }
 
     fn batch_size(&self) -> usize {
@@ -52,24 +20,12 @@ impl Proposer for Hostile {
     }
 
     fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
-        let bad = images.iter().any(|image| image.id.contains(&self.0.on));
-        let all = || images.iter().map(|_| Ok(vec![Proposal::new(Mask::full(2, 2)?, 1.0)?])).collect();
+        let spoiled = images.iter().map(|image| self.0.befalls(&image.id)).collect::<Result<Vec<_>>>()?.contains(&true);
+        let proposal = || Proposal::new(Mask::full(2, 2)?, 1.0);
         match self.0.how {
-            How::Panic if bad => panic!("cannot stand this image"),
-            How::Fail if bad => Err(Error::invalid("cannot read this image")),
-            How::TooFew if bad => Ok(Vec::new()),
-            How::Abort if bad => std::process::abort(),
-            How::Segfault if bad => {
-                // SAFETY: there is none, which is the point.
-                let byte = unsafe { std::ptr::without_provenance::<u8>(8).read_volatile() };
-                Err(Error::invalid(format!("read {byte} where there is nothing")))
-            }
-            How::Hang if bad => {
-                std::thread::sleep(std::time::Duration::from_secs(60));
-                all()
-            }
-            How::Nan if bad => images.iter().map(|_| Ok(vec![Proposal { score: f32::NAN, ..Proposal::new(Mask::full(2, 2)?, 1.0)? }])).collect(),
-            _ => all(),
+            How::TooFew if spoiled => Ok(Vec::new()),
+            How::Nan if spoiled => images.iter().map(|_| Ok(vec![Proposal { score: f32::NAN, ..proposal()? }])).collect(),
+            _ => images.iter().map(|_| Ok(vec![proposal()?])).collect(),
         }
     }
 }
@@ -182,6 +138,13 @@ impl Selector for Picky {
 
 export_plugins! {
     proposer "hostile" => Hostile,
+    dataset "hostile" => HostileDataset,
+    refiner "hostile" => HostileRefiner,
+    selector "hostile" => HostileSelector,
+    labeler "hostile" => HostileLabeler,
+    postprocessor "hostile" => HostilePostprocessor,
+    exporter "hostile" => HostileExporter,
+    extractor "patch-features" => HostileExtractor,
     proposer "nothing" => Nothing,
     selector "picky" => Picky,
     proposer "faulty-device" => FaultyDevice { results_version: 1, seeded: false, device: true },

@@ -20,12 +20,12 @@ type Results<R> = Vec<(usize, Result<R, Error>)>;
 impl<'a, R: Record> Segment<'a, R> {
     /// Takes samples through a phase.
     pub(super) fn perform(&self, phase: Phase, samples: &mut [Flowing<'a, R>]) -> Outcome {
-        let Phase::Step(index) = phase else {
-            for sample in samples {
-                // An image that cannot be decoded is reported by the step that wants it.
-                let _ = sample.image.get();
+        let index = match phase {
+            Phase::Step(index) => index,
+            Phase::Decode { step } => {
+                samples.iter().for_each(|sample| self.decode(step, sample));
+                return Outcome::Done;
             }
-            return Outcome::Done;
         };
         let step = &self.steps[index];
         let inputs: Vec<(usize, Input<'_, R>)> =
@@ -41,6 +41,15 @@ impl<'a, R: Record> Segment<'a, R> {
             };
         }
         Outcome::Done
+    }
+
+    /// Decodes an image for a step that takes many at once, noted as that step's call. One that cannot be decoded is reported by the step; one that was in work
+    /// during a crash is left to it.
+    fn decode(&self, index: usize, sample: &Flowing<'a, R>) {
+        let (stage, in_flight, id) = (&self.nodes[index].stage, &self.runner.in_flight, self.samples.list[sample.sample].id.as_str());
+        if in_flight.verdict(stage, id) == Verdict::Usual {
+            let _ = in_flight.call(stage, std::iter::once(id), false, || sample.image.get().map(drop));
+        }
     }
 
     fn call(&self, index: usize, inputs: Vec<(usize, Input<'_, R>)>) -> Result<Results<R>, Outcome> {

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use convert_sdk::tracing::{debug, warn};
-use convert_sdk::{Context, Result, ResultExt};
+use convert_sdk::{Context, Result, ResultExt, whole_file};
 
 use super::{is_hidden, is_image};
 use crate::files;
@@ -91,7 +91,7 @@ impl Folders {
             // Links are followed.
             let kind = match entry.file_type().context(named)? {
                 kind if kind.is_dir() => EntryKind::Folder,
-                kind if kind.is_symlink() && path.is_dir() => EntryKind::Folder,
+                kind if kind.is_symlink() && leads_to_folder(&path).context(named)? => EntryKind::Folder,
                 _ if !is_image(&path, &self.extensions) => continue,
                 // An image whose link leads nowhere is a sample like any other: the host finds it unreadable and records it.
                 _ => EntryKind::Image(files::revision_of(&path)?),
@@ -126,8 +126,11 @@ impl Folders {
 
     fn write(&self, known: &HashMap<PathBuf, Remembered>, fresh: &HashMap<PathBuf, Remembered>) -> std::io::Result<()> {
         fs::create_dir_all(self.file.parent().unwrap_or(Path::new("")))?;
-        let temporary = self.file.with_extension(format!("tsv.{}.convert-tmp", std::process::id()));
-        let mut file = BufWriter::new(File::create(&temporary)?);
+        whole_file::write(&self.file, |file| self.write_to(file, known, fresh))
+    }
+
+    fn write_to(&self, file: &File, known: &HashMap<PathBuf, Remembered>, fresh: &HashMap<PathBuf, Remembered>) -> std::io::Result<()> {
+        let mut file = BufWriter::new(Summed { inner: file, hash: blake3::Hasher::new() });
         writeln!(file, "{HEADER}\t{VERSION}\t{}", self.subject)?;
         let unchanged = known.iter().filter(|(folder, _)| !fresh.contains_key(*folder));
         for (folder, (changed, entries)) in unchanged.chain(fresh) {
@@ -143,9 +146,40 @@ impl Folders {
                 }
             }
         }
-        writeln!(file, "end\t0\t")?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs::rename(&temporary, &self.file)
+        file.flush()?;
+        let hash = file.get_ref().hash.finalize();
+        writeln!(file, "end\t0\t{}", hash.to_hex())?;
+        file.flush()
+    }
+}
+
+/// A file with the hash of what was written to it.
+struct Summed<'a> {
+    inner: &'a File,
+    hash: blake3::Hasher,
+}
+
+impl Write for Summed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Whether a link leads to a folder; not where it leads nowhere or to itself. What cannot be reached is an error: as no folder it would be left out unsaid.
+fn leads_to_folder(link: &Path) -> std::io::Result<bool> {
+    match fs::metadata(link) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match fs::symlink_metadata(link) {
+            Ok(_) => Ok(false),
+            // It was there a moment ago.
+            Err(_) => Err(error),
+        },
+        Err(error) => if convert_sdk::ErrorKind::of(&error).may_pass() { Err(error) } else { Ok(false) },
     }
 }
 
@@ -155,8 +189,19 @@ enum Read {
 }
 
 fn read(file: &Path, subject: &str) -> Result<Read, String> {
-    let mut lines = BufReader::new(File::open(file).map_err(|error| error.to_string())?).lines();
-    let header = lines.next().and_then(|line| line.ok()).unwrap_or_default();
+    let mut file = BufReader::new(File::open(file).map_err(|error| error.to_string())?);
+    let (mut hash, mut line) = (blake3::Hasher::new(), String::new());
+    let mut next = |line: &mut String, hash: &mut blake3::Hasher| -> Result<bool, String> {
+        line.clear();
+        let length = file.read_line(line).map_err(|error| error.to_string())?;
+        if !line.starts_with("end\t") {
+            hash.update(line.as_bytes());
+        }
+        line.truncate(line.trim_end_matches('\n').len());
+        Ok(length > 0)
+    };
+    next(&mut line, &mut hash)?;
+    let header = line.clone();
     let mut fields = header.splitn(3, '\t');
     let (name, version) = (fields.next(), fields.next().and_then(|version| version.parse::<u32>().ok()));
     match version {
@@ -166,8 +211,7 @@ fn read(file: &Path, subject: &str) -> Result<Read, String> {
     }
     let mut folders: HashMap<PathBuf, Remembered> = HashMap::new();
     let mut entries: Option<&mut Vec<Entry>> = None;
-    for line in lines {
-        let line = line.map_err(|error| error.to_string())?;
+    while next(&mut line, &mut hash)? {
         let mut fields = line.splitn(3, '\t');
         let (Some(kind), Some(number), Some(name)) = (fields.next(), fields.next().and_then(|number| number.parse().ok()), fields.next()) else {
             return Err(format!("a broken line: {line}"));
@@ -177,7 +221,8 @@ fn read(file: &Path, subject: &str) -> Result<Read, String> {
                 entries = Some(&mut folders.entry(name.into()).or_insert((number, Vec::new())).1);
                 continue;
             }
-            "end" => return Ok(Read::Folders(folders)),
+            "end" if name == hash.finalize().to_hex().as_str() => return Ok(Read::Folders(folders)),
+            "end" => return Err("it is damaged, or of an earlier version".into()),
             "d" => EntryKind::Folder,
             _ => EntryKind::Image(number),
         };
@@ -251,9 +296,12 @@ mod tests {
         let first = names(&root, &cache, false);
         let file = cache.join("listing.tsv");
         let whole = fs::read_to_string(&file).unwrap();
-        fs::write(&file, &whole[..whole.len() - 3]).unwrap();
-        assert_eq!(names(&root, &cache, false), first);
-        assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+        let flipped = whole.replace("a.jpg", "b.jpg");
+        for damaged in [&whole[..whole.len() - 3], &flipped] {
+            fs::write(&file, damaged).unwrap();
+            assert_eq!(names(&root, &cache, false), first);
+            assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+        }
 
         let newer = "convert-listing\t99\tof another form\n";
         fs::write(&file, newer).unwrap();

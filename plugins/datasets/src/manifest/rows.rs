@@ -1,6 +1,5 @@
 //! The rows of a manifest file.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -57,7 +56,7 @@ fn at(file: &Path, line: usize, column: &str, what: &str) -> Error {
     Error::config(format!("{} line {line}, column {column:?}: {what}", file.display()))
 }
 
-fn read_csv(opened: File, delimiter: u8, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+fn read_csv(opened: files::Regular, delimiter: u8, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(opened);
     let header = reader.headers().map_err(|error| csv_error(&error, file))?.clone();
     if let Some(twice) = header.iter().enumerate().find_map(|(at, name)| header.iter().take(at).find(|before| !name.is_empty() && *before == name)) {
@@ -94,7 +93,7 @@ fn csv_error(error: &csv::Error, file: &Path) -> Error {
     Error::config(format!("{}{line}: {what}", file.display()))
 }
 
-fn read_json_lines(opened: File, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+fn read_json_lines(opened: files::Regular, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (index, text) in BufReader::new(opened).lines().enumerate() {
         let line = index + 1;

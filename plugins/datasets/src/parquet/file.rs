@@ -44,7 +44,7 @@ impl ParquetFile {
         let file = files::open_regular(&path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
         // The smallest and largest image of each row group would stay in memory.
         let options = ArrowReaderOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
-        let metadata = ArrowReaderMetadata::load(&file, options).context(broken)?;
+        let metadata = ArrowReaderMetadata::load(&Metered::new(file), options).context(broken)?;
         let fields = metadata.schema().fields();
         let kind = |name: &str| {
             data_type(fields, name).ok_or_else(|| {
@@ -143,7 +143,7 @@ impl ParquetFile {
         choose: impl FnOnce(ParquetRecordBatchReaderBuilder<Metered>) -> ParquetRecordBatchReaderBuilder<Metered>,
     ) -> Result<ParquetRecordBatchReader> {
         let file = files::open_regular(&self.path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", self.path.display()))?;
-        let file = Metered::new(file).context(|| format!("cannot read {}", self.path.display()))?;
+        let file = Metered::new(file);
         let projection = ProjectionMask::columns(self.metadata.parquet_schema(), names);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone()).with_projection(projection);
         choose(builder).build().context(|| format!("cannot read {}", self.path.display()))

@@ -1,11 +1,11 @@
 //! A Parquet file whose pages' headers are read but about once: a header that claims lists of any length would be read without end.
 
-use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use convert_sdk::files::Regular;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
@@ -15,19 +15,16 @@ const SPARE: u64 = 1 << 16;
 /// See the module.
 #[derive(Debug)]
 pub struct Metered {
-    file: File,
+    file: Regular,
     length: u64,
     left: Arc<AtomicU64>,
 }
 
 impl Metered {
     /// For one pass over a file.
-    ///
-    /// # Errors
-    /// A file that cannot be looked at.
-    pub fn new(file: File) -> std::io::Result<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self { file, length, left: Arc::new(AtomicU64::new(length.saturating_mul(2).saturating_add(SPARE))) })
+    pub fn new(file: Regular) -> Self {
+        let length = file.length();
+        Self { file, length, left: Arc::new(AtomicU64::new(length.saturating_mul(2).saturating_add(SPARE))) }
     }
 }
 
@@ -50,13 +47,13 @@ impl ChunkReader for Metered {
         if start.saturating_add(length as u64) > self.length {
             return Err(ParquetError::EOF(format!("{length} bytes at {start} of a file of {}", self.length)));
         }
-        self.file.get_bytes(start, length)
+        Ok(self.file.read_known(start, length)?.into())
     }
 }
 
 /// Reads as long as the pass has bytes left.
 pub struct Counted {
-    reader: BufReader<File>,
+    reader: BufReader<Regular>,
     left: Arc<AtomicU64>,
 }
 

@@ -73,7 +73,7 @@ impl Found {
 pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<()>) -> Result<()> {
     let broken = || format!("the shard {} is no tar file or a broken one: fetch it again", path.display());
     let file = files::open_regular(path, files::MAX_ARCHIVE).context(|| format!("cannot read the shard {}", path.display()))?;
-    let size = file.metadata().context(broken)?.len();
+    let size = file.length();
     let mut archive = tar::Archive::new(file);
     let (mut current, mut seen, mut end) = (Found::default(), HashSet::new(), 0);
     for entry in archive.entries_with_seek().context(broken)? {
