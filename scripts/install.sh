@@ -36,7 +36,7 @@ if free "$prefix/bin/convert" || ours "$prefix/bin/convert"; then
     ln -sfn ../lib/convert-labels/convert "$prefix/bin/convert"
     say "command    $prefix/bin/convert"
 else
-    say "           $prefix/bin/convert is another program's, and stays"
+    say "           $prefix/bin/convert is another program's, and stays: type convert-labels"
 fi
 
 command=$prefix/bin/convert-labels
@@ -44,10 +44,8 @@ case :$PATH: in
     *:"$prefix/bin":*)
         if [ "$(command -v convert-labels)" = "$command" ]; then command=convert-labels; fi
         first=$(command -v convert || true)
-        if [ "$first" != "$prefix/bin/convert" ]; then say "           the shell's convert is $first: type convert-labels"; fi ;;
-    *) say "           $prefix/bin is not on PATH: add it with  export PATH=\"$prefix/bin:\$PATH\"" ;;
+        if [ -n "$first" ] && [ "${first%/*}" != "$prefix/bin" ]; then say "           the shell's convert is $first: type convert-labels"; fi ;;
+    *) say "           $prefix/bin is not on PATH: add it with  export PATH=$(printf %q "$prefix/bin"):\$PATH" ;;
 esac
-say "Next:"
-say "    $command doctor"
-say "    cp -r $tree/recipes ."
-say "    $command --recipe recipes/demo.yaml"
+# As a shell takes it, spaces and all.
+printf 'Next:\n    %q doctor\n    cp -r %q .\n    %q --recipe recipes/demo.yaml\n' "$command" "$tree/recipes" "$command"

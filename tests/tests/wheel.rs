@@ -199,6 +199,10 @@ fn an_installed_tree_runs_under_both_names_and_leaves_what_is_anothers() {
     };
     let text = install("/nowhere");
     assert!(text.contains(&format!("{} is not on PATH", bin.display())), "{text}");
+    // What it says to do next works as it is printed.
+    let next: String = text.split("Next:\n").nth(1).expect("next steps").lines().take(2).map(|line| format!("{}\n", line.trim())).collect();
+    done(Command::new("bash").args(["-euc", &next]).current_dir(folder.path()));
+    assert!(folder.path().join("recipes/demo.yaml").is_file());
     let doctor = |name: &str| stdout(&done(Command::new(bin.join(name)).arg("doctor").env("PATH", &bin).env_remove("LD_LIBRARY_PATH")));
     for name in ["convert", "convert-labels"] {
         let text = doctor(name);
@@ -211,7 +215,7 @@ fn an_installed_tree_runs_under_both_names_and_leaves_what_is_anothers() {
     std::fs::write(bin.join("convert"), "#!/bin/sh\n# starts what links libMagickCore\n").unwrap();
     std::fs::set_permissions(bin.join("convert"), PermissionsExt::from_mode(0o755)).unwrap();
     let text = install(bin.to_str().unwrap());
-    assert!(text.contains("convert is another program's, and stays") && text.contains("type convert-labels"), "{text}");
+    assert!(text.contains("convert is another program's, and stays: type convert-labels"), "{text}");
     let text = doctor("convert-labels");
     assert!(text.contains(&format!("command    convert is {}, ImageMagick's: type convert-labels instead\n", bin.join("convert").display())), "{text}");
 }
