@@ -49,7 +49,9 @@ fn make_wheel() -> Result<Wheel, String> {
     let files: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().flatten().map(|entry| entry.path()).collect();
     let [file] = files.as_slice() else { panic!("one file in {}: {files:?}", folder.display()) };
     let site = folder.join("site");
-    done(python(&site).args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-index", "--target"]).args([&site, file]));
+    done(
+        python(&site).args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-index", "--target"]).args([&site, file]),
+    );
     put_libtorch(&site);
     Ok(Wheel { file: file.clone(), site })
 }
@@ -154,7 +156,8 @@ fn the_program_of_the_wheel_takes_the_torch_beside_it_and_sees_whether_that_has_
         (stdout(&output), stderr(&output))
     };
     let (text, errors) = doctor();
-    let line = |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).map(str::to_owned).unwrap_or_else(|| panic!("{name}: {text}"));
+    let line =
+        |text: &str, name: &str| text.lines().find(|line| line.starts_with(name)).map(str::to_owned).unwrap_or_else(|| panic!("{name}: {text}"));
     assert_eq!(errors, "", "no plugin is refused");
     assert!(line(&text, "plugins ").ends_with(&wheel.site.join("convert_labels/plugins").display().to_string()), "{text}");
     let torch = wheel.site.join("torch/lib");
@@ -179,7 +182,10 @@ fn python_runs_recipes_and_reads_what_they_wrote() {
     let mut command = python(&wheel.site);
     done(command.arg(wheel.site.join("bin/convert")).arg("--recipe").arg(place.path("recipe.yaml")));
     let mut tests = python(&wheel.site);
-    tests.arg(repository().join("sdk/python/tests/test_files.py")).env("CONVERT_RUN", place.path("work")).env("CONVERT_RECIPE", place.path("recipe.yaml"));
+    tests
+        .arg(repository().join("sdk/python/tests/test_files.py"))
+        .env("CONVERT_RUN", place.path("work"))
+        .env("CONVERT_RECIPE", place.path("recipe.yaml"));
     let output = done(tests.current_dir(place.path("")));
     assert!(stderr(&output).contains("\nOK"), "{}", stderr(&output));
 }
@@ -217,7 +223,10 @@ fn an_installed_tree_runs_under_both_names_and_leaves_what_is_anothers() {
     let text = install(bin.to_str().unwrap());
     assert!(text.contains("convert is another program's, and stays: type convert-labels"), "{text}");
     let text = doctor("convert-labels");
-    assert!(text.contains(&format!("command    convert is {}, ImageMagick's: type convert-labels instead\n", bin.join("convert").display())), "{text}");
+    assert!(
+        text.contains(&format!("command    convert is {}, ImageMagick's: type convert-labels instead\n", bin.join("convert").display())),
+        "{text}"
+    );
 }
 
 /// The commands of docs/install.md and the program of docs/training.md, beside PyPI's torch, on 200 photos.
@@ -251,7 +260,10 @@ fn the_wheel_works_beside_pytorch() {
     let script: String = commands.iter().map(|command| format!("printf '%s\\n' '$ {}'\n{command}\n", command.replace('\'', "'\\''"))).collect();
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
     let mut bash = Command::new("bash");
-    bash.args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{script}")]).current_dir(place.path("")).env("PATH", path).env_remove("LD_LIBRARY_PATH");
+    bash.args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{script}")])
+        .current_dir(place.path(""))
+        .env("PATH", path)
+        .env_remove("LD_LIBRARY_PATH");
     let text = stdout(&done(bash.env_remove("CONVERT_PLUGIN_PATH")));
     if let Some(file) = std::env::var_os("CONVERT_WHEEL_TRANSCRIPT") {
         std::fs::write(file, &text).unwrap();

@@ -16,7 +16,10 @@ use crate::recipe::{Overrides, Recipe};
 
 /// Runs a recipe from images to files, and prints what came of it.
 pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let file = arguments.recipe.as_deref().ok_or_else(|| Failure::usage(format!("no recipe given: {0} --recipe FILE (see {0} --help)", command_name::typed())))?;
+    let file = arguments
+        .recipe
+        .as_deref()
+        .ok_or_else(|| Failure::usage(format!("no recipe given: {0} --recipe FILE (see {0} --help)", command_name::typed())))?;
     let limit = arguments.limit.map(|limit| limit as usize);
     match limit {
         Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
