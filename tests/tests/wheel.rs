@@ -275,6 +275,17 @@ fn the_wheel_works_beside_pytorch() {
     assert!(text.contains(&format!("{} is loaded", torch.join("libtorch_cuda.so").display())), "{text}");
     assert!(text.contains("200 images, none skipped") && text.contains("epoch 1: loss 0."), "{text}");
 
+    // Installed where torch is not, it takes the one that Python would import.
+    let elsewhere = place.path("elsewhere");
+    done(
+        venv_python()
+            .args(["-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--no-index", "--target"])
+            .args([&elsewhere, &wheel.file]),
+    );
+    let text = stdout(&done(venv_python().arg(elsewhere.join("bin/convert")).arg("doctor").env("PYTHONPATH", &elsewhere)));
+    assert!(text.contains(&format!("plugins    {}\n", elsewhere.join("convert_labels/plugins").display())), "{text}");
+    assert!(text.contains(&format!(" in {}\n", torch.display())), "{text}");
+
     done(Command::new(venv.join("bin/convert-labels")).args(["--recipe", "recipe.yaml"]).current_dir(place.path("")));
     let tests = repository().join("sdk/python/tests/test_dataset.py");
     let output = done(venv_python().arg(tests).env("CONVERT_RUN", place.path("work")).env("CONVERT_PHOTOS", place.path("photos")));

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import tempfile
 import unittest
 from pathlib import Path
@@ -115,7 +116,7 @@ class Runs(unittest.TestCase):
     def test_an_interrupt_leaves_a_run_that_continues(self) -> None:
         def interrupt(progress: Progress) -> None:
             if progress.stage.startswith("predict"):
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaises(KeyboardInterrupt):
