@@ -19,9 +19,15 @@ pub fn typed() -> &'static str {
         let found = called.file_name().and_then(on_path);
         match (called.file_name(), found) {
             (Some(name), Some(found)) if same_file(&found, &called) => name.to_string_lossy().into_owned(),
-            _ => called.display().to_string(),
+            _ => quoted(&called.display().to_string()),
         }
     })
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "/._-+=:,@%".contains(character);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The file that a shell runs for a name.
@@ -93,4 +99,18 @@ pub fn diagnosis() -> Vec<String> {
         format!("{name} is {}, {whose}: type {instead} instead", file.display())
     };
     found.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_come_back_from_a_shell_as_they_were() {
+        for word in ["target/release/convert", "it is/here", "", "it's", "a$b`c\"d\\e", "~x", "größe.yaml"] {
+            let output = std::process::Command::new("sh").args(["-c", &format!("printf %s {}", quoted(word))]).output().expect("sh can be started");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), word);
+        }
+        assert_eq!(quoted("recipes/demo.yaml"), "recipes/demo.yaml");
+    }
 }

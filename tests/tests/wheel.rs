@@ -229,7 +229,7 @@ fn an_installed_tree_runs_under_both_names_and_leaves_what_is_anothers() {
     );
 }
 
-/// The commands of docs/install.md and the program of docs/training.md, beside PyPI's torch, on 200 photos.
+/// The commands of docs/install.md, the program of docs/training.md and the run of docs/python.md, beside PyPI's torch, on 200 photos.
 #[test]
 fn the_wheel_works_beside_pytorch() {
     let test = "the_wheel_works_beside_pytorch";
@@ -274,6 +274,11 @@ fn the_wheel_works_beside_pytorch() {
     // The part of CUDA is loaded, whether there is a GPU or not.
     assert!(text.contains(&format!("{} is loaded", torch.join("libtorch_cuda.so").display())), "{text}");
     assert!(text.contains("200 images, none skipped") && text.contains("epoch 1: loss 0."), "{text}");
+
+    // The page's run is that of the transcript, which is not done again.
+    let python_page = code_block("docs/python.md", "python");
+    let text = stdout(&done(venv_python().args(["-c", &python_page]).current_dir(place.path(""))));
+    assert!(text.contains("labels an image") && !text.contains("stage='train"), "{text}");
 
     // Installed where torch is not, it takes the one that Python would import.
     let elsewhere = place.path("elsewhere");

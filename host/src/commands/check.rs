@@ -40,7 +40,11 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
     answer!("{}", shown(&rows, samples.list.len()));
     match &measured {
         Some(measured) => answer!("rates      measured with {} images on {}, {} threads", measured.images, measured.device, measured.threads),
-        None => answer!("rates      not measured: `{} --recipe {} --dry-run --limit 8` does", command_name::typed(), file.display()),
+        None => answer!(
+            "rates      not measured: `{} --recipe {} --dry-run --limit 8` does",
+            command_name::typed(),
+            command_name::quoted(&file.display().to_string())
+        ),
     }
     for (configured, file) in &recipe.export {
         answer!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
