@@ -1,6 +1,8 @@
 # make demo   everything from nothing: set-up, build, and a run on drawn scenes
 # make test   everything from nothing: set-up, build, all tests
 # make build  the executable and its plugins in target/release
+# make wheel  dist/convert_labels-….whl: executable, plugins and the Python package, for `pip install` beside torch 2.11
+# make install [PREFIX=~/.local]   the same tree in PREFIX/lib/convert-labels, as `convert` and `convert-labels` in PREFIX/bin
 # make bench  speed and memory, as ratios of one run (tests/benches/proposals.py, which needs Python packages of its own, is run by hand)
 # make bench-gpu   dist/bench-gpu.tar.gz: scripts/bench-gpu.sh and all it needs, for a machine with a GPU, Python and torch 2.11
 # make soak   SOAK (200) outages, a fifth as many kills, and so on: docs/survival.md; the memory of up to 200,000 images (an hour on two free cores)
@@ -9,7 +11,7 @@
 target := $(or $(CARGO_TARGET_DIR),target)
 convert := $(target)/release/convert
 
-.PHONY: demo test build bench bench-gpu soak fuzz docs setup setup-tests lint clean
+.PHONY: demo test build wheel install bench bench-gpu soak fuzz docs setup setup-tests lint clean
 .DEFAULT_GOAL := build
 
 setup:
@@ -35,6 +37,13 @@ test: setup-tests
 
 docs: build
 	@{ cat docs/recipe.head.md; $(convert) plugins describe; } >docs/recipe.md
+
+wheel: build
+	@scripts/wheel.sh "$(target)/release" dist
+
+PREFIX ?= $(HOME)/.local
+install: build
+	@scripts/install.sh "$(target)/release" vendor/libtorch/torch "$(PREFIX)"
 
 bench: build
 	cargo bench --profile release -p convert-tests --bench engine --bench memory

@@ -7,7 +7,7 @@ use convert_sdk::abi::Role;
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = after_help())]
 pub struct Arguments {
     /// What to do instead of a run.
     #[command(subcommand)]
@@ -22,7 +22,9 @@ pub struct Arguments {
     pub global: GlobalArguments,
 }
 
-const EXIT_CODES: &str = "\
+fn after_help() -> String {
+    format!(
+        "\
 Exit codes:
   0    done
   1    failed while running
@@ -31,7 +33,10 @@ Exit codes:
   130  interrupted; the same command continues
 
 Example:
-  convert --recipe recipes/demo.yaml --set proposals.0.config.tau=0.3";
+  {} --recipe recipes/demo.yaml --set proposals.0.config.tau=0.3",
+        crate::command_name::typed()
+    )
+}
 
 /// What every command understands.
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 //! masks or labels in a particular way is a plugin. `docs/architecture.md` is the map.
 
 pub mod cli;
+mod command_name;
 mod commands;
 pub mod engine;
 mod errors;

@@ -11,6 +11,7 @@ use comfy_table::{Cell, CellAlignment, Table};
 use super::measured::Measured;
 use super::summary::table;
 use crate::cli::RecipeOverrides;
+use crate::command_name;
 use crate::failure::Failure;
 use crate::pipeline::{Planning, check_plugins, prepare};
 use crate::plugins::Catalog;
@@ -39,7 +40,11 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
     answer!("{}", shown(&rows, samples.list.len()));
     match &measured {
         Some(measured) => answer!("rates      measured with {} images on {}, {} threads", measured.images, measured.device, measured.threads),
-        None => answer!("rates      not measured: `convert --recipe {} --dry-run --limit 8` does", file.display()),
+        None => answer!(
+            "rates      not measured: `{} --recipe {} --dry-run --limit 8` does",
+            command_name::typed(),
+            command_name::quoted(&file.display().to_string())
+        ),
     }
     for (configured, file) in &recipe.export {
         answer!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);

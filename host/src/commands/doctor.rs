@@ -9,6 +9,7 @@ use convert_sdk::abi::Role;
 
 use super::features::context;
 use super::summary::table;
+use crate::command_name;
 use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::named_files::{self, NamedFile};
@@ -18,10 +19,13 @@ use crate::sha256::sha256_of;
 /// Libraries that matter when they are loaded, by the beginning of their file names.
 const LIBRARIES: [&str; 1] = ["libopencv_core"];
 
-/// Prints versions, plugin libraries with their SHA-256, what they find of libraries and devices, and the published weights with the check of those that are here.
+/// Prints versions, what the shell runs by this program's names, plugin libraries with their SHA-256, what they find of libraries and devices, and the published weights with the check of those that are here.
 pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     answer!("convert    {}", env!("CARGO_PKG_VERSION"));
     answer!("threads    {}", std::thread::available_parallelism().map_or(1, usize::from));
+    for line in command_name::diagnosis() {
+        answer!("command    {line}");
+    }
     for folder in default_folders() {
         answer!("plugins    {}{}", folder.display(), if folder.is_dir() { "" } else { " (not there)" });
     }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::Role;
 
+use crate::command_name;
 use crate::errors::FileError;
 use crate::failure::Failure;
-use crate::plugins::{Catalog, Plugin};
+use crate::plugins::{Catalog, Plugin, default_folders};
 
 /// The crates of this workspace that hold no plugin, and so are in no catalog: a crate of the same name could not stand beside them.
 const TAKEN_CRATES: [&str; 4] = ["sdk", "backbones", "tensor-files", "tests"];
@@ -211,16 +212,18 @@ impl Home {
 
     fn next_steps(&self, folder: &Path, name: &str) -> String {
         let library = format!("{}convert_{}{}", std::env::consts::DLL_PREFIX, name.replace('-', "_"), std::env::consts::DLL_SUFFIX);
-        let package = crate_name(name);
+        let (package, command) = (crate_name(name), command_name::typed());
+        let beside = default_folders().pop().unwrap_or_else(|| "plugins".into());
         match self {
             Self::Member(root) => format!(
                 "Next, in {}:\n\n    cargo test --release -p {package}\n    make build                       # builds it too, and puts {library} into plugins/ beside convert\n    target/release/convert plugins describe {name}",
                 root.display()
             ),
             Self::Own(_) => format!(
-                "Next, in {}:\n\n    cargo test --release\n    cargo build --release\n    convert plugins describe {name} --plugin-dir target/release\n\n\
-                 To have it found without --plugin-dir, copy target/release/{library} into the folder `plugins` beside convert.",
-                folder.display()
+                "Next, in {}:\n\n    cargo test --release\n    cargo build --release\n    {command} plugins describe {name} --plugin-dir target/release\n\n\
+                 To have it found without --plugin-dir, copy target/release/{library} into {}.",
+                folder.display(),
+                beside.display()
             ),
         }
     }

@@ -6,6 +6,7 @@ use convert_sdk::{Evaluation, Statistics};
 
 use super::{cancel_on_ctrl_c, check, measure, summary};
 use crate::cli::RunArguments;
+use crate::command_name;
 use crate::engine::{EngineError, Progress};
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
@@ -15,7 +16,10 @@ use crate::recipe::{Overrides, Recipe};
 
 /// Runs a recipe from images to files, and prints what came of it.
 pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let file = arguments.recipe.as_deref().ok_or_else(|| Failure::usage("no recipe given: convert --recipe FILE (see convert --help)"))?;
+    let file = arguments
+        .recipe
+        .as_deref()
+        .ok_or_else(|| Failure::usage(format!("no recipe given: {0} --recipe FILE (see {0} --help)", command_name::typed())))?;
     let limit = arguments.limit.map(|limit| limit as usize);
     match limit {
         Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
@@ -38,6 +42,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     }
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
+    session.runner.progress.begin_run(&session.recipe.work_dir);
 
     session.check_exports()?;
     session.check_plugins()?;
@@ -55,6 +60,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
             other => break other?,
         }
     };
+    session.record_run(&statistics, evaluation.as_ref())?;
     summary::print(&session, &statistics, evaluation.as_ref());
     match statistics.skipped {
         skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),

@@ -1,6 +1,7 @@
-//! Progress: one bar a stage with rate and ETA on a terminal, plain lines otherwise.
+//! Progress: one bar a stage with rate and ETA on a terminal, plain lines otherwise, and for programs events with fields (docs/formats.md).
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,20 +12,31 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 #[derive(Clone)]
 pub struct Progress {
     bars: Option<MultiProgress>,
+    /// Whether lines are for people.
+    people: bool,
 }
 
 /// How often a stage says how far it is where there is no terminal.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
+/// The same for programs.
+const EVENT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Progress {
     /// Bars when standard error is a terminal and the log is for people.
     pub fn new(log_for_people: bool) -> Self {
-        Self { bars: (log_for_people && std::io::stderr().is_terminal()).then(MultiProgress::new) }
+        Self { bars: (log_for_people && std::io::stderr().is_terminal()).then(MultiProgress::new), people: log_for_people }
     }
 
     /// The bars, which log lines must not be printed through.
     pub fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref()
+    }
+
+    /// Tells a program where a run's results will lie.
+    pub fn begin_run(&self, work_dir: &Path) {
+        if !self.people {
+            tracing::info!(work_dir = %work_dir.display(), "begins");
+        }
     }
 
     /// Begins a stage of `total` images, `cached` of them done by an earlier run.
@@ -37,21 +49,27 @@ impl Progress {
             bar.reset_eta();
             bar
         });
-        StageProgress {
+        let stage = StageProgress {
             name: name.to_owned(),
+            people: self.people,
             bar,
             total: AtomicU64::new(total),
             cached,
             done: AtomicU64::new(cached),
             started: Instant::now(),
             last_line: Mutex::new(Instant::now()),
+        };
+        if !self.people {
+            stage.event(cached, "");
         }
+        stage
     }
 }
 
 /// The progress of one stage.
 pub struct StageProgress {
     name: String,
+    people: bool,
     bar: Option<ProgressBar>,
     total: AtomicU64,
     cached: u64,
@@ -86,14 +104,27 @@ impl StageProgress {
 
     fn plain_line(&self, done: u64, message: &str) {
         let Ok(mut last) = self.last_line.try_lock() else { return };
-        if last.elapsed() < PLAIN_INTERVAL {
+        if last.elapsed() < if self.people { PLAIN_INTERVAL } else { EVENT_INTERVAL } {
             return;
         }
         *last = Instant::now();
-        let total = self.total.load(Ordering::Relaxed);
-        let rate = done.saturating_sub(self.cached) as f64 / self.started.elapsed().as_secs_f64();
+        if !self.people {
+            return self.event(done, message);
+        }
+        let (total, rate) = (self.total.load(Ordering::Relaxed), self.rate(done));
         let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
         tracing::info!("{}: {done}/{total}, {rate:.1}/s, about {left:.0} s left{}{message}", self.name, if message.is_empty() { "" } else { ", " });
+    }
+
+    /// Units a second in this run.
+    fn rate(&self, done: u64) -> f64 {
+        done.saturating_sub(self.cached) as f64 / self.started.elapsed().as_secs_f64()
+    }
+
+    /// What a program is told.
+    fn event(&self, done: u64, message: &str) {
+        let (total, rate) = (self.total.load(Ordering::Relaxed), (self.rate(done) * 10.0).round() / 10.0);
+        tracing::info!(stage = self.name, done, total, rate, "{message}");
     }
 
     /// The stage has ended; seconds spent in it.
@@ -102,7 +133,11 @@ impl StageProgress {
         match self.bar {
             Some(bar) => bar.finish_and_clear(),
             None => {
-                let done = self.done.load(Ordering::Relaxed).saturating_sub(self.cached);
+                let done = self.done.load(Ordering::Relaxed);
+                if !self.people {
+                    self.event(done, "");
+                }
+                let done = done.saturating_sub(self.cached);
                 if done > 0 {
                     tracing::info!("{}: done, {done} in {seconds:.1} s", self.name);
                 }

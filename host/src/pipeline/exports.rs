@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::ForeignExporter;
 use convert_sdk::whole_file::Temporary;
@@ -29,7 +29,37 @@ struct ExportedFile {
     content: String,
 }
 
+/// See [`RUN`].
+#[derive(Serialize)]
+struct FinishedRun<'a> {
+    version: u32,
+    convert: &'a str,
+    recipe: &'a str,
+    dataset: FinishedDataset<'a>,
+    samples: usize,
+    classes: &'a [String],
+    exports: Vec<FinishedExport<'a>>,
+    statistics: &'a Statistics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evaluation: Option<&'a Evaluation>,
+}
+
+#[derive(Serialize)]
+struct FinishedDataset<'a> {
+    plugin: &'a str,
+    config: &'a serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct FinishedExport<'a> {
+    plugin: &'a str,
+    /// Relative to the work directory where it lies in there.
+    file: PathBuf,
+}
+
 pub(super) const RECORD: &str = ".exports.json";
+/// What a finished run made, for programs.
+pub(super) const RUN: &str = "run.json";
 /// The comparison with the truth, for programs.
 pub(super) const EVALUATION: &str = "evaluation.json";
 
@@ -147,6 +177,27 @@ impl Session {
             finished.map_err(|error| writing.failed(None, error))?;
         }
         Ok(())
+    }
+
+    /// Writes `run.json`: what this run made, and where it lies.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn record_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>) -> Result<(), FileError> {
+        let within = |file: &Path| file.strip_prefix(&self.recipe.work_dir).unwrap_or(file).to_owned();
+        let exports = self.recipe.export.iter().map(|(configured, file)| FinishedExport { plugin: &configured.plugin.name, file: within(file) });
+        let run = FinishedRun {
+            version: 1,
+            convert: env!("CARGO_PKG_VERSION"),
+            recipe: &self.recipe.name,
+            dataset: FinishedDataset { plugin: &self.recipe.dataset.plugin.name, config: &self.recipe.dataset.config },
+            samples: self.samples.list.len(),
+            classes: &self.samples.classes,
+            exports: exports.collect(),
+            statistics,
+            evaluation,
+        };
+        crate::engine::replace_file(&self.recipe.work_dir.join(RUN), |file| Ok(serde_json::to_writer_pretty(file, &run)?))
     }
 
     /// The labelled samples of a shard, in order.

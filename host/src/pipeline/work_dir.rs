@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::whole_file;
 
 use super::error::PipelineError;
-use super::exports::{EVALUATION, RECORD};
+use super::exports::{EVALUATION, RECORD, RUN};
 use crate::errors::FileError;
 use crate::recipe::Recipe;
 
@@ -17,7 +17,7 @@ use crate::recipe::Recipe;
 pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
     fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
-    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD] {
+    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD, RUN] {
         let file = work_dir.join(name);
         whole_file::destination(&file).map_err(FileError::of("write", &file))?;
     }

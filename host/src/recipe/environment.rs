@@ -9,7 +9,7 @@ pub enum VariableError {
     #[error("`{0}` has a `${{` without its `}}`")]
     Unclosed(String),
     /// Neither set nor with a default.
-    #[error("the environment variable {0} is not set; set it: {0}=… convert --recipe …")]
+    #[error("the environment variable {0} is not set; set it: {0}=… {command} --recipe …", command = crate::command_name::typed())]
     NotSet(String),
 }
 

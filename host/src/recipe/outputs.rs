@@ -8,8 +8,19 @@ use super::diagnostics::Diagnostic;
 use super::tree::Place;
 
 /// Names in the work directory that the run itself uses.
-const RESERVED: [&str; 10] =
-    ["in-flight", "crashes.json", "stages", "cache", ".measure", "measured.json", "errors.jsonl", "evaluation.json", ".lock", ".exports.json"];
+const RESERVED: [&str; 11] = [
+    "in-flight",
+    "crashes.json",
+    "stages",
+    "cache",
+    ".measure",
+    "measured.json",
+    "errors.jsonl",
+    "evaluation.json",
+    "run.json",
+    ".lock",
+    ".exports.json",
+];
 
 /// A file that an exporter is to write.
 pub struct Output<'a> {
