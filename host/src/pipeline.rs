@@ -5,6 +5,7 @@ mod error;
 mod execution;
 mod exports;
 mod host_side;
+mod ids;
 mod labeler;
 mod maps;
 mod plan;

@@ -20,8 +20,9 @@ use convert_sdk::{LazyImage, StageInfo};
 
 use super::entry::Entry;
 use super::error::EngineError;
+use super::runner::Runner;
 use super::samples::Samples;
-use super::stage::{Runner, Stage};
+use super::stage::Stage;
 use super::store::{self, Record};
 use flow::Flow;
 

@@ -10,14 +10,14 @@ use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledS
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
-use super::error::{NotBuilt, PipelineError};
+use super::error::PipelineError;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
-use crate::engine::{Key, Samples, Stage};
+use super::work_dir::{EVALUATION, RECORD, RUN};
+use crate::engine::{Key, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
-use crate::recipe::Recipe;
 
 /// What an earlier run exported: by file name, the exporter's key and the file's size and content.
 #[derive(Default, Serialize, Deserialize)]
@@ -56,12 +56,6 @@ struct FinishedExport<'a> {
     /// Relative to the work directory where it lies in there.
     file: PathBuf,
 }
-
-pub(super) const RECORD: &str = ".exports.json";
-/// What a finished run made, for programs.
-pub(super) const RUN: &str = "run.json";
-/// The comparison with the truth, for programs.
-pub(super) const EVALUATION: &str = "evaluation.json";
 
 impl Session {
     /// Forgets which files earlier runs wrote, so that all are written again.
@@ -259,19 +253,6 @@ fn begin(file: &Path) -> Result<Temporary, FileError> {
         fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
     }
     Temporary::create(file).map(|(temporary, _)| temporary).map_err(FileError::of("write", file))
-}
-
-/// Asks every exporter of a recipe whether it can write the samples' ids.
-///
-/// # Errors
-/// The first that one cannot write, at the exporter's place in the recipe.
-pub(super) fn check_ids(recipe: &Recipe, samples: &Samples) -> Result<(), PipelineError> {
-    for (configured, _) in &recipe.export {
-        let ids = samples.list.iter().map(|sample| sample.id.as_str());
-        let accepted = configured.plugin.builder.exporter().and_then(|exporter| exporter.accepts(&configured.config.to_string(), ids));
-        accepted.map_err(|error| recipe.refuse(configured, NotBuilt::of(configured, error)))?;
-    }
-    Ok(())
 }
 
 /// An exporter at work on its file.

@@ -10,8 +10,8 @@ use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::error::{NotBuilt, PipelineError};
-use super::exports::check_ids;
 use super::host_side::HostSide;
+use super::ids::check_ids;
 use super::plan::{Plan, Step};
 use super::work_dir;
 use super::works::Works;

@@ -6,9 +6,15 @@ use std::path::{Path, PathBuf};
 use convert_sdk::whole_file;
 
 use super::error::PipelineError;
-use super::exports::{EVALUATION, RECORD, RUN};
 use crate::errors::FileError;
 use crate::recipe::Recipe;
+
+/// Which files earlier runs exported.
+pub(super) const RECORD: &str = ".exports.json";
+/// What a finished run made, for programs.
+pub(super) const RUN: &str = "run.json";
+/// The comparison with the truth, for programs.
+pub(super) const EVALUATION: &str = "evaluation.json";
 
 /// Makes the work directory and locks it: for this run alone, or shared by the processes of `convert stage`. What killed runs left half-written is removed.
 ///
