@@ -7,16 +7,19 @@
 //! Rows are read by position and not through a mapping: both go through the page cache, but a file that is cut short under a mapping kills the process. In memory
 //! are four bytes a vector and four an image.
 
+mod index;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use convert_sdk::tracing::{info, warn};
-use convert_sdk::{Deserialize, Error, ErrorKind, Result, ResultExt, Serialize};
+use convert_sdk::{Error, ErrorKind, Result, ResultExt};
 use rayon::prelude::*;
 
 use crate::views::ImageVectors;
+use index::{Block, Header};
 
 const FORMAT: u32 = 2;
 const VECTORS: &str = "vectors.f32";
@@ -25,31 +28,6 @@ const INDEX: &str = "vectors.jsonl";
 const BLOCK: usize = 256;
 /// Rows that one thread reads of a batch.
 const ROWS: usize = 32;
-
-/// The first line of the index.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(crate = "convert_sdk::serde")]
-struct Header {
-    format: u32,
-    fingerprint: String,
-    width: usize,
-}
-
-/// A line of the index: some images.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(crate = "convert_sdk::serde")]
-struct Block {
-    /// Vectors of each image.
-    images: Vec<u32>,
-    /// The class of each vector.
-    labels: Vec<u32>,
-    /// Regions that are missing because their masks left a view.
-    lost: u64,
-    /// Why images without a vector have none.
-    unusable: Vec<String>,
-    /// The BLAKE3 hash of the vectors' bytes and of this line without it.
-    blake3: String,
-}
 
 /// The files, and what is known of them.
 #[derive(Debug)]
@@ -280,25 +258,6 @@ impl VectorFile {
 
     fn unreadable(&self) -> String {
         format!("cannot read the vectors in {}; run again to make again what is missing", self.path.display())
-    }
-}
-
-impl Block {
-    fn is_whole(&self) -> bool {
-        self.images.iter().map(|count| *count as usize).sum::<usize>() == self.labels.len()
-    }
-
-    /// Of the vectors' bytes and of all else.
-    fn hash(&self, rows: &[u8]) -> std::io::Result<String> {
-        let counts = (&self.images, &self.labels, self.lost, &self.unusable);
-        Ok(blake3::Hasher::new().update(rows).update(&serde_json::to_vec(&counts)?).finalize().to_hex().to_string())
-    }
-
-    fn extend(&mut self, other: Block) {
-        self.images.extend(other.images);
-        self.labels.extend(other.labels);
-        self.lost += other.lost;
-        self.unusable.extend(other.unusable);
     }
 }
 
