@@ -91,7 +91,8 @@ fn help(text: &str) -> Option<&'static str> {
     if is(libc::ENOSPC) || is(libc::EDQUOT) {
         return Some("make room on that disk, or choose another with --work-dir; the same command goes on from what is finished");
     }
-    (is(libc::EMFILE) || is(libc::ENFILE)).then_some("too many files are open at once, the named one is not to blame: raise the limit (ulimit -n), or use fewer threads (--threads)")
+    (is(libc::EMFILE) || is(libc::ENFILE))
+        .then_some("too many files are open at once, the named one is not to blame: raise the limit (ulimit -n), or use fewer threads (--threads)")
 }
 
 impl From<Error> for Failure {
@@ -121,7 +122,10 @@ mod tests {
         check(PipelineError::Training { stage: "train-x".into(), source: source() }.into(), 1, "error: train-x: a batch of 4: too many");
         let system = |number| Failure::from(FileError::of("write", Path::new("a.tsv"))(std::io::Error::from_raw_os_error(number))).report();
         assert!(system(libc::ENOSPC).starts_with("error: cannot write a.tsv: No space left on device (os error 28): make room on that disk"));
-        assert!(system(libc::EMFILE).contains("(os error 24): too many files are open at once, the named one is not to blame: raise the limit (ulimit -n)"));
+        assert!(
+            system(libc::EMFILE)
+                .contains("(os error 24): too many files are open at once, the named one is not to blame: raise the limit (ulimit -n)")
+        );
         let interrupted = "interrupted; every finished shard is kept: the same command continues from here";
         check(PipelineError::from(EngineError::Interrupted).into(), 130, interrupted);
         check(Error::new(ErrorKind::Interrupted, "interrupted while reading a").into(), 130, "interrupted while reading a");

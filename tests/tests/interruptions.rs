@@ -70,7 +70,8 @@ impl Undisturbed {
 /// The stored shards: by path, what changes when one is written again.
 fn shards(place: &Place) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let stages = files_below(&place.path("work/stages")).into_iter();
-    let shards = stages.filter(|file| file.extension().is_some_and(|extension| extension == "parquet") && !file.to_string_lossy().contains("unfinished"));
+    let shards =
+        stages.filter(|file| file.extension().is_some_and(|extension| extension == "parquet") && !file.to_string_lossy().contains("unfinished"));
     shards
         .map(|file| {
             let metadata = std::fs::metadata(&file).expect("the file is there");

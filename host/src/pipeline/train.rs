@@ -97,7 +97,10 @@ impl Session {
         })?;
         let unfit = |what: String| PipelineError::Training { stage: stage.name.clone(), source: Error::numeric(what).into() };
         if let Some(epoch) = report.curve.iter().find(|epoch| !(epoch.loss.is_finite() && epoch.accuracy.is_finite())) {
-            return Err(unfit(format!("in epoch {} the loss is {} and the accuracy {}: a lower learning rate may help", epoch.epoch, epoch.loss, epoch.accuracy)));
+            return Err(unfit(format!(
+                "in epoch {} the loss is {} and the accuracy {}: a lower learning rate may help",
+                epoch.epoch, epoch.loss, epoch.accuracy
+            )));
         }
         if !report.checkpoint.try_exists().map_err(FileError::of("look at", &report.checkpoint))? {
             return Err(unfit(format!("the labeler says that its checkpoint is {}, which is not there", report.checkpoint.display())));
