@@ -253,7 +253,9 @@ fn an_exporter_ends_the_run_and_what_was_written_before_stays() {
     healthy.runs(1, 0, &[]);
     let before = healthy.place.result("ids.txt");
     assert_eq!(before.iter().filter(|byte| **byte == b'\n').count(), SAMPLES);
-    let config = |on: &str, how: &str| std::fs::write(healthy.place.path("recipe.yaml"), recipe("exporter", &format!("on: {on}, how: {how}"))).expect("a file");
+    let config = |on: &str, how: &str| {
+        std::fs::write(healthy.place.path("recipe.yaml"), recipe("exporter", &format!("on: {on}, how: {how}"))).expect("a file")
+    };
     let unharmed = |what: &str| {
         assert!(healthy.place.result("ids.txt") == before, "{what}");
         assert!(!healthy.place.path("work/crashes.json").exists(), "{what}");
@@ -264,13 +266,20 @@ fn an_exporter_ends_the_run_and_what_was_written_before_stays() {
         healthy.error(1, &["exporter hostile, ", &sample]);
         unharmed(how);
     }
-    for (on, how, code, named) in
-        [(VICTIM, "abort", -6, "SIGABRT"), (VICTIM, "segfault", -11, "SIGSEGV"), (VICTIM, "hang", 1, "a call of more than 1 s"), ("finish", "abort", -6, "SIGABRT")]
-    {
+    for (on, how, code, named) in [
+        (VICTIM, "abort", -6, "SIGABRT"),
+        (VICTIM, "segfault", -11, "SIGSEGV"),
+        (VICTIM, "hang", 1, "a call of more than 1 s"),
+        ("finish", "abort", -6, "SIGABRT"),
+    ] {
         config(on, how);
         let timeout: &[&str] = if how == "hang" { &["--set", "timeout_s=1"] } else { &[] };
         let texts = healthy.runs(2, code, timeout);
-        let told = if on == VICTIM { format!("the run before ended with {named} while export-") } else { format!("the run before ended with {named} in export-") };
+        let told = if on == VICTIM {
+            format!("the run before ended with {named} while export-")
+        } else {
+            format!("the run before ended with {named} in export-")
+        };
         assert!(texts[1].contains(&told) && (on != VICTIM || texts[1].contains(VICTIM)), "{on} {how}: {}", texts[1]);
         unharmed(how);
     }
@@ -289,11 +298,24 @@ fn an_extractor_ends_the_command_and_writes_nothing() {
     let case = Case::new("proposer", "on: nobody, how: never");
     let run = |how: &str| {
         let backbone = format!("{{ on: nobody, width: {WIDTH}, how: {how} }}");
-        let arguments = ["features", "--backbone", &backbone, "--image", "data/apple", "--output", "features.safetensors", "--plugin-dir"];
+        let arguments = [
+            "features",
+            "--backbone",
+            &backbone,
+            "--image",
+            "data/apple/apple-002.png",
+            "--image",
+            "data/apple/apple-003.png",
+            "--output",
+            "features.safetensors",
+            "--plugin-dir",
+        ];
         let output = convert().current_dir(case.place.path("")).args(arguments).arg(case.plugins.path()).output().expect("convert can be started");
         (output.status.code().unwrap_or_else(|| -output.status.signal().unwrap_or(0)), stderr(&output))
     };
-    let left = |folder: &Path| std::fs::read_dir(folder).expect("a folder").flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("features"));
+    let left = |folder: &Path| {
+        std::fs::read_dir(folder).expect("a folder").flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("features"))
+    };
     for (how, code, said) in [
         ("panic", 1, "apple-003.png"),
         ("fail", 1, "apple-003.png"),

@@ -1,7 +1,8 @@
 //! Runs that are killed, terminated or out of disk at any moment: the next one goes on, the bytes are those of an undisturbed run, nothing is left over and no shard that
 //! was stored is computed again.
 //!
-//! `CONVERT_SOAK=N` (`make soak`) makes it as many kills as N / 5, N / 10 terminations and N / 10 full disks; without it there are a few.
+//! `CONVERT_SOAK=N` (`make soak`) makes it as many kills as N / 5, N / 10 terminations and N / 10 full disks; without it there are a few. There the longest termination
+//! must take less than 10 s, unless `CONVERT_SOAK_SHARED` says that the machine has other work.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -70,7 +71,8 @@ impl Undisturbed {
 /// The stored shards: by path, what changes when one is written again.
 fn shards(place: &Place) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let stages = files_below(&place.path("work/stages")).into_iter();
-    let shards = stages.filter(|file| file.extension().is_some_and(|extension| extension == "parquet") && !file.to_string_lossy().contains("unfinished"));
+    let shards =
+        stages.filter(|file| file.extension().is_some_and(|extension| extension == "parquet") && !file.to_string_lossy().contains("unfinished"));
     shards
         .map(|file| {
             let metadata = std::fs::metadata(&file).expect("the file is there");
@@ -151,11 +153,11 @@ fn terminations_at_any_moment_end_the_run_soon_and_it_goes_on() {
     interrupt("TERM", times(10, 4), |status, time, text| {
         // Before the handler is there the signal ends the process by itself.
         assert!(status.code() == Some(130) || status.signal() == Some(15), "{status}: {text}");
-        // On a machine that other tests share time says little.
-        assert!(time < Duration::from_secs(10) || std::env::var_os("CONVERT_SOAK").is_none(), "it took {time:?}: {text}");
         longest = longest.max(time);
     });
     println!("the longest SIGTERM took {:.2} s", longest.as_secs_f64());
+    // On a machine that other tests share time says little.
+    assert!(longest < Duration::from_secs(10) || std::env::var_os("CONVERT_SOAK_SHARED").is_some() || std::env::var_os("CONVERT_SOAK").is_none());
 }
 
 #[test]

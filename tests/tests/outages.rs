@@ -212,9 +212,10 @@ fn whatever_fails_whenever_it_fails_the_bytes_are_those_of_an_undisturbed_run() 
                             ended[code as usize] += 1;
                             ended[3] += u64::from(met > 0);
                         }
-                        Err(text) => {
-                            wrong.lock().expect("no panic").push(format!("seed {seed}, {schedule}{}: {text}", if with_work { " also in work" } else { "" }))
-                        }
+                        Err(text) => wrong
+                            .lock()
+                            .expect("no panic")
+                            .push(format!("seed {seed}, {schedule}{}: {text}", if with_work { " also in work" } else { "" })),
                     }
                 }
             });

@@ -87,7 +87,9 @@ fn stored_files_that_are_damaged_are_named_set_aside_and_made_again() {
         let at = round % stages.len();
         let folder = folder_of(stages[at]).expect("the stage ran");
         // Of a training its head and its record count, of another stage its shards.
-        let read = |file: &PathBuf| file.extension().is_some_and(|end| end == "parquet") || file.ends_with("head.safetensors") || file.ends_with("trained.json");
+        let read = |file: &PathBuf| {
+            file.extension().is_some_and(|end| end == "parquet") || file.ends_with("head.safetensors") || file.ends_with("trained.json")
+        };
         let mut there: Vec<PathBuf> = files(&folder).into_iter().filter(read).collect();
         there.sort();
         let file = there.swap_remove(draw(there.len()));

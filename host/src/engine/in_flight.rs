@@ -142,7 +142,12 @@ impl InFlight {
 
     /// Makes a call about a sample that cannot be left out: it is noted and timed, and said after a crash.
     pub fn call_said<T>(&self, stage: &Stage, sample: Option<&str>, call: impl FnOnce() -> T) -> T {
-        self.timed(0, Note { stage: stage.id(), samples: sample.into_iter().map(str::to_owned).collect(), only_said: true }, call)
+        // An export's name has a path in it, and it has no folder.
+        self.timed(
+            0,
+            Note { stage: format!("{}-{}", stage.name, stage.key), samples: sample.into_iter().map(str::to_owned).collect(), only_said: true },
+            call,
+        )
     }
 
     fn timed<T>(&self, slot: usize, note: Note, call: impl FnOnce() -> T) -> T {

@@ -179,7 +179,13 @@ fn leads_to_folder(link: &Path) -> std::io::Result<bool> {
             // It was there a moment ago.
             Err(_) => Err(error),
         },
-        Err(error) => if convert_sdk::ErrorKind::of(&error).may_pass() { Err(error) } else { Ok(false) },
+        Err(error) => {
+            if convert_sdk::ErrorKind::of(&error).may_pass() {
+                Err(error)
+            } else {
+                Ok(false)
+            }
+        }
     }
 }
 
