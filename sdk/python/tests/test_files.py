@@ -120,13 +120,13 @@ class Runs(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaises(KeyboardInterrupt):
-                convert_labels.run(RECIPE, set={"dataset.count": 40}, work_dir=folder, on_progress=interrupt)
+                convert_labels.run(RECIPE, set={"dataset.count": 300}, work_dir=folder, on_progress=interrupt)
             with self.assertRaises(FileNotFoundError) as caught:
                 Run.open(folder)
             self.assertIn("no work directory of a finished run", str(caught.exception))
             kept: list[Progress] = []
-            run = convert_labels.run(RECIPE, set={"dataset.count": 40}, work_dir=folder, on_progress=kept.append)
-            self.assertEqual(run.labels().num_rows, 40)
+            run = convert_labels.run(RECIPE, set={"dataset.count": 300}, work_dir=folder, on_progress=kept.append)
+            self.assertEqual(run.labels().num_rows, 300)
             stages = {progress.stage.split("-")[0] for progress in kept}
             self.assertTrue(stages.isdisjoint({"proposals", "train"}), f"what was done is not done again: {stages}")
 
