@@ -106,6 +106,11 @@ class Runs(unittest.TestCase):
             self.assertTrue(any("labels" in progress.stage for progress in whole), seen)
             self.assertTrue(any(progress.stage.startswith("train") for progress in whole), seen)
 
+    def test_what_is_set_reaches_the_recipe(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(ConvertError) as caught:
+            convert_labels.run(RECIPE, set={"dataset": {"plugin": "image-folder"}, "dataset.root": Path("not", "there")}, work_dir=folder)
+        self.assertIn(str(Path("not", "there").absolute()), str(caught.exception))
+
     def test_an_error_has_the_exit_code_and_the_last_line(self) -> None:
         with tempfile.TemporaryDirectory() as folder, self.assertRaises(ConvertError) as caught:
             convert_labels.run(RECIPE, set={"dataset.cuont": 6}, work_dir=folder)
@@ -120,13 +125,13 @@ class Runs(unittest.TestCase):
 
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaises(KeyboardInterrupt):
-                convert_labels.run(RECIPE, set={"dataset.count": 40}, work_dir=folder, on_progress=interrupt)
+                convert_labels.run(RECIPE, set={"dataset.count": 300}, work_dir=folder, on_progress=interrupt)
             with self.assertRaises(FileNotFoundError) as caught:
                 Run.open(folder)
             self.assertIn("no work directory of a finished run", str(caught.exception))
             kept: list[Progress] = []
-            run = convert_labels.run(RECIPE, set={"dataset.count": 40}, work_dir=folder, on_progress=kept.append)
-            self.assertEqual(run.labels().num_rows, 40)
+            run = convert_labels.run(RECIPE, set={"dataset.count": 300}, work_dir=folder, on_progress=kept.append)
+            self.assertEqual(run.labels().num_rows, 300)
             stages = {progress.stage.split("-")[0] for progress in kept}
             self.assertTrue(stages.isdisjoint({"proposals", "train"}), f"what was done is not done again: {stages}")
 

@@ -18,7 +18,7 @@ from convert_labels._run import Run
 class MultiLabelDataset(torch.utils.data.Dataset[tuple[Any, torch.Tensor]]):
     """Images with their labels: `(image, float tensor [K])` for K classes.
 
-    Takes about 60 bytes an image and 12 a label of memory; images are read when they are asked for.
+    Takes about 100 bytes an image and 12 a label of memory; images are read when they are asked for.
     """
 
     classes: list[str] | None

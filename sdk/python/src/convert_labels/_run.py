@@ -88,7 +88,8 @@ def run(
 
     Args:
         recipe: The recipe's file.
-        set: Changes to it, such as `{"proposals.0.config.tau": 0.3}`. Values other than texts are written as JSON.
+        set: Changes to it, such as `{"proposals.0.config.tau": 0.3}`. Texts are taken as on the
+            command line, paths of `pathlib` are made absolute, anything else is written as JSON.
         on_progress: Called about twice a second and stage.
         device: `cpu` (the default), `cuda` or `cuda:N`.
         work_dir: Where stages and results are kept; the recipe's own by default.
@@ -101,7 +102,7 @@ def run(
     """
     command = [str(executable()), "--log-format", "json", "--recipe", os.fspath(recipe)]
     for key, value in (set or {}).items():
-        command += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
+        command += ["--set", f"{key}={_written(value)}"]
     options = {"--device": device, "--work-dir": work_dir, "--limit": limit, "--threads": threads}
     for option, given in options.items():
         if given is not None:
@@ -130,6 +131,12 @@ def run(
     if process.returncode != 0 or place is None:
         raise ConvertError(process.returncode, list(said))
     return Run.open(place)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return str(Path(value).absolute()) if isinstance(value, os.PathLike) else json.dumps(value)
 
 
 def _lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
