@@ -39,7 +39,13 @@ fn a_termination_ends_the_run_soon_and_the_next_one_takes_up_what_was_done_of_th
         .stderr(Stdio::piped())
         .spawn()
         .expect("convert can be started");
-    std::thread::sleep(Duration::from_millis(1200));
+    // A moment after the first call of a plugin is noted, behind the header of 4,096 bytes.
+    let begun = Instant::now();
+    let working = || std::fs::metadata(stopped.path("work/in-flight")).is_ok_and(|notes| notes.len() > 4096);
+    while !working() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(400));
     let asked = Instant::now();
     assert!(Command::new("sh").args(["-c", &format!("kill -TERM {}", first.id())]).status().expect("a shell").success());
     let output = first.wait_with_output().expect("convert ends");
