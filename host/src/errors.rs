@@ -37,6 +37,21 @@ impl From<convert_sdk::Error> for PluginError {
     }
 }
 
+/// Whether an error is the world's and may pass: a file that could not be reached, as against one that is not there.
+pub fn may_pass(error: &(dyn Error + 'static)) -> bool {
+    const NOT_THERE: [i32; 6] = [libc::ENOENT, libc::ENOTDIR, libc::EISDIR, libc::EINVAL, libc::ENAMETOOLONG, libc::ELOOP];
+    let here = match (error.downcast_ref::<std::io::Error>(), error.downcast_ref::<PluginError>()) {
+        (Some(error), _) => error.raw_os_error().is_some_and(|number| !NOT_THERE.contains(&number)),
+        // What a plugin says of a file crosses as text.
+        (_, Some(PluginError(error))) => {
+            let text = error.to_string();
+            error.kind == convert_sdk::ErrorKind::Io && !NOT_THERE.iter().any(|number| text.contains(&format!("(os error {number})")))
+        }
+        _ => false,
+    };
+    here || error.source().is_some_and(may_pass)
+}
+
 /// An error and what it comes from, outermost first, in one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -75,6 +90,19 @@ mod tests {
         assert_eq!(printable("a\u{1b}[2J\nb\u{202e}\tc\u{e9}", false), "a\\u{1b}[2J\\nb\\u{202e}\tc\u{e9}");
         assert_eq!(printable("a\nb\r", true), "a\nb\\r");
         assert!(matches!(printable("plain", false), Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn what_cannot_be_reached_may_pass_and_what_is_not_there_does_not() {
+        let system = |number| FileError::of("read", Path::new("a"))(std::io::Error::from_raw_os_error(number));
+        let plugin = |number: i32| PluginError(convert_sdk::Error::from(std::io::Error::from_raw_os_error(number)).context("cannot read a"));
+        for number in [libc::EIO, libc::ESTALE, libc::EACCES, libc::EMFILE] {
+            assert!(may_pass(&system(number)) && may_pass(&plugin(number)), "{number}");
+        }
+        for number in [libc::ENOENT, libc::ENOTDIR] {
+            assert!(!may_pass(&system(number)) && !may_pass(&plugin(number)), "{number}");
+        }
+        assert!(!may_pass(&PluginError(convert_sdk::Error::invalid("no text"))));
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -56,6 +56,7 @@ impl Failure {
         match self {
             Self::Interrupted { .. } | Self::Pipeline(PipelineError::Engine(EngineError::Interrupted) | PipelineError::TrainingInterrupted) => 130,
             Self::Plugin(error) | Self::Pipeline(PipelineError::Plugin(error)) if error.0.kind == ErrorKind::Interrupted => 130,
+            Self::Recipe(error) | Self::Pipeline(PipelineError::Recipe(error)) if error.may_pass() => 1,
             Self::Usage(_) | Self::Recipe(_) | Self::Pipeline(PipelineError::Recipe(_) | PipelineError::NoCheckpoint { .. }) => 2,
             Self::Skipped { .. } => 3,
             Self::Run(_) | Self::File(_) | Self::Plugin(_) | Self::Pipeline(_) => 1,

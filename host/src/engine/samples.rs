@@ -1,11 +1,13 @@
 //! The run's samples: sorted by id, cut into shards.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 
 use convert_sdk::{Dataset, Sample};
 
 use super::error::SamplesError;
 use super::key::{Key, KeyBuilder, KeySettings};
+use super::patience::patiently;
 use crate::recipe::{Configured, Recipe};
 
 /// The samples of a run in the order of their ids, and their classes. Held in memory for the whole run.
@@ -30,9 +32,11 @@ impl Samples {
         limit: Option<usize>,
         shard_size: usize,
         settings: &KeySettings<'_>,
+        cancel: &AtomicBool,
     ) -> Result<Self, SamplesError> {
         let classes = dataset.classes();
-        let mut list = dataset.samples().map_err(|error| SamplesError::Dataset(error.into()))?;
+        let mut list =
+            patiently(cancel, || "listing the dataset".into(), || dataset.samples()).map_err(|error| SamplesError::Dataset(error.into()))?;
         list.sort();
         if list.is_empty() {
             return Err(SamplesError::None);
@@ -64,8 +68,14 @@ impl Samples {
     ///
     /// # Errors
     /// As [`Samples::list`].
-    pub fn of_recipe(dataset: &dyn Dataset, recipe: &Recipe, limit: Option<usize>, settings: &KeySettings<'_>) -> Result<Self, SamplesError> {
-        let mut samples = Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size, settings)?;
+    pub fn of_recipe(
+        dataset: &dyn Dataset,
+        recipe: &Recipe,
+        limit: Option<usize>,
+        settings: &KeySettings<'_>,
+        cancel: &AtomicBool,
+    ) -> Result<Self, SamplesError> {
+        let mut samples = Self::list(dataset, &recipe.dataset, limit, recipe.sections.shard_size, settings, cancel)?;
         if recipe.sections.exif_orientation {
             samples.key = KeyBuilder::new("upright samples").reads(&samples.key).finish();
         }

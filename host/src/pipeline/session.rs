@@ -89,11 +89,13 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
-    let built = recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
-    let dataset = built.map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?;
+    let build = || recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
+    let dataset = patiently(planning.cancel, || "opening the dataset".into(), build)
+        .map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?;
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
     let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
-    let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings).map_err(|error| recipe.refuse(&recipe.dataset, error))?;
+    let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings, planning.cancel)
+        .map_err(|error| recipe.refuse(&recipe.dataset, error))?;
     check_ids(recipe, &samples)?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;

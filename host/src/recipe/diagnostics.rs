@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::tree::Place;
-use crate::errors::{AnyError, FileError, chain};
+use crate::errors::{AnyError, FileError, chain, may_pass};
 
 /// The text of a recipe and the file it came from.
 #[derive(Clone, Debug)]
@@ -29,6 +29,16 @@ pub enum RecipeError {
         /// At least one.
         problems: Vec<Diagnostic>,
     },
+}
+
+impl RecipeError {
+    /// Whether nothing is wrong with the recipe: all that failed is a file that could not be reached just now.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreadable(error) => may_pass(error),
+            Self::Problems { problems, .. } => problems.iter().all(|diagnostic| may_pass(diagnostic.problem.as_ref())),
+        }
+    }
 }
 
 /// One thing that is wrong.

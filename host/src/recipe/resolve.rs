@@ -1,11 +1,13 @@
 //! Reads a recipe's tree against a JSON schema as schemars writes it: every problem with its place, paths made absolute, numbers read out of `${…}` texts.
 
+use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
 use super::tree::{Node, Place, Value};
+use crate::errors::{FileError, may_pass};
 use crate::named_files::NamedFile;
 
 /// A file or folder that a config names.
@@ -200,16 +202,26 @@ impl<'a> Resolver<'a> {
             _ => return text.into(),
         };
         let mut path = absolute(self.base, text);
-        let named = if path.exists() { None } else { NamedFile::of_property(schema).find(|named| named.name == text) };
+        let mut seen = look_at(&path);
+        let named = match seen {
+            Ok(None) => NamedFile::of_property(schema).find(|named| named.name == text),
+            _ => None,
+        };
         if let Some(named) = &named {
             path = named.path();
+            seen = look_at(&path);
         }
-        let fits = match kind {
-            "file" => path.is_file(),
-            "folder" => path.is_dir(),
-            _ => path.exists(),
+        let fits = match &seen {
+            Ok(seen) => seen.as_ref().is_some_and(|seen| match kind {
+                "file" => seen.is_file(),
+                "folder" => seen.is_dir(),
+                _ => true,
+            }),
+            Err(_) => false,
         };
-        if text.is_empty() || !fits {
+        if let Err(error) = seen {
+            self.problems.push(Diagnostic::new(node.place, error));
+        } else if text.is_empty() || !fits {
             let why = match named {
                 Some(named) => format!("`{text}` is not on this machine: {}", named.advice()),
                 None if path.exists() => format!("the {kind} `{}` is not a {kind}", path.display()),
@@ -304,6 +316,20 @@ fn shown(node: &Node) -> String {
     match &node.value {
         Value::Null | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
         _ => format!("{} (`{}`)", node.kind(), node.to_json().to_string().trim_matches('"')),
+    }
+}
+
+/// What lies at a path, if anything does.
+///
+/// # Errors
+/// A path that cannot be looked at just now.
+fn look_at(path: &Path) -> Result<Option<Metadata>, FileError> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) => {
+            let error = FileError::of("look at", path)(error);
+            if may_pass(&error) { Err(error) } else { Ok(None) }
+        }
     }
 }
 
