@@ -58,7 +58,7 @@ SOAK ?= 200
 soak: setup-tests
 	cargo build --release --workspace
 	@scripts/install-plugins.sh "$(target)/release"
-	CONVERT_SOAK=$(SOAK) cargo test --release -p convert-tests --test outages --test interruptions --test survival --test written_files --test crashes --test hostile_plugins --test hostile_files -- --nocapture --test-threads 1
+	CONVERT_SOAK=$(SOAK) cargo test --release --workspace --test outages --test interruptions --test survival --test written_files --test crashes --test hostile_plugins --test hostile_files -- --nocapture --test-threads 1
 	vendor/venv/bin/python tests/benches/scale.py --convert $(convert)
 
 # SANITIZER=address finds more, in code that is not Rust too, and builds longer.

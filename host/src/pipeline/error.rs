@@ -1,6 +1,6 @@
 //! Why a run could not go on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use convert_sdk::ErrorKind;
 use convert_sdk::abi::Role;
@@ -98,11 +98,11 @@ pub enum PipelineError {
     #[error("exporter {exporter}, {}{}", .file.display(), .sample.as_ref().map_or_else(String::new, |sample| format!(", sample {sample}")))]
     Export {
         /// Its name.
-        exporter: String,
+        exporter: Box<str>,
         /// The file that it was to write; what was there before is there still.
-        file: PathBuf,
+        file: Box<Path>,
         /// The sample that it was given; none at the end of its file.
-        sample: Option<String>,
+        sample: Option<Box<str>>,
         /// What it says.
         source: PluginError,
     },

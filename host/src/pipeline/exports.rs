@@ -267,7 +267,7 @@ struct Writing<'a> {
 impl Writing<'_> {
     /// What it says: of an interruption that, else with the file and the sample.
     fn failed(&self, sample: Option<String>, source: Error) -> PipelineError {
-        PipelineError::Export { exporter: self.name.to_owned(), file: self.file.to_owned(), sample, source: source.into() }
+        PipelineError::Export { exporter: self.name.into(), file: self.file.into(), sample: sample.map(Into::into), source: source.into() }
     }
 }
 

@@ -20,7 +20,7 @@ impl Proposer for Hostile {
     }
 
     fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
-        let spoiled = images.iter().map(|image| self.0.befalls(&image.id)).collect::<Result<Vec<_>>>()?.contains(&true);
+        let spoiled = images.iter().map(|image| self.0.befalls(image.id)).collect::<Result<Vec<_>>>()?.contains(&true);
         let proposal = || Proposal::new(Mask::full(2, 2)?, 1.0);
         match self.0.how {
             How::TooFew if spoiled => Ok(Vec::new()),
