@@ -65,7 +65,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="2000,20000,200000", help="two numbers of images or more, growing")
-    parser.add_argument("--convert", default=str(root / "target/release/convert"))
+    parser.add_argument("--convert", type=os.path.abspath, default=str(root / "target/release/convert"))
     parser.add_argument("--folder", help="where the images are made; a temporary folder by default")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
