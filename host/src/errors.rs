@@ -45,7 +45,8 @@ pub fn may_pass(error: &(dyn Error + 'static)) -> bool {
         // What a plugin says of a file crosses as text.
         (_, Some(PluginError(error))) => {
             let text = error.to_string();
-            error.kind == convert_sdk::ErrorKind::Io && !NOT_THERE.iter().any(|number| text.contains(&format!("(os error {number})")))
+            (error.kind == convert_sdk::ErrorKind::Io || text.contains("(os error "))
+                && !NOT_THERE.iter().any(|number| text.contains(&format!("(os error {number})")))
         }
         _ => false,
     };

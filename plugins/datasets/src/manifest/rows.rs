@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use convert_sdk::{Error, Result, ResultExt, files};
+use convert_sdk::{Error, ErrorKind, Result, ResultExt, files};
 use serde_json::{Map, Value};
 
 /// The names of the columns that matter.
@@ -90,7 +90,9 @@ fn csv_error(error: &csv::Error, file: &Path) -> Error {
         csv::ErrorKind::Utf8 { err, .. } => format!("field {} is not UTF-8", err.field() + 1),
         _ => error.to_string(),
     };
-    Error::config(format!("{}{line}: {what}", file.display()))
+    // A file that cannot be read just now is not to blame.
+    let away = matches!(error.kind(), csv::ErrorKind::Io(error) if error.raw_os_error().is_some());
+    Error::new(if away { ErrorKind::Io } else { ErrorKind::Config }, format!("{}{line}: {what}", file.display()))
 }
 
 fn read_json_lines(opened: files::Regular, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
