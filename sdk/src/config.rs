@@ -56,6 +56,7 @@ input_path! {
 input_path! {
     /// A file or a folder that must exist. The host makes its path absolute (relative to the recipe), refuses the recipe when it is missing, and takes its
     /// content, of a folder that of all files directly in it, into the keys of the stages that read it. A schema may give it names for published files:
-    /// an object under `x-named-files` with `file`, `from` (where to get it) and `sha256` (as much of it as is known) for each name.
+    /// an object under `x-named-files` with, for each name, `file`, `from` (where it is given out), `bytes` (about how many), `licence`, `sha256` (as much of it
+    /// as is known) and `fetch` (whether `from` followed by `file` is an address from which `convert weights get` may fetch it; else `from` is a page for people).
     InputPath, "input-path", "path of an existing file or folder, relative to the recipe"
 }

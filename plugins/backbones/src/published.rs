@@ -2,86 +2,84 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::config::Family;
+
 /// Where DINOv3's are given out, after its licence is accepted.
 const DINOV3: &str = "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/";
+const FILES: &str = "https://dl.fbaipublicfiles.com/";
 
-/// A published file.
-struct Published {
-    name: &'static str,
-    file: &'static str,
-    from: &'static str,
-    /// As much of the file's SHA-256 as its publisher put into its name; empty where it is not known.
+/// A published file of weights.
+#[derive(Clone, Copy, Debug)]
+pub struct Published {
+    /// Its name in recipes.
+    pub name: &'static str,
+    /// The family of its model.
+    pub family: Family,
+    /// Side of a patch in pixels.
+    pub patch_size: u32,
+    /// Attention heads.
+    pub heads: u32,
+    /// The file's name, without `.pth`.
+    stem: &'static str,
+    /// The folder below [`FILES`].
+    folder: &'static str,
+    /// Size in megabytes, as its parameters in 32 bits come to.
+    megabytes: u32,
+    /// As much of the file's SHA-256 as its publisher put into its name, by torch.hub's convention behind the last dash; empty where there is none.
     sha256: &'static str,
 }
 
-/// torch.hub's convention: what stands behind the last dash of a file's name begins its SHA-256.
-const TABLE: [Published; 19] = [
-    Published {
-        name: "dino-vits16",
-        file: "dino_deitsmall16_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dino/dino_deitsmall16_pretrain/",
-        sha256: "",
-    },
-    Published {
-        name: "dino-vits8",
-        file: "dino_deitsmall8_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dino/dino_deitsmall8_pretrain/",
-        sha256: "",
-    },
-    Published {
-        name: "dino-vitb16",
-        file: "dino_vitbase16_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dino/dino_vitbase16_pretrain/",
-        sha256: "",
-    },
-    Published {
-        name: "dino-vitb8",
-        file: "dino_vitbase8_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dino/dino_vitbase8_pretrain/",
-        sha256: "",
-    },
-    Published { name: "dinov2-vits14", file: "dinov2_vits14_pretrain.pth", from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/", sha256: "" },
-    Published { name: "dinov2-vitb14", file: "dinov2_vitb14_pretrain.pth", from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/", sha256: "" },
-    Published { name: "dinov2-vitl14", file: "dinov2_vitl14_pretrain.pth", from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/", sha256: "" },
-    Published { name: "dinov2-vitg14", file: "dinov2_vitg14_pretrain.pth", from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/", sha256: "" },
-    Published {
-        name: "dinov2-vits14-reg4",
-        file: "dinov2_vits14_reg4_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/",
-        sha256: "",
-    },
-    Published {
-        name: "dinov2-vitb14-reg4",
-        file: "dinov2_vitb14_reg4_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitb14/",
-        sha256: "",
-    },
-    Published {
-        name: "dinov2-vitl14-reg4",
-        file: "dinov2_vitl14_reg4_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/",
-        sha256: "",
-    },
-    Published {
-        name: "dinov2-vitg14-reg4",
-        file: "dinov2_vitg14_reg4_pretrain.pth",
-        from: "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitg14/",
-        sha256: "",
-    },
-    Published { name: "dinov3-vits16", file: "dinov3_vits16_pretrain_lvd1689m-08c60483.pth", from: DINOV3, sha256: "08c60483" },
-    Published { name: "dinov3-vits16plus", file: "dinov3_vits16plus_pretrain_lvd1689m-4057cbaa.pth", from: DINOV3, sha256: "4057cbaa" },
-    Published { name: "dinov3-vitb16", file: "dinov3_vitb16_pretrain_lvd1689m-73cec8be.pth", from: DINOV3, sha256: "73cec8be" },
-    Published { name: "dinov3-vitl16", file: "dinov3_vitl16_pretrain_lvd1689m-8aa4cbdd.pth", from: DINOV3, sha256: "8aa4cbdd" },
-    Published { name: "dinov3-vith16plus", file: "dinov3_vith16plus_pretrain_lvd1689m-7c1da9a5.pth", from: DINOV3, sha256: "7c1da9a5" },
-    Published { name: "dinov3-vit7b16", file: "dinov3_vit7b16_pretrain_lvd1689m-a955f4ea.pth", from: DINOV3, sha256: "a955f4ea" },
-    Published { name: "deit-tiny16", file: "deit_tiny_patch16_224-a1311bcf.pth", from: "https://dl.fbaipublicfiles.com/deit/", sha256: "a1311bcf" },
+/// The models that a name stands for.
+pub static PUBLISHED: [Published; 19] = [
+    dino("dino-vits16", "dino_deitsmall16_pretrain", "dino/dino_deitsmall16_pretrain/", 16, 6, 87),
+    dino("dino-vits8", "dino_deitsmall8_pretrain", "dino/dino_deitsmall8_pretrain/", 8, 6, 87),
+    dino("dino-vitb16", "dino_vitbase16_pretrain", "dino/dino_vitbase16_pretrain/", 16, 12, 343),
+    dino("dino-vitb8", "dino_vitbase8_pretrain", "dino/dino_vitbase8_pretrain/", 8, 12, 343),
+    dinov2("dinov2-vits14", "dinov2_vits14_pretrain", "dinov2/dinov2_vits14/", 6, 88),
+    dinov2("dinov2-vitb14", "dinov2_vitb14_pretrain", "dinov2/dinov2_vitb14/", 12, 346),
+    dinov2("dinov2-vitl14", "dinov2_vitl14_pretrain", "dinov2/dinov2_vitl14/", 16, 1218),
+    dinov2("dinov2-vitg14", "dinov2_vitg14_pretrain", "dinov2/dinov2_vitg14/", 24, 4546),
+    dinov2("dinov2-vits14-reg4", "dinov2_vits14_reg4_pretrain", "dinov2/dinov2_vits14/", 6, 88),
+    dinov2("dinov2-vitb14-reg4", "dinov2_vitb14_reg4_pretrain", "dinov2/dinov2_vitb14/", 12, 346),
+    dinov2("dinov2-vitl14-reg4", "dinov2_vitl14_reg4_pretrain", "dinov2/dinov2_vitl14/", 16, 1218),
+    dinov2("dinov2-vitg14-reg4", "dinov2_vitg14_reg4_pretrain", "dinov2/dinov2_vitg14/", 24, 4546),
+    dinov3("dinov3-vits16", "dinov3_vits16_pretrain_lvd1689m-08c60483", 6, 86, "08c60483"),
+    dinov3("dinov3-vits16plus", "dinov3_vits16plus_pretrain_lvd1689m-4057cbaa", 6, 115, "4057cbaa"),
+    dinov3("dinov3-vitb16", "dinov3_vitb16_pretrain_lvd1689m-73cec8be", 12, 343, "73cec8be"),
+    dinov3("dinov3-vitl16", "dinov3_vitl16_pretrain_lvd1689m-8aa4cbdd", 16, 1213, "8aa4cbdd"),
+    dinov3("dinov3-vith16plus", "dinov3_vith16plus_pretrain_lvd1689m-7c1da9a5", 20, 3362, "7c1da9a5"),
+    dinov3("dinov3-vit7b16", "dinov3_vit7b16_pretrain_lvd1689m-a955f4ea", 32, 26_864, "a955f4ea"),
+    Published { sha256: "a1311bcf", ..dino("deit-tiny16", "deit_tiny_patch16_224-a1311bcf", "deit/", 16, 3, 23) },
 ];
 
-/// The table for the config's schema, from which the host resolves names: `{name: {file, from, sha256}}`.
+const fn dino(name: &'static str, stem: &'static str, folder: &'static str, patch_size: u32, heads: u32, megabytes: u32) -> Published {
+    Published { name, family: Family::Dinov1, patch_size, heads, stem, folder, megabytes, sha256: "" }
+}
+
+const fn dinov2(name: &'static str, stem: &'static str, folder: &'static str, heads: u32, megabytes: u32) -> Published {
+    Published { name, family: Family::Dinov2, patch_size: 14, heads, stem, folder, megabytes, sha256: "" }
+}
+
+const fn dinov3(name: &'static str, stem: &'static str, heads: u32, megabytes: u32, sha256: &'static str) -> Published {
+    Published { name, family: Family::Dinov3, patch_size: 16, heads, stem, folder: "", megabytes, sha256 }
+}
+
+impl Published {
+    /// What the config's schema says of the file, as `convert_sdk::InputPath` describes it.
+    fn entry(&self) -> Value {
+        let gated = self.family == Family::Dinov3;
+        json!({
+            "file": format!("{}.pth", self.stem),
+            "from": if gated { DINOV3.to_owned() } else { format!("{FILES}{}", self.folder) },
+            "sha256": self.sha256,
+            "bytes": u64::from(self.megabytes) * 1_000_000,
+            "licence": if gated { "DINOv3 License, to be accepted" } else { "Apache-2.0" },
+            "fetch": !gated,
+        })
+    }
+}
+
+/// The table for the config's schema, from which the host resolves names.
 pub fn published_weights() -> Value {
-    let entry = |published: &Published| {
-        let Published { name, file, from, sha256 } = published;
-        ((*name).to_owned(), json!({ "file": file, "from": from, "sha256": sha256 }))
-    };
-    Value::Object(TABLE.iter().map(entry).collect::<Map<_, _>>())
+    Value::Object(PUBLISHED.iter().map(|published| (published.name.to_owned(), published.entry())).collect::<Map<_, _>>())
 }
