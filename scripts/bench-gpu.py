@@ -22,7 +22,7 @@ SIZES = {  # layout, width, depth; random weights in the published layouts, head
     "ViT-B/16": ("dinov3", 768, 12),
     "ViT-L/16": ("dinov3", 1024, 24),
 }
-SMALL = {"tiny ViT": ("dinov1", 128, 2), "tiny DINOv3": ("dinov3", 128, 2)}
+SMALL = {"tiny ViT": ("dinov1", 192, 2), "tiny DINOv3": ("dinov3", 384, 2)}
 
 
 def say(text=""):

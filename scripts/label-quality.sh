@@ -1,26 +1,28 @@
 #!/usr/bin/env bash
 # Measures recipes/own-maps.yaml and its alternatives on images whose objects are known, and prints the table of docs/label-quality.md.
 #
-#   DATA=/data/mosaic/train TRUTH=/data/mosaic/truth.json WEIGHTS=/data/vit.safetensors scripts/label-quality.sh [CONVERT]
+#   DATA=mosaic/train TRUTH=mosaic/truth.json scripts/label-quality.sh [CONVERT]
 #
+# WEIGHTS gives other weights than the recipe's, RECIPE another recipe: the page's tables are those of tests/recipes/vit-tiny-own-maps.yaml.
 # All rows share the expensive stages and the cached features through one work directory (WORK, a temporary one by default).
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 convert=${1:-$root/target/release/convert}
-: "${DATA:?the image folder}" "${TRUTH:?COCO JSON of the true objects}" "${WEIGHTS:?the weights of a ViT with DINO\'s tensor names}"
+recipe=${RECIPE:-$root/recipes/own-maps.yaml}
+: "${DATA:?the image folder}" "${TRUTH:?COCO JSON of the true objects}"
 if [ -z "${WORK:-}" ]; then
     WORK=$(mktemp -d)
     trap 'rm -rf "$WORK"' EXIT
 fi
 mkdir -p "$WORK"
-export DATA WEIGHTS WORK
+export DATA WORK
 
 printf '| labels | per-image AP, ≥ 2 objects | per-image AP | added labels: precision | recall |\n|---|---|---|---|---|\n'
 row() {   # row LABEL INDEX SETTING…: a line of the table from the INDEXth row of the run's evaluation (0 single labels, 1 ours)
     local label=$1 index=$2 settings=()
     shift 2
     for setting in "$@"; do settings+=(--set "$setting"); done
-    "$convert" --recipe "$root/recipes/own-maps.yaml" --set "dataset.truth=$TRUTH" --set 'export=[{plugin: multilabel-tsv, file: labels.tsv}]' "${settings[@]}" \
+    "$convert" --recipe "$recipe" --set "dataset.truth=$TRUTH" --set 'export=[{plugin: multilabel-tsv, file: labels.tsv}]' "${settings[@]}" \
         >"$WORK/log.txt" 2>&1 || { cat "$WORK/log.txt" >&2; exit 1; }
     python3 - "$label" "$index" "$WORK/evaluation.json" <<'PY'
 import json, sys

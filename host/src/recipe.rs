@@ -4,6 +4,7 @@ mod diagnostics;
 mod environment;
 mod outputs;
 mod pins;
+mod presets;
 mod resolve;
 mod sections;
 mod tree;
@@ -20,10 +21,11 @@ use crate::plugins::{Catalog, Plugin};
 use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
-use resolve::{absolute, known_keys, resolve};
-use tree::{Node, Place, Value};
+use resolve::{Bases, absolute, known_keys, resolve};
+use tree::{Node, Origin, Place, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
+pub use presets::Preset;
 pub use resolve::NamedPath;
 pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
 
@@ -36,8 +38,24 @@ pub struct Configured {
     pub config: Json,
     /// The files and folders that the config names.
     pub paths: Vec<NamedPath>,
+    /// The values that names in the config brought.
+    pub presets: Vec<Preset>,
     /// Where it stands in the recipe.
     place: Option<Place>,
+}
+
+/// The section of a recipe that plugins of a role stand in; extractors stand in none.
+fn section(role: Role) -> &'static str {
+    match role {
+        Role::Dataset => "dataset",
+        Role::Proposer => "proposals",
+        Role::Refiner => "refine",
+        Role::Selector => "select",
+        Role::Labeler => "label",
+        Role::Postprocessor => "postprocess",
+        Role::Exporter => "export",
+        Role::Extractor => "",
+    }
 }
 
 /// A checked recipe.
@@ -81,11 +99,10 @@ pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str
     {
         let known: Vec<&str> = known_keys(&plugin.schema).collect();
         let (mut outer, inner): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| known.contains(&key.name.as_str()));
-        outer.push((tree::Key { place: tree.place, name: section.to_owned() }, Node { place: tree.place, value: Value::Map(inner) }));
+        outer.push((tree::Key { place: tree.place, name: section.to_owned() }, Node::new(tree.place, Value::Map(inner))));
         tree.value = Value::Map(outer);
     }
-    let base = std::path::absolute("").unwrap_or_default();
-    let resolved = resolve(&tree, &plugin.schema, &base, option);
+    let resolved = resolve(&tree.of_the_shell(), &plugin.schema, &Bases::of(Path::new(option)), option);
     if resolved.problems.is_empty() { Ok(resolved.json) } else { Err(refuse(resolved.problems)) }
 }
 
@@ -106,12 +123,11 @@ impl Recipe {
     pub fn load(file: &Path, overrides: &Overrides<'_>, catalog: &Catalog) -> Result<Self, RecipeError> {
         let text = files::read_to_string(file, files::MAX_TEXT).map_err(FileError::of("read the recipe", file)).map_err(RecipeError::Unreadable)?;
         let source = Source { file: file.to_owned(), text };
-        let base = std::path::absolute(file).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
         let tree = match read_tree(&source, overrides.set) {
             Ok(tree) => tree,
             Err(problems) => return Err(RecipeError::Problems { source_text: source, problems }),
         };
-        let mut reader = Reader { catalog, base: &base, problems: Vec::new() };
+        let mut reader = Reader { catalog, bases: Bases::of(file), problems: Vec::new() };
         let recipe = reader.recipe(&tree, &source, overrides.work_dir);
         match recipe {
             Some(recipe) if reader.problems.is_empty() => Ok(recipe),
@@ -131,6 +147,14 @@ impl Recipe {
     /// The recipe as YAML after everything was filled in, for reports.
     pub fn resolved_yaml(&self) -> String {
         serde_yaml::to_string(&self.resolved).unwrap_or_default()
+    }
+
+    /// The plugins whose config names something that brings values, with the plugin's place in the recipe, such as `proposals.vit`.
+    pub fn presets(&self) -> impl Iterator<Item = (String, &Preset)> {
+        let proposals = self.proposals.iter().map(|(name, plugin)| (format!("proposals.{name}"), plugin));
+        let others =
+            self.plugins().filter(|plugin| plugin.plugin.role != Role::Proposer).map(|plugin| (section(plugin.plugin.role).to_owned(), plugin));
+        proposals.chain(others).flat_map(|(place, plugin)| plugin.presets.iter().map(move |preset| (place.clone(), preset)))
     }
 
     /// All plugins in the order of the pipeline.
@@ -158,7 +182,7 @@ fn read_tree(source: &Source, set: &[String]) -> Result<Node, Vec<Diagnostic>> {
 
 struct Reader<'a> {
     catalog: &'a Catalog,
-    base: &'a Path,
+    bases: Bases,
     problems: Vec<Diagnostic>,
 }
 
@@ -168,7 +192,7 @@ const DATASET_KEYS: [&str; 1] = ["plugin"];
 impl Reader<'_> {
     fn recipe(&mut self, tree: &Node, source: &Source, work_dir: Option<&Path>) -> Option<Recipe> {
         let schema = schemars::schema_for!(Sections).to_value();
-        let resolved = resolve(tree, &schema, self.base, "the recipe");
+        let resolved = resolve(tree, &schema, &self.bases, "the recipe");
         self.problems.extend(resolved.problems);
         self.misplaced_keys(tree);
         let sections: Option<Sections> = match serde_json::from_value(resolved.json.clone()) {
@@ -186,7 +210,7 @@ impl Reader<'_> {
                 Value::Map(entries) => entries.iter().filter(|(key, _)| !DATASET_KEYS.contains(&key.name.as_str())).cloned().collect(),
                 _ => Vec::new(),
             };
-            self.plugin(Role::Dataset, node, Node { place: node.place, value: Value::Map(config) })
+            self.plugin(Role::Dataset, node, Node::new(node.place, Value::Map(config)))
         });
         let proposals = self.list(tree, "proposals", Role::Proposer);
         let refine = self.list(tree, "refine", Role::Refiner);
@@ -203,7 +227,7 @@ impl Reader<'_> {
         let name = sections.name.clone().unwrap_or(stem);
         let work_dir = match (work_dir, &sections.work_dir) {
             (Some(folder), _) => std::path::absolute(folder).ok()?,
-            (None, Some(folder)) => absolute(self.base, folder),
+            (None, Some(folder)) => self.bases.absolute(tree.get("work_dir").map_or(Origin::Recipe, |node| node.origin), folder),
             (None, None) => std::path::absolute(Path::new("runs").join(&name)).ok()?,
         };
         let proposals: Vec<(String, Configured)> = (sections.proposals.iter().zip(proposals))
@@ -274,20 +298,24 @@ impl Reader<'_> {
             return None;
         };
         let what = if role == Role::Dataset { format!("dataset {name}") } else { format!("the config of {name}") };
-        let resolved = resolve(&config, &plugin.schema, self.base, &what);
+        let resolved = resolve(&config, &plugin.schema, &self.bases, &what);
         let good = resolved.problems.is_empty();
         self.problems.extend(resolved.problems);
-        good.then(|| Configured { plugin: plugin.clone(), config: resolved.json, paths: resolved.paths, place: named.place })
+        good.then(|| Configured {
+            plugin: plugin.clone(),
+            config: resolved.json,
+            paths: resolved.paths,
+            presets: resolved.presets,
+            place: named.place,
+        })
     }
 
     /// Says of a plugin's key that stands beside `config` where it belongs.
     fn misplaced_keys(&mut self, tree: &Node) {
-        let sections = [("proposals", Role::Proposer), ("refine", Role::Refiner), ("select", Role::Selector), ("label", Role::Labeler)]
-            .into_iter()
-            .chain([("postprocess", Role::Postprocessor), ("export", Role::Exporter)]);
         let mut belongs: Vec<(Option<Place>, String)> = Vec::new();
-        for (section, role) in sections {
-            let nodes = match tree.get(section).map(|node| (&node.value, node)) {
+        // A dataset's keys do stand beside its name.
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Dataset) {
+            let nodes = match tree.get(section(role)).map(|node| (&node.value, node)) {
                 Some((Value::List(items), _)) => items.iter().collect(),
                 Some((_, node)) => vec![node],
                 None => Vec::new(),

@@ -58,5 +58,7 @@ input_path! {
     /// content, of a folder that of all files directly in it, into the keys of the stages that read it. A schema may give it names for published files:
     /// an object under `x-named-files` with, for each name, `file`, `from` (where it is given out), `bytes` (about how many), `licence`, `sha256` (as much of it
     /// as is known) and `fetch` (whether `from` followed by `file` is an address from which `convert weights get` may fetch it; else `from` is a page for people).
+    /// What such a name brings for other keys stands under `x-presets` of the mapping that has them: `{"dotted.key.of.the.name": {"name": {"key": value}}}`. A recipe's
+    /// own values stay, and it is told where they differ; `null` stands for a key that is left out.
     InputPath, "input-path", "path of an existing file or folder, relative to the recipe"
 }

@@ -14,7 +14,7 @@ fn main() {
     let shared = shared("memory of the grocery run");
     let peak = |limit: usize| {
         let mut command = Command::new(build_folder().join("convert"));
-        let recipe = if shared.is_some() { "recipes/image-folder.yaml" } else { "recipes/demo.yaml" };
+        let recipe = if shared.is_some() { "tests/recipes/vit-tiny-folder.yaml" } else { "recipes/demo.yaml" };
         command
             .arg("--recipe")
             .arg(repository().join(recipe))

@@ -29,7 +29,7 @@ pub struct Shape {
     pub patch: usize,
     /// Side of the grid of learned positions.
     pub grid: usize,
-    /// Whether the MLPs are gated (SwiGLU), as in DINOv2's largest.
+    /// Whether the MLPs are gated (SwiGLU), as in DINOv2's largest and DINOv3's "plus" models.
     pub gated: bool,
 }
 
@@ -43,9 +43,33 @@ impl Shape {
         ("DINOV3_L", Self { family: Family::Dinov3, width: 1024, depth: 24, patch: 16, grid: 0, gated: false }),
     ];
 
-    /// The same kind of model with two blocks of two heads.
+    /// The model of a published name of docs/backbones.md.
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (model, size) = name.split_once('-')?;
+        let size = size.trim_end_matches("-reg4");
+        let (width, depth) = match size.trim_end_matches("plus").trim_end_matches(|c: char| c.is_ascii_digit()) {
+            "tiny" => (192, 12),
+            "vits" => (384, 12),
+            "vitb" => (768, 12),
+            "vitl" => (1024, 24),
+            "vith" => (1280, 32),
+            "vitg" => (1536, 40),
+            "vit7b" => (4096, 40),
+            _ => return None,
+        };
+        let (family, patch, grid) = match model {
+            "dino" | "deit" if size.ends_with("16") => (Family::Dinov1, 16, 14),
+            "dino" => (Family::Dinov1, 8, 28),
+            "dinov2" => (Family::Dinov2, 14, 37),
+            "dinov3" => (Family::Dinov3, 16, 0),
+            _ => return None,
+        };
+        Some(Self { family, width, depth, patch, grid, gated: size.ends_with("plus") || matches!(width, 1536 | 4096) })
+    }
+
+    /// The same kind of model with two blocks, of the smallest width that was published.
     pub fn tiny(self) -> Self {
-        Self { width: 128, depth: 2, grid: self.grid.min(8), ..self }
+        Self { width: if self.family == Family::Dinov1 { 192 } else { 384 }, depth: 2, grid: self.grid.min(8), ..self }
     }
 
     /// The tensors in the file's order: name, shape, what they are filled with.
@@ -69,9 +93,14 @@ impl Shape {
             linear(&mut list, &name("attn.proj"), vec![d, d]);
             norm(&mut list, &name("norm2"), d);
             if self.gated {
-                // The hidden width of DINOv2's fused SwiGLU: two thirds of four times the width, rounded up to a multiple of eight.
+                // The hidden width of DINOv2's SwiGLU: two thirds of four times the width, rounded up to a multiple of eight.
                 let hidden = (4 * d * 2 / 3).div_ceil(8) * 8;
-                linear(&mut list, &name("mlp.w12"), vec![2 * hidden, d]);
+                if self.family == Family::Dinov3 {
+                    linear(&mut list, &name("mlp.w1"), vec![hidden, d]);
+                    linear(&mut list, &name("mlp.w2"), vec![hidden, d]);
+                } else {
+                    linear(&mut list, &name("mlp.w12"), vec![2 * hidden, d]);
+                }
                 linear(&mut list, &name("mlp.w3"), vec![d, hidden]);
             } else {
                 linear(&mut list, &name("mlp.fc1"), vec![4 * d, d]);

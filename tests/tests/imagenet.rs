@@ -193,7 +193,7 @@ fn made_small(command: &str, place: &Path) -> String {
     let settings: Vec<&str> = match () {
         () if command.contains("recipes/imagenet.yaml") => [&SMALL[..], &["--set", "select.config.threshold=0"]].concat(),
         () if command.contains("recipes/imagenet-val.yaml") => SMALL.to_vec(),
-        () if command.contains("recipes/image-folder.yaml") => vec!["--set", "proposals.vit.config.layer=2"],
+        () if command.contains("recipes/vit-tiny-folder.yaml") => vec!["--set", "proposals.vit.config.layer=2"],
         () => Vec::new(),
     };
     settings.iter().for_each(|setting| small += &format!(" {setting}"));
@@ -205,9 +205,8 @@ fn made_small(command: &str, place: &Path) -> String {
 fn every_command_of_the_page_runs() {
     let imagenet = ImageNet::new();
     let place = imagenet.place.path("");
-    std::fs::create_dir(place.join("recipes")).unwrap();
-    std::fs::create_dir(place.join("recipes/data")).unwrap();
-    for folder in ["recipes", "recipes/data"] {
+    for folder in ["recipes", "recipes/data", "tests/recipes"] {
+        std::fs::create_dir_all(place.join(folder)).unwrap();
         for file in std::fs::read_dir(repository().join(folder)).unwrap().flatten().filter(|file| file.path().is_file()) {
             std::fs::copy(file.path(), place.join(folder).join(file.file_name())).unwrap();
         }

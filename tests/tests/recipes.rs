@@ -1,6 +1,6 @@
 //! Bad recipes stop before any work, with file, line, column, and what was probably meant.
 
-use convert_tests::{Place, stderr};
+use convert_tests::{Place, convert, stderr};
 
 const GOOD: &str = "version: 1
 work_dir: work
@@ -146,4 +146,47 @@ fn what_no_command_understands() {
     let output = convert_tests::convert().output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("no recipe given"));
+}
+
+/// What was typed into the shell is relative to its folder, what stands in the recipe to the recipe's, `--set` and variables included.
+#[test]
+fn relative_paths_are_relative_to_where_they_were_written() {
+    let place = Place::new(&GOOD.replacen("root: data", "root: \"${PHOTOS:-data}\"", 1).replacen("work_dir: work", "work_dir: \"${RUN:-work}\"", 1));
+    place.write_images(&["apple", "pear"], 2);
+    let shell = place.path("shell");
+    std::fs::create_dir(&shell).unwrap();
+    std::fs::rename(place.path("data"), place.path("shell/photos")).unwrap();
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = convert();
+        command
+            .args(["--recipe", "../recipe.yaml"])
+            .args(arguments)
+            .current_dir(&shell)
+            .env_remove("PHOTOS")
+            .env_remove("RUN")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap()
+    };
+    let refused = |variables: &[(&str, &str)], arguments: &[&str], expected: String| {
+        let output = run(variables, arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(&expected), "{expected} is not in {}", stderr(&output));
+    };
+    let missing = |path: &str, written: &str| format!("the folder `{}` does not exist (`{written}", place.path(path).display());
+    refused(&[], &[], missing("data", "data` in the recipe's folder)"));
+    refused(&[("PHOTOS", "data")], &[], missing("shell/data", "data` in the current folder)"));
+    refused(&[], &["--set", "dataset.root=../data"], missing("data", "../data` in the current folder)"));
+    refused(&[], &["--set", "dataset={plugin: image-folder, root: data}"], missing("shell/data", "data` in the current folder)"));
+
+    for (variables, arguments, work) in [
+        (&[("PHOTOS", "photos"), ("RUN", "runs/one")][..], &[][..], "shell/runs/one"),
+        (&[("PHOTOS", "photos")], &[], "work"),
+        (&[], &["--set", "dataset.root=photos", "--set", "work_dir=runs/two"], "shell/runs/two"),
+        (&[("PHOTOS", "photos")], &["--work-dir", "runs/three"], "shell/runs/three"),
+    ] {
+        let output = run(variables, arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert!(place.path(work).join("labels.tsv").is_file(), "{work}: {}", stderr(&output));
+    }
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use convert_tests::{Place, build_folder, repository, shared, stderr};
 
-/// A ViT's masks on real photos of products, through `recipes/image-folder.yaml`: killed in the middle, started again, the same bytes as in one go.
+/// A ViT's masks on real photos of products, through the tests' recipe for it: killed in the middle, started again, the same bytes as in one go.
 #[test]
 fn real_photos_through_a_real_vit_survive_a_kill() {
     let Some(shared) = shared("real photos through a real ViT") else { return };
@@ -13,7 +13,7 @@ fn real_photos_through_a_real_vit_survive_a_kill() {
         let mut command = Command::new(build_folder().join("convert"));
         command
             .args(["--limit", "60", "--set", "shard_size=8", "--set", "label.config.epochs=5", "--recipe"])
-            .arg(repository().join("recipes/image-folder.yaml"))
+            .arg(repository().join("tests/recipes/vit-tiny-folder.yaml"))
             .env("DATA", shared.join("photos/grocery/train"))
             .env("WEIGHTS", shared.join("weights/vit_tiny_patch16_224.safetensors"))
             .env("WORK", place.path(work));

@@ -36,6 +36,17 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
         samples.classes.len()
     );
     answer!("work dir   {}", recipe.work_dir.display());
+    for (place, preset) in recipe.presets() {
+        let taken: Vec<String> = preset.taken().collect();
+        answer!(
+            "preset     {place}: {} brings {}",
+            preset.name,
+            if taken.is_empty() { "nothing that is not set".to_owned() } else { taken.join(", ") }
+        );
+        for overruled in preset.overruled() {
+            answer!("           but {overruled}");
+        }
+    }
     let rows = plan_rows(&recipe, &prepared, &works, measured.as_ref());
     answer!("{}", shown(&rows, samples.list.len()));
     match &measured {

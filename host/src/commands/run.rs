@@ -42,6 +42,9 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     }
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
     tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
+    for (place, preset) in session.recipe.presets() {
+        preset.overruled().for_each(|overruled| tracing::warn!("{place}: {overruled}"));
+    }
     session.runner.progress.begin_run(&session.recipe.work_dir);
 
     session.check_exports()?;

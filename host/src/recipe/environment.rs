@@ -1,6 +1,6 @@
 //! `${VAR}` and `${VAR:-default}` in a recipe's texts.
 
-use super::tree::{Node, Place, Value};
+use super::tree::{Node, Origin, Place, Value};
 
 /// Why a text's variables cannot be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -19,21 +19,33 @@ pub enum VariableError {
 /// The places of variables that are neither set nor have a default, and of a `${` without its `}`.
 pub fn substitute(tree: &mut Node, lookup: impl Fn(&str) -> Option<String>) -> Vec<(Option<Place>, VariableError)> {
     let mut problems = Vec::new();
-    tree.for_each_text(&mut |place, value| {
-        let Value::String(text) = value else { return };
+    tree.for_each(&mut |node| {
+        let Value::String(text) = &node.value else { return };
         if !text.contains("${") {
             return;
         }
         match replaced(text, &lookup) {
-            Ok(text) => *value = Value::Text(text),
-            Err(problem) => problems.push((place, problem)),
+            Ok(replaced) => {
+                node.value = Value::Text(replaced.text);
+                if replaced.begins_with_variable {
+                    node.origin = Origin::Shell;
+                }
+            }
+            Err(problem) => problems.push((node.place, problem)),
         }
     });
     problems
 }
 
-fn replaced(text: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<String, VariableError> {
-    let mut result = String::new();
+/// A text with its variables replaced.
+struct Replaced {
+    text: String,
+    /// Whether its beginning was in the environment, and not in the recipe.
+    begins_with_variable: bool,
+}
+
+fn replaced(text: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<Replaced, VariableError> {
+    let (mut result, mut begins_with_variable) = (String::new(), false);
     let mut rest = text;
     while let Some(start) = rest.find("${") {
         result.push_str(&rest[..start]);
@@ -43,12 +55,13 @@ fn replaced(text: &str, lookup: &impl Fn(&str) -> Option<String>) -> Result<Stri
             Some((name, default)) => (name, Some(default)),
             None => (&inner[..end], None),
         };
-        let value = lookup(name).filter(|value| !value.is_empty() || default.is_none()).or(default.map(str::to_owned));
-        result.push_str(&value.ok_or_else(|| VariableError::NotSet(name.to_owned()))?);
+        let value = lookup(name).filter(|value| !value.is_empty() || default.is_none());
+        begins_with_variable |= result.is_empty() && value.as_ref().is_some_and(|value| !value.is_empty());
+        result.push_str(&value.or(default.map(str::to_owned)).ok_or_else(|| VariableError::NotSet(name.to_owned()))?);
         rest = &inner[end + 1..];
     }
     result.push_str(rest);
-    Ok(result)
+    Ok(Replaced { text: result, begins_with_variable })
 }
 
 #[cfg(test)]
@@ -62,10 +75,24 @@ mod tests {
             _ => None,
         };
         match (replaced(text, &lookup), expect) {
-            (Ok(got), Ok(expected)) => assert_eq!(got, expected),
+            (Ok(got), Ok(expected)) => assert_eq!(got.text, expected),
             (Err(got), Err(expected)) => assert!(got.to_string().contains(expected), "{got}"),
-            (got, expected) => panic!("{got:?} for {expected:?}"),
+            (got, expected) => panic!("{:?} for {expected:?}", got.map(|got| got.text)),
         }
+    }
+
+    #[test]
+    fn a_text_that_begins_in_the_environment_is_the_shells() {
+        let origin = |text: &str| {
+            let mut node = Node::new(None, Value::String(text.to_owned()));
+            assert!(substitute(&mut node, |name| (name == "DATA").then(|| "data".to_owned())).is_empty());
+            node.origin
+        };
+        assert_eq!(origin("${DATA}/train"), Origin::Shell);
+        assert_eq!(origin("${NONE:-}${DATA}"), Origin::Shell);
+        assert_eq!(origin("${DATA:-../default}"), Origin::Shell);
+        assert_eq!(origin("${NONE:-../default}"), Origin::Recipe);
+        assert_eq!(origin("of/${DATA}"), Origin::Recipe);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
-use super::tree::{Node, Place, Value};
+use super::presets::Preset;
+use super::tree::{Node, Origin, Place, Value};
 use crate::errors::{FileError, may_pass};
 use crate::named_files::NamedFile;
 
@@ -26,14 +27,35 @@ pub struct NamedPath {
 pub struct Resolved {
     pub json: Json,
     pub paths: Vec<NamedPath>,
+    pub presets: Vec<Preset>,
     pub problems: Vec<Diagnostic>,
 }
 
-/// Reads `node` as `schema` says; relative paths are relative to `base`, and `what` names the thing in messages (`config of plugin maskcut`).
-pub fn resolve(node: &Node, schema: &Json, base: &Path, what: &str) -> Resolved {
-    let mut resolver = Resolver { root: schema, base, what, paths: Vec::new(), problems: Vec::new() };
+/// What relative paths are relative to, by their origin.
+#[derive(Debug)]
+pub struct Bases {
+    recipe: PathBuf,
+    shell: PathBuf,
+}
+
+impl Bases {
+    /// The folder of a recipe's file, and the current one.
+    pub fn of(recipe: &Path) -> Self {
+        let recipe = std::path::absolute(recipe).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
+        Self { recipe, shell: std::path::absolute(".").unwrap_or_default() }
+    }
+
+    /// The path that a text of an origin means.
+    pub fn absolute(&self, origin: Origin, text: &str) -> PathBuf {
+        absolute(if origin == Origin::Shell { &self.shell } else { &self.recipe }, text)
+    }
+}
+
+/// Reads `node` as `schema` says; `what` names the thing in messages (`config of plugin maskcut`).
+pub fn resolve(node: &Node, schema: &Json, bases: &Bases, what: &str) -> Resolved {
+    let mut resolver = Resolver { root: schema, bases, what, found: Resolved::default() };
     let json = resolver.value(node, schema, "");
-    Resolved { json, paths: resolver.paths, problems: resolver.problems }
+    Resolved { json, ..resolver.found }
 }
 
 /// The keys that a schema's object knows.
@@ -43,15 +65,14 @@ pub fn known_keys(schema: &Json) -> impl Iterator<Item = &str> {
 
 struct Resolver<'a> {
     root: &'a Json,
-    base: &'a Path,
+    bases: &'a Bases,
     what: &'a str,
-    paths: Vec<NamedPath>,
-    problems: Vec<Diagnostic>,
+    found: Resolved,
 }
 
 impl<'a> Resolver<'a> {
     fn problem(&mut self, place: Option<Place>, message: String) {
-        self.problems.push(Diagnostic::new(place, message));
+        self.found.problems.push(Diagnostic::new(place, message));
     }
 
     fn here(&self, pointer: &str) -> String {
@@ -120,18 +141,19 @@ impl<'a> Resolver<'a> {
             choices.retain(|choice| choice["type"] == "string" && choice.get("enum").is_none());
         }
         // The alternative with the fewest problems speaks.
-        let mut best: Option<(Json, Vec<NamedPath>, Vec<Diagnostic>)> = None;
+        let mut best: Option<Resolved> = None;
         for choice in choices.into_iter().filter(|choice| choice["type"] != "null") {
-            let mut attempt = Resolver { root: self.root, base: self.base, what: self.what, paths: Vec::new(), problems: Vec::new() };
-            let json = attempt.value(node, choice, pointer);
-            if best.as_ref().is_none_or(|(_, _, problems)| attempt.problems.len() < problems.len()) {
-                best = Some((json, attempt.paths, attempt.problems));
+            let mut attempt = Resolver { root: self.root, bases: self.bases, what: self.what, found: Resolved::default() };
+            attempt.found.json = attempt.value(node, choice, pointer);
+            if best.as_ref().is_none_or(|best| attempt.found.problems.len() < best.problems.len()) {
+                best = Some(attempt.found);
             }
         }
-        let (json, paths, problems) = best.unwrap_or_default();
-        self.paths.extend(paths);
-        self.problems.extend(problems);
-        json
+        let best = best.unwrap_or_default();
+        self.found.paths.extend(best.paths);
+        self.found.presets.extend(best.presets);
+        self.found.problems.extend(best.problems);
+        best.json
     }
 
     fn name(&mut self, node: &Node, names: Vec<&str>, pointer: &str) -> Json {
@@ -201,7 +223,7 @@ impl<'a> Resolver<'a> {
             "input-path" => ("file or folder", true),
             _ => return text.into(),
         };
-        let mut path = absolute(self.base, text);
+        let mut path = self.bases.absolute(node.origin, text);
         let mut seen = look_at(&path);
         let named = match seen {
             Ok(None) => NamedFile::of_property(schema).find(|named| named.name == text),
@@ -220,19 +242,20 @@ impl<'a> Resolver<'a> {
             Err(_) => false,
         };
         if let Err(error) = seen {
-            self.problems.push(Diagnostic::new(node.place, error));
+            self.found.problems.push(Diagnostic::new(node.place, error));
         } else if text.is_empty() || !fits {
             let why = match named {
                 Some(named) => format!("`{text}` is not on this machine: {}", named.advice()),
-                None if path.exists() => format!("the {kind} `{}` is not a {kind}", path.display()),
+                None if path.exists() => format!("the {kind} `{}` is not a {kind}{}", path.display(), relative_to(node.origin, text)),
                 None => {
                     let names: Vec<String> = NamedFile::of_property(schema).map(|named| named.name).collect();
-                    format!("the {kind} `{}` does not exist{}", path.display(), suggestion(text, names.iter().map(String::as_str)))
+                    let hint = suggestion(text, names.iter().map(String::as_str));
+                    format!("the {kind} `{}` does not exist{}{hint}", path.display(), relative_to(node.origin, text))
                 }
             };
             self.problem(node.place, format!("{}: {why}", self.here(pointer)));
         }
-        self.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
+        self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
         path.to_string_lossy().into_owned().into()
     }
 
@@ -282,7 +305,29 @@ impl<'a> Resolver<'a> {
         for key in required.filter(|key| node.get(key).is_none()) {
             self.problem(node.place, format!("{} needs the key `{key}`", self.here(pointer)));
         }
+        self.fill(node, schema, pointer, &mut object);
         object.into()
+    }
+
+    /// Gives a mapping what the names in it bring, unless a file has such a name.
+    fn fill(&mut self, node: &Node, schema: &Json, pointer: &str, object: &mut Map<String, Json>) {
+        for (key, names) in schema.get("x-presets").and_then(Json::as_object).into_iter().flatten() {
+            let Some(named) = key.split('.').try_fold(node, Node::get) else { continue };
+            let (Value::String(name) | Value::Text(name)) = &named.value else { continue };
+            let Some(values) = names.get(name).and_then(Json::as_object) else { continue };
+            if let Ok(None) = look_at(&self.bases.absolute(named.origin, name)) {
+                self.found.presets.push(Preset::fill(name, values, node, pointer, object));
+            }
+        }
+    }
+}
+
+/// What a path that was written as a relative one is relative to.
+fn relative_to(origin: Origin, text: &str) -> String {
+    match origin {
+        _ if text.is_empty() || Path::new(text).is_absolute() => String::new(),
+        Origin::Recipe => format!(" (`{text}` in the recipe's folder)"),
+        Origin::Shell => format!(" (`{text}` in the current folder)"),
     }
 }
 

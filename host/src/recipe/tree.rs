@@ -13,10 +13,21 @@ pub struct Place {
     pub column: usize,
 }
 
-/// A value and its place.
+/// Where a value was written, and so what a relative path in it is relative to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// In the recipe: its folder.
+    #[default]
+    Recipe,
+    /// In `--set` or an environment variable: the shell's folder.
+    Shell,
+}
+
+/// A value, its place and its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub place: Option<Place>,
+    pub origin: Origin,
     pub value: Value,
 }
 
@@ -90,7 +101,12 @@ impl Node {
 
     /// An empty mapping at a place.
     pub fn empty_map(place: Option<Place>) -> Self {
-        Self { place, value: Value::Map(Vec::new()) }
+        Self::new(place, Value::Map(Vec::new()))
+    }
+
+    /// A value at a place of the recipe.
+    pub fn new(place: Option<Place>, value: Value) -> Self {
+        Self { place, origin: Origin::default(), value }
     }
 
     /// A word for the kind of value, for messages.
@@ -106,25 +122,29 @@ impl Node {
         }
     }
 
-    /// Makes the tree one of the command line: its places are in no file.
-    fn forget_places(&mut self) {
-        self.place = None;
-        match &mut self.value {
-            Value::List(items) => items.iter_mut().for_each(Node::forget_places),
-            Value::Map(entries) => entries.iter_mut().for_each(|(key, node)| {
-                key.place = None;
-                node.forget_places();
-            }),
-            _ => {}
-        }
+    /// Makes the tree one that was typed into the shell.
+    pub fn of_the_shell(mut self) -> Self {
+        self.for_each(&mut |node| node.origin = Origin::Shell);
+        self
     }
 
-    /// Applies a function to every text in the tree, with its place.
-    pub fn for_each_text(&mut self, apply: &mut impl FnMut(Option<Place>, &mut Value)) {
+    /// Makes the tree one of the command line: its places are in no file.
+    fn without_places(mut self) -> Self {
+        self.for_each(&mut |node| {
+            node.place = None;
+            if let Value::Map(entries) = &mut node.value {
+                entries.iter_mut().for_each(|(key, _)| key.place = None);
+            }
+        });
+        self
+    }
+
+    /// Applies a function to every node of the tree.
+    pub fn for_each(&mut self, apply: &mut impl FnMut(&mut Node)) {
+        apply(self);
         match &mut self.value {
-            Value::String(_) => apply(self.place, &mut self.value),
-            Value::List(items) => items.iter_mut().for_each(|item| item.for_each_text(apply)),
-            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.for_each_text(apply)),
+            Value::List(items) => items.iter_mut().for_each(|item| item.for_each(apply)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.for_each(apply)),
             _ => {}
         }
     }
@@ -166,7 +186,7 @@ impl Node {
                 }
                 Value::Map(entries) => {
                     let index = entries.iter().position(|(key, _)| key.name == part).unwrap_or_else(|| {
-                        entries.push((Key { place: None, name: part.to_owned() }, Node { place: None, value: Value::Null }));
+                        entries.push((Key { place: None, name: part.to_owned() }, Node::new(None, Value::Null)));
                         entries.len() - 1
                     });
                     &mut entries[index].1
@@ -178,14 +198,13 @@ impl Node {
             };
         }
         // The text is YAML, so that lists and mappings can be given too.
-        let mut parsed = parse(text).unwrap_or(Node { place: None, value: Value::Text(text.to_owned()) });
-        parsed.forget_places();
+        let parsed = parse(text).unwrap_or_else(|_| Node::new(None, Value::Text(text.to_owned()))).without_places().of_the_shell();
         node.value = match parsed.value {
             Value::String(text) => Value::Text(text),
             Value::Integer(_) | Value::Float(_) => Value::Text(text.to_owned()),
             other => other,
         };
-        node.place = None;
+        (node.place, node.origin) = (None, Origin::Shell);
         Ok(())
     }
 
@@ -241,7 +260,7 @@ fn place(at: serde_yaml::Location) -> Option<Place> {
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Value>::deserialize(deserializer)?;
-        Ok(Node { place: place(spanned.referenced), value: spanned.value })
+        Ok(Node::new(place(spanned.referenced), spanned.value))
     }
 }
 
@@ -310,7 +329,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(config.place, Some(Place { line: 4, column: 13 }));
-        assert_eq!(config.get("tau").unwrap(), &Node { place: Some(Place { line: 4, column: 20 }), value: Value::Float(0.35) });
+        assert_eq!(config.get("tau").unwrap(), &Node::new(Some(Place { line: 4, column: 20 }), Value::Float(0.35)));
         assert_eq!(config.get("feature").unwrap().value, Value::String("no".into()), "yes and no are texts");
     }
 

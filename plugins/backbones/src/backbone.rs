@@ -34,8 +34,9 @@ impl Backbone {
     /// Keys that do not fit the family; weights that cannot be read, lack a tensor, or hold one of a wrong shape or with a number that is not finite.
     pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
         let model = match config.family {
+            Family::Auto if config.weights.is_none() => Model::PatchStats(PatchStats::new(config)?),
             Family::PatchStats => Model::PatchStats(PatchStats::new(config)?),
-            Family::Dinov1 | Family::Dinov2 | Family::Dinov3 => Model::Vit(Box::new(Vit::load(config, context)?)),
+            Family::Auto | Family::Dinov1 | Family::Dinov2 | Family::Dinov3 => Model::Vit(Box::new(Vit::load(config, context)?)),
             Family::Torchscript => Model::Module(Box::new(Module::load(config, context)?)),
         };
         let backbone = Self { model, pool: None };
@@ -45,6 +46,15 @@ impl Backbone {
         let threads = context.settings().threads.max(1);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("device-{at}")).build();
         Ok(Self { pool: Some(pool.context(|| format!("cannot start {threads} threads"))?), ..backbone })
+    }
+
+    /// Its family: never auto.
+    pub fn family(&self) -> Family {
+        match &self.model {
+            Model::PatchStats(_) => Family::PatchStats,
+            Model::Vit(vit) => vit.family(),
+            Model::Module(_) => Family::Torchscript,
+        }
     }
 
     /// Whether its device works on several images at once.

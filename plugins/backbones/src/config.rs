@@ -3,20 +3,21 @@
 use convert_sdk::{Deserialize, InputPath, JsonSchema, Serialize};
 use tch::Device;
 
-use crate::published::published_weights;
+use crate::published::{backbone_presets, published_weights};
 
 /// A model that gives one feature vector a patch.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = backbone_presets()))]
 pub struct BackboneConfig {
-    /// The family, which says how the weights are named and used.
+    /// The family, which says how the weights are used. Default auto: that of the weights' tensors, or patch-stats without weights.
     pub family: Family,
     /// The weights as published: a `.pth` or `.safetensors` file, a folder of the Hugging Face hub, or a name of docs/backbones.md such as
     /// dinov3-vitb16, whose file is looked for in the folder of weights (see `convert doctor`). For torchscript the module. Not used by patch-stats.
     #[schemars(extend("x-named-files" = published_weights()))]
     pub weights: Option<InputPath>,
-    /// Attention heads; without it what a config.json beside the weights says, or the published model's of the same width (width / 64; 32 for 4096).
+    /// Attention heads. Default: what a config.json beside the weights says, else those of the family's published model of the same width; with another width
+    /// they must be given.
     #[schemars(range(min = 1, max = 256))]
     pub heads: Option<u32>,
     /// The numbers of matrix products: auto, fp32, bf16 or fp16. Default auto: bf16 on CUDA, fp32 on a CPU. The 16-bit ones keep sums, layer norms and softmax in
@@ -26,7 +27,7 @@ pub struct BackboneConfig {
     pub mean: Option<[f32; 3]>,
     /// What the channels are then divided by; default ImageNet's 0.229, 0.224, 0.225 (SPEC 1.1). Not used by patch-stats.
     pub std: Option<[f32; 3]>,
-    /// The patch's side in pixels, for patch-stats (default 8) and torchscript (required); the other families' is in their weights.
+    /// The patch's side in pixels, for patch-stats (default 8) and torchscript (required). The other families' is in their weights, and must be this where it is given.
     #[schemars(range(min = 1, max = 256))]
     pub patch_size: Option<u32>,
 }
@@ -36,9 +37,11 @@ pub struct BackboneConfig {
 #[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub enum Family {
+    /// What the names of the weights' tensors show, dinov1, dinov2 or dinov3; without weights patch-stats.
+    #[default]
+    Auto,
     /// No weights: colour and gradient statistics of each patch. `patch` describes a patch's appearance; `k` is made for cuts: the cosine
     /// of two vectors is a Gaussian kernel of how differently the patches look.
-    #[default]
     PatchStats,
     /// A ViT with DINO's (v1) tensor names: DINO itself, DeiT, timm's plain ViTs.
     Dinov1,
@@ -118,6 +121,7 @@ impl Family {
     /// Its name in recipes.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::PatchStats => "patch-stats",
             Self::Dinov1 => "dinov1",
             Self::Dinov2 => "dinov2",

@@ -1,6 +1,6 @@
 //! The names of a ViT's tensors: the original code's, and those of the Hugging Face hub.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use convert_sdk::{Error, Result};
 
@@ -12,6 +12,9 @@ pub struct Layout {
     /// What stands before every name, such as `teacher.backbone.`.
     prefix: String,
     names: Names,
+    family: Family,
+    /// Of DINOv2's training checkpoints, whose blocks lie in chunks (`blocks.1.10.…` is block 10): the chunk of each block.
+    chunks: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +33,7 @@ const PATCH_EMBEDDINGS: [&str; 3] =
     ["patch_embed.proj.weight", "embeddings.patch_embeddings.projection.weight", "embeddings.patch_embeddings.weight"];
 
 impl Layout {
-    /// The layout of a file's tensors, which must be those of `family`.
+    /// The layout of a file's tensors, which must be those of `family` unless that is auto.
     ///
     /// # Errors
     /// Tensors of no such model, of several, or of another family.
@@ -51,7 +54,10 @@ impl Layout {
             }
             [(_, one), (_, other), ..] => return Err(Error::invalid(format!("several models are in it, {one}* and {other}*: save one alone"))),
         };
+        let chunks = chunks(tensors, prefix);
+        let first = chunks.get("0").map_or_else(|| "blocks.0.".to_owned(), |chunk| format!("blocks.{chunk}.0."));
         let has = |name: &str| tensors.contains(format!("{prefix}{name}").as_str());
+        let layer_scale = format!("{first}ls1.gamma");
         let (names, of, because) = if ending == PATCH_EMBEDDINGS[2] {
             (Names::HubDinov3, Family::Dinov3, ending)
         } else if ending == PATCH_EMBEDDINGS[1] {
@@ -59,16 +65,21 @@ impl Layout {
             if has(scale) { (Names::HubDinov2, Family::Dinov2, scale) } else { (Names::HubVit, Family::Dinov1, "no layer scale") }
         } else if let Some(sign) = ["rope_embed.periods", "storage_tokens"].into_iter().find(|name| has(name)) {
             (Names::Original, Family::Dinov3, sign)
-        } else if let Some(sign) = ["blocks.0.ls1.gamma", "register_tokens"].into_iter().find(|name| has(name)) {
+        } else if let Some(sign) = [layer_scale.as_str(), "register_tokens"].into_iter().find(|name| has(name)) {
             (Names::Original, Family::Dinov2, sign)
         } else {
             (Names::Original, Family::Dinov1, "neither layer scale nor registers")
         };
-        if of != family {
+        if of != family && family != Family::Auto {
             let (of, family) = (of.name(), family.name());
             return Err(Error::config(format!("its tensors are those of family {of} (it has {because}), not {family}: set family: {of}")));
         }
-        Ok(Self { prefix: prefix.to_owned(), names })
+        Ok(Self { prefix: prefix.to_owned(), names, family: of, chunks })
+    }
+
+    /// The family of the tensors.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// Whether the names are the Hugging Face hub's.
@@ -79,11 +90,29 @@ impl Layout {
     /// The name in the file of what the original code calls `original`.
     pub fn name(&self, original: &str) -> String {
         let name = match self.names {
-            Names::Original => original.to_owned(),
+            Names::Original => self.in_chunks(original).unwrap_or_else(|| original.to_owned()),
             names => names.of_the_hub(original),
         };
         format!("{}{name}", self.prefix)
     }
+
+    /// A block's tensor with the chunk that the block lies in.
+    fn in_chunks(&self, original: &str) -> Option<String> {
+        let (index, part) = original.strip_prefix("blocks.")?.split_once('.')?;
+        let chunk = self.chunks.get(index)?;
+        Some(format!("blocks.{chunk}.{index}.{part}"))
+    }
+}
+
+/// The chunk of each block, by the block's index; empty where blocks do not lie in chunks.
+fn chunks(tensors: &BTreeSet<&str>, prefix: &str) -> BTreeMap<String, String> {
+    let is_index = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let of = |name: &&str| {
+        let mut parts = name.strip_prefix(prefix)?.strip_prefix("blocks.")?.split('.');
+        let (chunk, block) = (parts.next().filter(is_index)?, parts.next().filter(is_index)?);
+        Some((block.to_owned(), chunk.to_owned()))
+    };
+    tensors.iter().filter_map(of).collect()
 }
 
 impl Names {
@@ -150,6 +179,16 @@ mod tests {
         assert_eq!(layout.name("blocks.3.attn.qkv.bias"), "teacher.backbone.blocks.3.attn.qkv.bias");
         let message = detect(&["a.patch_embed.proj.weight", "b.patch_embed.proj.weight"], Family::Dinov1).unwrap_err().to_string();
         assert!(message.contains("several models are in it, a.* and b.*"), "{message}");
+    }
+
+    #[test]
+    fn blocks_of_a_training_lie_in_chunks() {
+        let names = ["patch_embed.proj.weight", "blocks.0.0.ls1.gamma", "blocks.0.0.norm1.weight", "blocks.1.10.norm1.weight"]
+            .map(|name| format!("teacher.backbone.{name}"));
+        let layout = detect(&names.iter().map(String::as_str).collect::<Vec<_>>(), Family::Auto).unwrap();
+        assert_eq!(layout.family(), Family::Dinov2);
+        assert_eq!(layout.name("blocks.10.norm1.weight"), "teacher.backbone.blocks.1.10.norm1.weight");
+        assert_eq!(layout.name("norm.weight"), "teacher.backbone.norm.weight");
     }
 
     #[test]

@@ -22,4 +22,5 @@ pub use backbone::Backbone;
 pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
 pub use device::{device, diagnosis};
 pub use features::{FeatureTensor, Features};
+pub use published::{Published, presets};
 pub use torch::torch;

@@ -1,8 +1,11 @@
 //! The published weights by name: the table of docs/backbones.md.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::config::Family;
+use crate::normalisation::{IMAGENET_MEAN, IMAGENET_STD};
 
 /// Where DINOv3's are given out, after its licence is accepted.
 const DINOV3: &str = "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/";
@@ -64,7 +67,27 @@ const fn dinov3(name: &'static str, stem: &'static str, heads: u32, megabytes: u
     Published { name, family: Family::Dinov3, patch_size: 16, heads, stem, folder: "", megabytes, sha256 }
 }
 
+/// Channels of a head, but for DINOv3's largest.
+const HEAD_WIDTH: u32 = 64;
+const LARGEST: (u32, u32) = (32, 128);
+
 impl Published {
+    /// Channels of a token.
+    fn width(&self) -> u32 {
+        self.heads * if self.heads == LARGEST.0 { LARGEST.1 } else { HEAD_WIDTH }
+    }
+
+    /// What the published code of the model's family uses: the name's preset for the keys of a `backbone:`.
+    fn backbone_preset(&self) -> Value {
+        json!({
+            "family": self.family.name(),
+            "heads": self.heads,
+            "patch_size": self.patch_size,
+            "mean": IMAGENET_MEAN.map(decimal),
+            "std": IMAGENET_STD.map(decimal),
+        })
+    }
+
     /// What the config's schema says of the file, as `convert_sdk::InputPath` describes it.
     fn entry(&self) -> Value {
         let gated = self.family == Family::Dinov3;
@@ -79,7 +102,42 @@ impl Published {
     }
 }
 
+/// Attention heads of a family's published model of a width.
+pub fn heads(family: Family, width: i64) -> Option<i64> {
+    of_family(family).find(|published| i64::from(published.width()) == width).map(|published| i64::from(published.heads))
+}
+
+/// The widths of a family's published models, for messages.
+pub fn widths(family: Family) -> String {
+    let widths: BTreeSet<u32> = of_family(family).map(Published::width).collect();
+    widths.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn of_family(family: Family) -> impl Iterator<Item = &'static Published> {
+    PUBLISHED.iter().filter(move |published| published.family == family)
+}
+
+/// The presets of all names for the keys of a `backbone:`, as `convert_sdk::InputPath` describes them.
+pub fn backbone_presets() -> Value {
+    json!({ "weights": by_name(|published| Some(published.backbone_preset())) })
+}
+
+/// For the schema of a config with a `backbone:`, what each published name brings for the keys beside that.
+pub fn presets(of: impl Fn(&Published) -> Option<Value>) -> Value {
+    json!({ "backbone.weights": by_name(of) })
+}
+
+fn by_name(of: impl Fn(&Published) -> Option<Value>) -> Value {
+    let entry = |published: &Published| Some((published.name.to_owned(), of(published)?));
+    Value::Object(PUBLISHED.iter().filter_map(entry).collect::<Map<_, _>>())
+}
+
+/// A number of 32 bits as people write it: 0.485, not the nearest number of 64 bits to the one of 32.
+fn decimal(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
+}
+
 /// The table for the config's schema, from which the host resolves names.
 pub fn published_weights() -> Value {
-    Value::Object(PUBLISHED.iter().map(|published| (published.name.to_owned(), published.entry())).collect::<Map<_, _>>())
+    by_name(|published| Some(published.entry()))
 }

@@ -21,16 +21,13 @@ use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precisi
 use crate::device::device;
 use crate::features::FeatureTensor;
 use crate::normalisation::Normalisation;
+use crate::published;
 use crate::torch::torch;
 use crate::weights::Weights;
 use block::{Block, Norm};
 use embedding::Embedding;
 use form::BlockForm;
 
-/// Channels of a head in the published models, but for the widest.
-const HEAD_WIDTH: i64 = 64;
-/// DINOv3 7B: its width and heads.
-const WIDEST: (i64, i64) = (4096, 32);
 /// Of DINO's and DINOv2's layer norms, and of DINOv3's.
 const NORM_EPSILON: f64 = 1e-6;
 const DINOV3_NORM_EPSILON: f64 = 1e-5;
@@ -62,20 +59,17 @@ struct Model {
 impl Vit {
     /// Loads the weights that the config names.
     pub fn load(config: &BackboneConfig, context: &Context) -> Result<Self> {
-        let family = config.family.name();
-        if config.patch_size.is_some() {
-            return Err(Error::config(format!("family {family} takes its patch size from the weights: leave patch_size out")));
-        }
-        let path = config
-            .weights
-            .as_ref()
-            .ok_or_else(|| Error::config(format!("family {family} needs weights: name a file, or one of docs/backbones.md")))?;
+        let needed = || Error::config(format!("family {} needs weights: name a file, or one of docs/backbones.md", config.family.name()));
+        let path = config.weights.as_ref().ok_or_else(needed)?;
         let normalisation = Normalisation::new(config)?;
         let device = device(context)?;
         let weights = Weights::open(path, config.family, device)?;
         let [width, _, patch_size, _] = weights.shape("patch_embed.proj.weight", "[width, 3, patch, patch]")?;
         if width < 1 || patch_size < 1 {
             return Err(weights.error(format!("its width {width} and patch size {patch_size} must be at least 1")));
+        }
+        if let Some(given) = config.patch_size.filter(|given| i64::from(*given) != patch_size) {
+            return Err(weights.error(format!("its patches have {patch_size} pixels a side, not {given}: leave patch_size out")));
         }
         let precision = config.precision.on(device);
         let form = form(config, &weights, width, precision)?;
@@ -84,12 +78,17 @@ impl Vit {
             weights.shape::<1>("blocks.0.norm1.weight", "[width]")?;
         }
         let model = Model {
-            embedding: Embedding::take(&weights, config.family, &form, patch_size, device)?,
+            embedding: Embedding::take(&weights, &form, patch_size, device)?,
             blocks: (0..depth).map(|index| Block::take(&weights, &format!("blocks.{index}"), form)).collect::<Result<_>>()?,
             norm: Norm::take(&weights, "norm", width, form.epsilon)?,
         };
         let memory = weights.taken();
-        Ok(Self { family: config.family, form, depth, patch_size, device, precision, memory, normalisation, model: Mutex::new(model) })
+        Ok(Self { family: weights.family(), form, depth, patch_size, device, precision, memory, normalisation, model: Mutex::new(model) })
+    }
+
+    /// The family of the weights.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     /// The patch's side in pixels.
@@ -164,18 +163,24 @@ impl Vit {
 
 /// Heads, epsilon and numbers of the blocks.
 fn form(config: &BackboneConfig, weights: &Weights, width: i64, precision: Precision) -> Result<BlockForm> {
-    let published = if width == WIDEST.0 { WIDEST.1 } else { width / HEAD_WIDTH };
-    let heads = config.heads.map(i64::from).or(weights.hub().num_attention_heads).unwrap_or(published);
+    let family = weights.family();
+    let known = config.heads.map(i64::from).or(weights.hub().num_attention_heads).or_else(|| published::heads(family, width));
+    let heads = known.ok_or_else(|| {
+        let (family, widths) = (family.name(), published::widths(family));
+        weights.error(format!(
+            "its width {width} is that of no published model of family {family} ({widths}), so that its heads are not known: set heads"
+        ))
+    })?;
     if heads < 1 || width % heads != 0 {
         return Err(weights.error(format!("its width {width} cannot be split into {heads} heads: set heads")));
     }
-    let epsilon = if config.family == Family::Dinov3 { DINOV3_NORM_EPSILON } else { NORM_EPSILON };
+    let epsilon = if family == Family::Dinov3 { DINOV3_NORM_EPSILON } else { NORM_EPSILON };
     let kind = match precision {
         Precision::Auto | Precision::Fp32 => Kind::Float,
         Precision::Bf16 => Kind::BFloat16,
         Precision::Fp16 => Kind::Half,
     };
-    Ok(BlockForm { width, heads, epsilon: weights.hub().layer_norm_eps.unwrap_or(epsilon), kind, may_lack_bias: config.family == Family::Dinov3 })
+    Ok(BlockForm { width, heads, epsilon: weights.hub().layer_norm_eps.unwrap_or(epsilon), kind, may_lack_bias: family == Family::Dinov3 })
 }
 
 impl Model {

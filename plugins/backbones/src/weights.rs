@@ -36,7 +36,7 @@ impl Weights {
     /// Opens a file of weights, or a folder of `.safetensors` files with a `config.json` as the Hugging Face hub has them.
     ///
     /// # Errors
-    /// Files that cannot be read, and tensors that are not those of `family`.
+    /// Files that cannot be read, and tensors that are not those of `family`, which may be auto.
     pub fn open(path: &Path, family: Family, device: Device) -> Result<Self> {
         let named = || format!("cannot load the weights {}", path.display());
         let files = files_of(path)?.iter().map(|path| Mapped::open(path)).collect::<Result<Vec<_>>>().context(named)?;
@@ -51,6 +51,11 @@ impl Weights {
             _ => HubConfig::default(),
         };
         Ok(Self { path: path.to_owned(), files, index, layout, hub, device, taken: Cell::new(0) })
+    }
+
+    /// The family of the tensors.
+    pub fn family(&self) -> Family {
+        self.layout.family()
     }
 
     /// What the hub's config says beside the weights.

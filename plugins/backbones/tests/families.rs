@@ -164,12 +164,59 @@ fn the_original_layout_gives_the_same_features() {
             let periods: Vec<u8> = (0..4).flat_map(|i| 100f32.powf(i as f32 / 4.0).to_le_bytes()).collect();
             tensors.insert("rope_embed.periods".into(), (vec![4], periods));
         }
-        let views = tensors.iter().map(|(name, (shape, bytes))| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
         let path = folder.path().join(format!("{name}.safetensors"));
-        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
-        let backbone = load(family, path, Some(2), Precision::Fp32).unwrap();
-        check(&backbone, &features, &KINDS, side, 1e-4, &format!("{name}, original layout"));
+        write(&path, &tensors);
+        for given in [family, Family::Auto] {
+            let backbone = load(given, path.clone(), Some(2), Precision::Fp32).unwrap();
+            assert_eq!(backbone.family(), family);
+            check(&backbone, &features, &KINDS, side, 1e-4, &format!("{name}, original layout"));
+        }
     }
+}
+
+fn write(path: &Path, tensors: &BTreeMap<String, Stored>) {
+    let views = tensors.iter().map(|(name, (shape, bytes))| (name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
+}
+
+/// A training's checkpoint of DINOv2: student and teacher, the blocks in chunks (here of one), as `BlockChunk` of its code names them.
+#[test]
+fn a_checkpoint_in_chunks_gives_the_teachers_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let features = TensorFile::open(&data("dinov2-registers").join("features.safetensors")).unwrap();
+    let side: u32 = features.metadata()["side"].parse().unwrap();
+    let in_chunks = |name: &str| match name.strip_prefix("blocks.").and_then(|rest| rest.split_once('.')) {
+        Some((block, rest)) => format!("blocks.{block}.{block}.{rest}"),
+        None => name.to_owned(),
+    };
+    let mut tensors = BTreeMap::new();
+    for (name, (shape, bytes)) in original("dinov2-registers", Family::Dinov2) {
+        tensors.insert(format!("student.backbone.{}", in_chunks(&name)), (shape.clone(), vec![0; bytes.len()]));
+        tensors.insert(format!("teacher.backbone.{}", in_chunks(&name)), (shape, bytes));
+    }
+    let path = folder.path().join("training.safetensors");
+    write(&path, &tensors);
+    let backbone = load(Family::Auto, path, Some(2), Precision::Fp32).unwrap();
+    check(&backbone, &features, &KINDS, side, 1e-4, "in chunks");
+}
+
+#[test]
+fn heads_are_never_guessed_and_a_given_patch_size_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, family) in MODELS {
+        let path = folder.path().join(format!("{name}.safetensors"));
+        write(&path, &original(name, family));
+        let message = load(Family::Auto, path, None, Precision::Fp32).map(drop).unwrap_err().to_string();
+        let expected = match name {
+            "vit" => "its width 32 is that of no published model of family dinov1 (192, 384, 768), so that its heads are not known: set heads",
+            _ => "its heads are not known: set heads",
+        };
+        // DINOv3 without its periods is taken for a DINOv2 with layer scale.
+        assert!(message.contains(expected), "{name}: {message}");
+    }
+    let config = BackboneConfig { weights: Some(InputPath::from(data("vit"))), patch_size: Some(16), ..Default::default() };
+    let message = Backbone::load(&config, &Context::for_tests(&[])).map(drop).unwrap_err().to_string();
+    assert!(message.contains("its patches have 8 pixels a side, not 16: leave patch_size out"), "{message}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn write(folder: &Path, tensors: &Tensors) -> PathBuf {
 }
 
 fn load(path: &Path) -> convert_sdk::Result<Backbone> {
-    let config = BackboneConfig { family: Family::Dinov1, weights: Some(InputPath::from(path.to_owned())), ..Default::default() };
+    let config = BackboneConfig { family: Family::Dinov1, weights: Some(InputPath::from(path.to_owned())), heads: Some(1), ..Default::default() };
     Backbone::load(&config, &Context::for_tests(&[]))
 }
 

@@ -1,6 +1,6 @@
-use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, FeatureTensor, torch};
+use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, FeatureTensor, Published, presets, torch};
 use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
-
+use serde_json::{Value, json};
 use tch::Device;
 
 use crate::affinity::Affinity;
@@ -14,7 +14,7 @@ use crate::maskcut::{Cut, Parameters, cut};
 /// before it is left to chance: λ₂ and λ₃ agree within 1e-6, or patches in several places are equally good seeds).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = presets(preset)))]
 pub struct MaskCutConfig {
     /// The model whose features are cut.
     pub backbone: BackboneConfig,
@@ -73,6 +73,19 @@ impl Default for MaskCutConfig {
             split_components: false,
         }
     }
+}
+
+/// What a published model is cut with: the paper's four configurations (A.2), and for a family's other models those of the paper's nearest one. DINO's are also
+/// those of CutLER's command.
+fn preset(model: &Published) -> Option<Value> {
+    let (feature, input_size, tau, masks) = match model.family {
+        Family::Dinov1 if model.name.starts_with("dino-") => ("k", 480, 0.15, 3),
+        Family::Dinov2 if model.name.starts_with("dinov2-vitg14") => ("v", 672, 0.12, 3),
+        Family::Dinov2 => ("v", 448, 0.12, 3),
+        Family::Dinov3 => ("v", 768, 0.35, 4),
+        _ => return None,
+    };
+    Some(json!({ "feature": feature, "layer": null, "input_size": input_size, "tau": tau, "masks": masks }))
 }
 
 /// Products of the affinities with a vector that a cut takes on photos: some twenty for λ₂, as many for λ₃. What an image really takes depends on its spectrum.

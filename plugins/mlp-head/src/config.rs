@@ -1,7 +1,8 @@
 //! The plugin's section of a recipe, and what it comes to under a profile.
 
-use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest};
+use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest, Published, presets};
 use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
+use serde_json::{Value, json};
 
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
@@ -9,7 +10,7 @@ use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
 /// pooled features; `mode: augmented` is the paper's training. A view serves all regions of its image. Prediction runs the backbone once an image, however many masks it has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = presets(preset)))]
 pub struct MlpHeadConfig {
     /// The frozen backbone that gives the patch features.
     pub backbone: BackboneConfig,
@@ -139,6 +140,12 @@ impl Default for MlpHeadConfig {
             max_lost: 0.01,
         }
     }
+}
+
+/// What the features of a published model are pooled from: the paper's 512 pixels (B.1), or where patches of 14 do not fit into them the 518 of DINOv2's own training.
+fn preset(model: &Published) -> Option<Value> {
+    let input_size = if 512 % model.patch_size == 0 { 512 } else { 518 };
+    Some(json!({ "feature": "patch", "layer": null, "input_size": input_size }))
 }
 
 /// Of each weight in training: itself, its gradient and its momentum, four bytes each; and when a checkpoint is written, weight and momentum as the bytes of

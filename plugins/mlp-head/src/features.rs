@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use convert_backbones::{Backbone, FeatureRequest, Features};
+use convert_backbones::{Backbone, Family, FeatureRequest, Features};
 use convert_sdk::tracing::{info, warn};
 use convert_sdk::{Context, Error, ErrorKind, Image, Result, ResultExt, whole_file};
 
@@ -66,6 +66,11 @@ impl FeatureSource {
     /// Numbers a patch, d.
     pub fn dimension(&self) -> usize {
         self.backbone.dimension(&self.request)
+    }
+
+    /// The backbone's family.
+    pub fn family(&self) -> Family {
+        self.backbone.family()
     }
 
     /// Floating-point operations of the backbone for an image.

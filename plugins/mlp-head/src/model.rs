@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_backbones::Features;
+use convert_backbones::{Family, Features};
 use convert_sdk::tracing::warn;
 use convert_sdk::{Context, Error, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
 
@@ -35,7 +35,7 @@ impl MlpHeadModel {
         if let Some(text) = file.metadata {
             let description: Description =
                 serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
-            check_description(&description, config, context).context(named)?;
+            check_description(&description, config, features.family(), context).context(named)?;
         }
         Ok(Self { features, coverage: config.prediction_coverage(), pooling: config.pooling, head: Mutex::new(head) })
     }
@@ -57,8 +57,8 @@ fn check_shape(head: &Head, classes: usize, dimension: usize) -> Result<()> {
     Ok(())
 }
 
-fn check_description(description: &Description, config: &MlpHeadConfig, context: &Context) -> Result<()> {
-    let ours = (config.backbone.family.name(), config.feature.name(), config.layer);
+fn check_description(description: &Description, config: &MlpHeadConfig, family: Family, context: &Context) -> Result<()> {
+    let ours = (family.name(), config.feature.name(), config.layer);
     let theirs = (description.family.as_str(), description.feature.as_str(), description.layer);
     if ours != theirs {
         let text = |(family, feature, layer): (&str, &str, Option<u32>)| {

@@ -71,7 +71,7 @@ impl Progress {
         let config = training.config;
         let description = Description {
             classes: training.context.classes().to_vec(),
-            family: config.backbone.family.name().into(),
+            family: training.features.family().name().into(),
             feature: config.feature.name().into(),
             layer: config.layer,
             input_size: config.input_size,

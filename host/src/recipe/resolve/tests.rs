@@ -60,7 +60,7 @@ struct Inner {
 
 fn check(text: &str, expect: &[&str]) -> Json {
     let schema = schemars::schema_for!(Example).to_value();
-    let resolved = resolve(&parse(text).unwrap(), &schema, Path::new(env!("CARGO_MANIFEST_DIR")), "config");
+    let resolved = resolve(&parse(text).unwrap(), &schema, &Bases::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("recipe.yaml")), "config");
     let got: Vec<String> = resolved.problems.iter().map(|problem| problem.problem.to_string()).collect();
     assert_eq!(got.len(), expect.len(), "{got:?}");
     for (got, expected) in got.iter().zip(expect) {
@@ -95,4 +95,40 @@ fn every_kind_of_mistake_is_named() {
     check("{ weights: src }", &["is not a file"]);
     check("{ weights: Cargo.toml, mean: [1, 2] }", &["needs at least 3 entries, not 2"]);
     check("{ weights: Cargo.toml, inner: { off: 1 } }", &["unknown key `off` in `inner` of config"]);
+}
+
+#[test]
+fn a_relative_path_says_what_it_is_relative_to() {
+    check("{ weights: nowhere.pth }", &["nowhere.pth` does not exist (`nowhere.pth` in the recipe's folder)"]);
+    let schema = schemars::schema_for!(Example).to_value();
+    let typed = parse("{ weights: nowhere.pth }").unwrap().of_the_shell();
+    let resolved = resolve(&typed, &schema, &Bases::of(Path::new("/recipes/recipe.yaml")), "config");
+    let expected = std::path::absolute("nowhere.pth").unwrap();
+    assert_eq!(resolved.paths[0].path, expected);
+    let message = resolved.problems[0].problem.to_string();
+    assert!(message.ends_with(&format!("`{}` does not exist (`nowhere.pth` in the current folder)", expected.display())), "{message}");
+}
+
+#[test]
+fn a_name_brings_values_for_the_keys_beside_it_and_what_differs_is_told() {
+    let number = serde_json::json!({ "type": ["number", "null"] });
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "model": { "type": "object", "properties": { "weights": { "type": "string" } } },
+            "tau": number, "size": number, "layer": number, "masks": number,
+        },
+        "x-presets": { "model.weights": { "known": { "tau": 0.2, "size": 480, "layer": null, "masks": 3 } } },
+    });
+    let read = |text: &str| resolve(&parse(text).unwrap(), &schema, &Bases::of(Path::new("/recipes/recipe.yaml")), "config");
+    let resolved = read("{ model: { weights: known }, tau: 0.5, size: 480.0, layer: 8 }");
+    assert_eq!(resolved.json, serde_json::json!({ "model": { "weights": "known" }, "tau": 0.5, "size": 480.0, "layer": 8, "masks": 3 }));
+    let [preset] = resolved.presets.as_slice() else { panic!("{:?}", resolved.presets) };
+    assert_eq!(preset.taken().collect::<Vec<_>>(), ["masks 3"]);
+    let mut told: Vec<String> = preset.overruled().collect();
+    told.sort();
+    assert_eq!(told, ["layer is 8, which the preset of known leaves out", "tau is 0.5, which is 0.2 in the preset of known"]);
+    let resolved = read("{ model: { weights: known } }");
+    assert_eq!(resolved.json, serde_json::json!({ "model": { "weights": "known" }, "tau": 0.2, "size": 480, "masks": 3 }));
+    assert!(read("{ model: { weights: other } }").presets.is_empty());
 }

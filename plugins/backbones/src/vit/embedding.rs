@@ -44,8 +44,8 @@ enum Known {
 }
 
 impl Embedding {
-    pub fn take(weights: &Weights, family: Family, form: &BlockForm, patch: i64, device: Device) -> Result<Self> {
-        let width = form.width;
+    pub fn take(weights: &Weights, form: &BlockForm, patch: i64, device: Device) -> Result<Self> {
+        let (width, family) = (form.width, weights.family());
         let weight = weights.take("patch_embed.proj.weight", &[width, 3, patch, patch], Kind::Float)?;
         let patches = Linear {
             weight: torch(|| weight.f_view([width, 3 * patch * patch]))?,
