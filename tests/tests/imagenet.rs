@@ -52,13 +52,15 @@ impl ImageNet {
     }
 }
 
-const SMALL: [&str; 10] = [
+const SMALL: [&str; 12] = [
     "--set",
     "proposals.dinov3-b.config.input_size=96",
     "--set",
     "proposals.dinov2-g.config.input_size=112",
     "--set",
     "proposals.dinov2-l.config.input_size=112",
+    "--set",
+    "proposals.dinov2-l.config.tau=0.5",
     "--set",
     "proposals.dino-b.config.input_size=96",
     "--set",
@@ -253,8 +255,8 @@ fn the_small_recipe_runs_and_says_before_what_it_takes() {
     let imagenet = ImageNet::new();
     let small = ["--set", "proposals.dinov3-b.config.input_size=96", "--set", "label.config.input_size=96", "--set", "select.config.threshold=0"];
     let plan = stdout(&imagenet.run("imagenet-small.yaml", "small", &[], &[&small[..], &["--dry-run"]].concat()));
-    // Two blocks of width 128 on 36 patches and 5 other tokens: a few hundred million operations for eight images.
-    assert!(plan.lines().find(|line| line.contains("proposals-dinov3-b")).is_some_and(|line| line.contains("MFLOP")), "{plan}");
+    // 41 tokens of width d = 384 through a block (24·d² and attention) and the values of the second, 36 patches of 768 numbers before: 0.18 billion operations an image, and the cuts'.
+    assert!(plan.lines().find(|line| line.contains("proposals-dinov3-b")).is_some_and(|line| line.contains(" 1.48 GFLOP ")), "{plan}");
     assert!(plan.lines().find(|line| line.contains("train-mlp-head")).is_some_and(|line| line.contains("FLOP")), "{plan}");
     imagenet.run("imagenet-small.yaml", "small", &[], &small);
     assert_eq!(std::fs::read_to_string(imagenet.place.path("small/labels.tsv")).unwrap().lines().count(), 8);
