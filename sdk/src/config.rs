@@ -42,19 +42,19 @@ macro_rules! input_path {
 }
 
 input_path! {
-    /// A file that must exist. The host makes its path absolute (relative to the recipe), refuses the recipe when it is missing,
-    /// and takes the file's content, not its place, into the keys of the stages that read it.
+    /// A file that must exist. The host makes its path absolute (relative to the recipe, or where it was typed into `--set` or a variable to the current
+    /// folder), refuses the recipe when it is missing, and takes the file's content, not its place, into the keys of the stages that read it.
     InputFile, "input-file", "path of an existing file, relative to the recipe"
 }
 
 input_path! {
-    /// A folder that must exist. The host makes its path absolute (relative to the recipe) and refuses the recipe when it is missing.
+    /// A folder that must exist. The host makes its path absolute, as that of a file, and refuses the recipe when it is missing.
     /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples.
     InputFolder, "input-folder", "path of an existing folder, relative to the recipe"
 }
 
 input_path! {
-    /// A file or a folder that must exist. The host makes its path absolute (relative to the recipe), refuses the recipe when it is missing, and takes its
+    /// A file or a folder that must exist. The host makes its path absolute, as that of a file, refuses the recipe when it is missing, and takes its
     /// content, of a folder that of all files directly in it, into the keys of the stages that read it. A schema may give it names for published files:
     /// an object under `x-named-files` with, for each name, `file`, `from` (where it is given out), `bytes` (about how many), `licence`, `sha256` (as much of it
     /// as is known) and `fetch` (whether `from` followed by `file` is an address from which `convert weights get` may fetch it; else `from` is a page for people).
