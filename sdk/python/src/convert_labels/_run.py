@@ -80,6 +80,7 @@ def run(
     work_dir: str | os.PathLike[str] | None = None,
     limit: int | None = None,
     threads: int | None = None,
+    fetch_weights: bool = False,
 ) -> "Run":
     """Runs a recipe, and returns what it made. What an earlier run of it did is not done again.
 
@@ -95,6 +96,8 @@ def run(
         work_dir: Where stages and results are kept; the recipe's own by default.
         limit: Work on so many samples, evenly spread over the dataset.
         threads: All cores by default.
+        fetch_weights: Fetch published weights that the recipe names and that are not on this machine, as `--yes` does;
+            without it a `ConvertError` says what `convert weights get` would fetch.
 
     Raises:
         ConvertError: the executable ended with an error.
@@ -107,6 +110,8 @@ def run(
     for option, given in options.items():
         if given is not None:
             command += [option, os.fspath(given) if isinstance(given, os.PathLike) else str(given)]
+    if fetch_weights:
+        command.append("--yes")
     place: Path | None = None
     said: deque[str] = deque(maxlen=_KEPT_LINES)
     # A session of its own: a terminal's Ctrl-C would reach it a second time, which ends it at once.
