@@ -117,6 +117,10 @@ pub struct RecipeOverrides {
     /// Where stages and results are kept; the recipe's `work_dir` by default.
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
+
+    /// Fetch published weights that the recipe names and that are not on this machine, without asking; what they are is shown first (see `weights list`).
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// A plan.
@@ -175,6 +179,15 @@ pub enum Command {
         /// Threads; all cores by default.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,
+        /// Fetch published weights that are not on this machine without asking; what they are is shown first.
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// List published weights, or fetch them by name.
+    Weights {
+        /// `list` by default.
+        #[command(subcommand)]
+        command: Option<WeightsCommand>,
     },
     /// Say what this machine offers: plugins, libraries, devices, and which published weights are there.
     Doctor,
@@ -280,6 +293,19 @@ pub enum EvaluateCommand {
         /// Write every figure to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+    },
+}
+
+/// What to do with published weights.
+#[derive(Debug, Subcommand)]
+pub enum WeightsCommand {
+    /// All names, with size, licence, and whether the file is here and right.
+    List,
+    /// Fetch files by name into the folder of weights, resumed and checked; print where they lie. CONVERT_WEIGHTS_URL names a mirror, CONVERT_OFFLINE forbids it.
+    Get {
+        /// The names, such as dino-vits16.
+        #[arg(required = true)]
+        names: Vec<String>,
     },
 }
 

@@ -25,14 +25,17 @@ mod run;
 mod stage;
 mod stats;
 mod summary;
+mod weights;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand};
+use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand, RecipeOverrides, WeightsCommand};
+use crate::engine::Progress;
 use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::logging;
 use crate::plugins::Catalog;
+use crate::recipe::{Overrides, Recipe};
 
 /// Does what the command line asks.
 ///
@@ -44,8 +47,10 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let catalog = || Catalog::load(&global.plugin_dir).map_err(Failure::usage);
     match command {
         None => run::run(&run, &catalog()?, progress),
-        Some(Command::Check { recipe, overrides, device }) => check::check(&recipe, &overrides, &device, &catalog()?),
-        Some(Command::Plan(arguments)) => plan::plan(&arguments, &catalog()?),
+        Some(Command::Check { recipe, overrides, device }) => check::check(&recipe, &overrides, &device, &catalog()?, &progress),
+        Some(Command::Plan(arguments)) => plan::plan(&arguments, &catalog()?, &progress),
+        Some(Command::Weights { command: None | Some(WeightsCommand::List) }) => weights::list(&catalog()?),
+        Some(Command::Weights { command: Some(WeightsCommand::Get { names }) }) => weights::get(&names, &catalog()?, &progress),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
@@ -62,13 +67,19 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             evaluate::proposals(&predictions, &truth, json.as_deref())
         }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
-        Some(Command::Features { backbone, image, output, device, threads }) => {
-            let options = features::Options { device, threads: threads.map(|threads| threads as usize) };
+        Some(Command::Features { backbone, image, output, device, threads, yes }) => {
+            let options = features::Options { device, threads: threads.map(|threads| threads as usize), yes, progress };
             features::features(&backbone, &image, &output, &options, &catalog()?)
         }
         Some(Command::Doctor) => doctor::doctor(&catalog()?),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }
+}
+
+/// A recipe with the changes of the command line. Published files that it names and that are not here are fetched first, where the user agrees.
+fn load(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog, progress: &Progress) -> Result<Recipe, Failure> {
+    let changes = Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() };
+    weights::with_files(overrides.yes, progress, || Recipe::load(file, &changes, catalog))
 }
 
 /// The file that a command is to write, absolute, checked before any work.

@@ -8,6 +8,7 @@ pub mod engine;
 mod errors;
 mod evaluate;
 mod failure;
+mod fetch;
 mod logging;
 mod named_files;
 mod pipeline;

@@ -8,19 +8,20 @@ use std::sync::Arc;
 
 use comfy_table::{Cell, CellAlignment, Table};
 
+use super::load;
 use super::measured::Measured;
 use super::summary::table;
 use crate::cli::RecipeOverrides;
 use crate::command_name;
+use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::{Planning, check_plugins, prepare};
 use crate::plugins::Catalog;
-use crate::recipe::{Overrides, Recipe};
 use plan_rows::{PlanRow, plan_rows};
 
 /// Checks a recipe and prints its plan.
-pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &Catalog) -> Result<(), Failure> {
-    let recipe = Recipe::load(file, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
+pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &Catalog, progress: &Progress) -> Result<(), Failure> {
+    let recipe = load(file, overrides, catalog, progress)?;
     let prepared = prepare(&recipe, &Planning { limit: None, device, rescan: false, cancel: &Arc::default() })?;
     let samples = &prepared.samples;
     let works = check_plugins(&recipe, &prepared)?;

@@ -8,11 +8,9 @@ use convert_sdk::Finding;
 use convert_sdk::abi::Role;
 
 use super::features::context;
-use super::summary::table;
+use super::weights;
 use crate::command_name;
-use crate::errors::FileError;
 use crate::failure::Failure;
-use crate::named_files::{self, NamedFile};
 use crate::plugins::{Catalog, default_folders};
 use crate::sha256::sha256_of;
 
@@ -41,7 +39,7 @@ pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     for finding in findings(catalog) {
         answer!("{:<10} {}", finding.name, finding.value);
     }
-    weights(catalog)?;
+    weights::list(catalog)?;
     if count == 0 {
         return Err(Failure::run("no plugins: build them with `make build`, or name a folder with --plugin-dir"));
     }
@@ -69,31 +67,4 @@ fn loaded_libraries() -> BTreeSet<String> {
     paths
         .filter(|path| Path::new(path).file_name().is_some_and(|name| LIBRARIES.iter().any(|library| name.to_string_lossy().starts_with(library))))
         .collect()
-}
-
-fn weights(catalog: &Catalog) -> Result<(), Failure> {
-    answer!("weights    {} (CONVERT_WEIGHTS)", named_files::folder().display());
-    let known: BTreeSet<NamedFile> = catalog.all().flat_map(|plugin| NamedFile::of_schema(&plugin.schema)).collect();
-    let mut rows = table(&["name", "state", "file", "from"]);
-    for named in &known {
-        rows.add_row([named.name.as_str(), &state(named)?, &named.file, &named.from]);
-    }
-    if !known.is_empty() {
-        answer!("{rows}");
-    }
-    Ok(())
-}
-
-/// Whether a published file is here and is what its publisher says.
-fn state(named: &NamedFile) -> Result<String, FileError> {
-    let path = named.path();
-    if !path.is_file() {
-        return Ok("not here".to_owned());
-    }
-    let hash = sha256_of(&path)?;
-    Ok(match named.sha256.as_str() {
-        "" => format!("here (SHA-256 {}…, its publisher gives none)", &hash[..16]),
-        known if hash.starts_with(known) => "here, SHA-256 right".to_owned(),
-        known => format!("WRONG: its SHA-256 begins with {}, not {known}; get it again", &hash[..known.len()]),
-    })
 }

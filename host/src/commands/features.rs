@@ -11,9 +11,10 @@ use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Resul
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 
+use super::weights::with_files;
 use super::{cancel_on_ctrl_c, writable};
 use crate::engine::images::{self, Decoding};
-use crate::engine::replace_file;
+use crate::engine::{Progress, replace_file};
 use crate::failure::Failure;
 use crate::pipeline::HostSide;
 use crate::plugins::Catalog;
@@ -30,6 +31,10 @@ pub struct Options {
     pub device: String,
     /// Images at once on a CPU; all cores by default.
     pub threads: Option<usize>,
+    /// Whether published weights may be fetched without asking.
+    pub yes: bool,
+    /// Where that is shown.
+    pub progress: Progress,
 }
 
 /// Writes the features of images, in their order, as one tensor `features` [images, patches, numbers]; the metadata holds `rows` and `columns` of the grid,
@@ -42,7 +47,7 @@ pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Opti
         ))
     })?;
     let target = writable(output)?;
-    let config = config_of_option("--backbone", backbone, plugin, "backbone")?;
+    let config = with_files(options.yes, &options.progress, || config_of_option("--backbone", backbone, plugin, "backbone"))?;
     let cancel = cancel_on_ctrl_c()?;
     let context = context(PLUGIN, &options.device, options.threads.unwrap_or(1), &cancel);
     let extractor = plugin.builder.extractor(&config.to_string(), &context).map_err(|error| Failure::usage(format!("--backbone: {error}")))?;

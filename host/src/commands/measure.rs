@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::measured::{Measured, Rate, StageRate};
-use super::{cancel_on_ctrl_c, check};
+use super::{cancel_on_ctrl_c, check, load};
 use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
@@ -16,9 +16,9 @@ use crate::recipe::{Overrides, Recipe};
 
 /// Runs all stages on `limit` images in a folder of their own, keeps the rates, and prints the plan of the whole dataset.
 pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let load = |work_dir: Option<&Path>| Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir }, catalog);
-    let work_dir = load(arguments.overrides.work_dir.as_deref())?.work_dir;
+    let work_dir = load(file, &arguments.overrides, catalog, &progress)?.work_dir;
     let scratch = work_dir.join(".measure");
+    let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: Some(&scratch) }, catalog)?;
     remove(&scratch)?;
     let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
     let options = Options {
@@ -27,10 +27,10 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
         threads: Some(threads),
         rescan: arguments.rescan,
         part: None,
-        progress,
+        progress: progress.clone(),
         cancel: cancel_on_ctrl_c()?,
     };
-    let session = Session::open(load(Some(&scratch))?, options)?;
+    let session = Session::open(recipe, options)?;
     let works = session.works()?;
     match session.run_steps(|step| !step.on_demand) {
         Ok(_) => {}
@@ -45,7 +45,7 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     drop(session);
     remove(&scratch)?;
     crate::engine::replace_file(&Measured::file(&work_dir), |file| Ok(serde_json::to_writer_pretty(file, &measured)?))?;
-    check::check(file, &arguments.overrides, &arguments.device, catalog)
+    check::check(file, &arguments.overrides, &arguments.device, catalog, &progress)
 }
 
 fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: usize) -> Measured {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::load;
 use crate::cli::PlanArguments;
+use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::{Action, Kind, Planning, Prepared, Works, check_plugins, prepare};
 use crate::plugins::Catalog;
-use crate::recipe::{Overrides, Recipe};
+use crate::recipe::Recipe;
 
 /// The form of the answer; raised when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -73,9 +75,8 @@ struct CostAnswer {
 }
 
 /// Prints the plan of a recipe.
-pub fn plan(arguments: &PlanArguments, catalog: &Catalog) -> Result<(), Failure> {
-    let overrides = Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() };
-    let recipe = Recipe::load(&arguments.recipe, &overrides, catalog)?;
+pub fn plan(arguments: &PlanArguments, catalog: &Catalog, progress: &Progress) -> Result<(), Failure> {
+    let recipe = load(&arguments.recipe, &arguments.overrides, catalog, progress)?;
     let limit = arguments.limit.map(|limit| limit as usize);
     let prepared = prepare(&recipe, &Planning { limit, device: &arguments.device, rescan: false, cancel: &Arc::default() })?;
     let works = check_plugins(&recipe, &prepared)?;

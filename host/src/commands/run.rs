@@ -4,7 +4,7 @@ use std::fs;
 
 use convert_sdk::{Evaluation, Statistics};
 
-use super::{cancel_on_ctrl_c, check, measure, summary};
+use super::{cancel_on_ctrl_c, check, load, measure, summary};
 use crate::cli::RunArguments;
 use crate::command_name;
 use crate::engine::{EngineError, Progress};
@@ -12,7 +12,6 @@ use crate::errors::{FileError, chain};
 use crate::failure::Failure;
 use crate::pipeline::{Action, Options, PipelineError, Session};
 use crate::plugins::Catalog;
-use crate::recipe::{Overrides, Recipe};
 
 /// Runs a recipe from images to files, and prints what came of it.
 pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
@@ -23,10 +22,10 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let limit = arguments.limit.map(|limit| limit as usize);
     match limit {
         Some(limit) if arguments.dry_run => return measure::measure(file, limit, arguments, catalog, progress),
-        None if arguments.dry_run => return check::check(file, &arguments.overrides, &arguments.device, catalog),
+        None if arguments.dry_run => return check::check(file, &arguments.overrides, &arguments.device, catalog, &progress),
         _ => {}
     }
-    let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: arguments.overrides.work_dir.as_deref() }, catalog)?;
+    let recipe = load(file, &arguments.overrides, catalog, &progress)?;
     let options = Options {
         limit,
         device: arguments.device.clone(),

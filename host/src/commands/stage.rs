@@ -1,19 +1,19 @@
 //! `convert stage NAME --recipe R --shard I/N`: one stage on a part of the shards, so that an existing scheduler can spread a run over machines.
 
-use super::cancel_on_ctrl_c;
+use super::{cancel_on_ctrl_c, load};
 use crate::cli::Command;
 use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::{Action, Options, Session, Step};
 use crate::plugins::Catalog;
-use crate::recipe::{Overrides, Recipe, suggestion};
+use crate::recipe::suggestion;
 
 /// Runs one stage on its part of the shards. The stages that it reads must be finished for those shards.
 pub fn stage(command: &Command, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let Command::Stage { name, recipe, shard, output, overrides, limit, device, threads, rescan } = command else {
         return Err(Failure::usage("not a stage command"));
     };
-    let recipe = Recipe::load(recipe, &Overrides { set: &overrides.set, work_dir: overrides.work_dir.as_deref() }, catalog)?;
+    let recipe = load(recipe, overrides, catalog, &progress)?;
     let options = Options {
         limit: limit.map(|limit| limit as usize),
         device: device.clone(),

@@ -1,5 +1,6 @@
 //! What is wrong with a recipe, shown in its place.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 use super::tree::Place;
 use crate::errors::{AnyError, FileError, chain, may_pass};
+use crate::named_files::{Missing, NamedFile};
 
 /// The text of a recipe and the file it came from.
 #[derive(Clone, Debug)]
@@ -32,6 +34,13 @@ pub enum RecipeError {
 }
 
 impl RecipeError {
+    /// The published files that the recipe names and that are not on this machine, if nothing else is wrong with it.
+    pub fn missing_files(&self) -> BTreeSet<&NamedFile> {
+        let Self::Problems { problems, .. } = self else { return BTreeSet::new() };
+        let missing = problems.iter().map(|diagnostic| diagnostic.problem.downcast_ref::<Missing>().map(|missing| &missing.file));
+        missing.collect::<Option<_>>().unwrap_or_default()
+    }
+
     /// Whether nothing is wrong with the recipe: all that failed is a file that could not be reached just now.
     pub fn may_pass(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use super::diagnostics::{Diagnostic, suggestion};
 use super::presets::Preset;
 use super::tree::{Node, Origin, Place, Value};
 use crate::errors::{FileError, may_pass};
-use crate::named_files::NamedFile;
+use crate::named_files::{Missing, NamedFile};
 
 /// A file or folder that a config names.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,15 +245,21 @@ impl<'a> Resolver<'a> {
             self.found.problems.push(Diagnostic::new(node.place, error));
         } else if text.is_empty() || !fits {
             let why = match named {
-                Some(named) => format!("`{text}` is not on this machine: {}", named.advice()),
-                None if path.exists() => format!("the {kind} `{}` is not a {kind}{}", path.display(), relative_to(node.origin, text)),
+                Some(file) => {
+                    let missing = Missing { place: self.here(pointer), file };
+                    self.found.problems.push(Diagnostic::new(node.place, missing));
+                    None
+                }
+                None if path.exists() => Some(format!("the {kind} `{}` is not a {kind}{}", path.display(), relative_to(node.origin, text))),
                 None => {
                     let names: Vec<String> = NamedFile::of_property(schema).map(|named| named.name).collect();
                     let hint = suggestion(text, names.iter().map(String::as_str));
-                    format!("the {kind} `{}` does not exist{}{hint}", path.display(), relative_to(node.origin, text))
+                    Some(format!("the {kind} `{}` does not exist{}{hint}", path.display(), relative_to(node.origin, text)))
                 }
             };
-            self.problem(node.place, format!("{}: {why}", self.here(pointer)));
+            if let Some(why) = why {
+                self.problem(node.place, format!("{}: {why}", self.here(pointer)));
+            }
         }
         self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
         path.to_string_lossy().into_owned().into()
