@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use crate::resample::{resize, Filter};
-use crate::{Error, Result};
+use crate::{BoundingBox, Error, Result};
 
 /// An 8-bit RGB image: `height` rows of `width` pixels of three bytes. Neither side is zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,17 @@ impl<'a> Image<'a> {
     /// The same image without a borrow.
     pub fn into_owned(self) -> Image<'static> {
         Image { width: self.width, height: self.height, pixels: Cow::Owned(self.pixels.into_owned()) }
+    }
+
+    /// The part of the image in a box.
+    ///
+    /// # Errors
+    /// A box without area, or one that reaches beyond the image.
+    pub fn crop(&self, region: BoundingBox) -> Result<Image<'static>> {
+        region.check_within(self.width, self.height)?;
+        let rows = self.pixels.chunks_exact(self.width as usize * 3).skip(region.y as usize).take(region.height as usize);
+        let columns = region.x as usize * 3..(region.x + region.width) as usize * 3;
+        Image::new(region.width, region.height, rows.flat_map(|row| &row[columns.clone()]).copied().collect::<Vec<u8>>())
     }
 
     /// The image at another size by Pillow's `resize(…, LANCZOS)`: antialiased, the aspect is not kept.

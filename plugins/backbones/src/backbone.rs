@@ -96,6 +96,11 @@ impl Backbone {
         }
     }
 
+    /// Whether its features have a class token.
+    pub fn has_class_token(&self) -> bool {
+        matches!(self.model, Model::Vit(_))
+    }
+
     /// The numbers of its matrix products, with `auto` resolved for its device; a torchscript module has its own, which this calls fp32.
     pub fn precision(&self) -> Precision {
         match &self.model {

@@ -16,6 +16,8 @@ pub struct Features {
     pub dimension: usize,
     /// `[rows * columns, dimension]`, row by row; finite.
     pub values: Vec<f32>,
+    /// The class token's vector of the same kind, d numbers; none where the backbone has no such token.
+    pub class_token: Option<Vec<f32>>,
 }
 
 impl Features {
@@ -34,6 +36,8 @@ pub struct FeatureTensor {
     pub columns: usize,
     /// `[images, rows * columns, d]`, 32-bit floats on the backbone's device.
     pub values: Tensor,
+    /// The class tokens' vectors, `[images, d]`, where the backbone has such tokens.
+    pub class_tokens: Option<Tensor>,
 }
 
 impl FeatureTensor {
@@ -57,10 +61,15 @@ impl FeatureTensor {
     pub fn to_features(&self) -> Result<Vec<Features>> {
         let (rows, columns, dimension) = (self.rows, self.columns, self.dimension());
         torch(|| {
+            let numbers = |tensor: &Tensor, index: i64, count: usize| {
+                let mut values = vec![0.0; count];
+                tensor.f_get(index)?.f_copy_data(&mut values, count)?;
+                Ok::<_, TchError>(values)
+            };
             let one = |index: i64| {
-                let mut values = vec![0.0; rows * columns * dimension];
-                self.values.f_get(index)?.f_copy_data(&mut values, rows * columns * dimension)?;
-                Ok::<_, TchError>(Features { rows, columns, dimension, values })
+                let values = numbers(&self.values, index, rows * columns * dimension)?;
+                let class_token = self.class_tokens.as_ref().map(|tokens| numbers(tokens, index, dimension)).transpose()?;
+                Ok::<_, TchError>(Features { rows, columns, dimension, values, class_token })
             };
             (0..self.values.size()[0]).map(one).collect()
         })
@@ -69,6 +78,9 @@ impl FeatureTensor {
     /// Refuses numbers that are not finite.
     pub(crate) fn check(&self) -> Result<()> {
         let finite = |values: &Tensor| -> Result<bool, TchError> { Ok(values.f_isfinite()?.f_all()?.f_int64_value(&[])? == 1) };
+        if !torch(|| self.class_tokens.as_ref().map_or(Ok(true), finite))? {
+            return Err(Error::numeric("the features of the class token are not finite"));
+        }
         if torch(|| finite(&self.values))? {
             return Ok(());
         }

@@ -109,7 +109,7 @@ impl Module {
         })
         .context(|| "the torchscript module failed".into())?;
         let values = rows(&output, images.len() as i64, side)?;
-        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values })
+        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values, class_tokens: None })
     }
 }
 

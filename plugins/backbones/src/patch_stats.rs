@@ -82,6 +82,6 @@ impl PatchStats {
             });
         }
         let shape = [images.len(), rows * columns, Self::dimension(kind)].map(|length| length as i64);
-        Ok(FeatureTensor { rows, columns, values: torch(|| Tensor::f_from_slice(&values)?.f_view(shape))? })
+        Ok(FeatureTensor { rows, columns, values: torch(|| Tensor::f_from_slice(&values)?.f_view(shape))?, class_tokens: None })
     }
 }

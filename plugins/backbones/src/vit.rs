@@ -143,13 +143,14 @@ impl Vit {
     pub fn features(&self, images: &[Image<'_>], request: &FeatureRequest) -> Result<FeatureTensor> {
         let side = i64::from(request.input_size) / self.patch_size;
         let model = self.handles(self.layer(request));
-        let values = torch(|| {
+        let (values, class_tokens) = torch(|| {
             let pixels = self.normalisation.tensor(images, self.device)?;
             let tokens = model.forward(&pixels, side, request.kind)?;
             let patches = tokens.f_narrow(1, model.embedding.extra_tokens(), side * side)?;
-            patches.f_contiguous()?.f_to_kind(Kind::Float)
+            let own = |tensor: Tensor| tensor.f_contiguous()?.f_to_kind(Kind::Float);
+            Ok((own(patches)?, own(tokens.f_select(1, 0)?)?))
         })?;
-        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values })
+        Ok(FeatureTensor { rows: side as usize, columns: side as usize, values, class_tokens: Some(class_tokens) })
     }
 
     fn layer(&self, request: &FeatureRequest) -> usize {

@@ -123,6 +123,13 @@ fn every_family_layout_and_kind_gives_the_original_codes_features() {
                 let error = relative_error(&ours.values, &expected);
                 eprintln!("{} {} {precision:?}: relative error {error:.2e}", fixture.name, kind.name());
                 assert!(error <= limit, "{} {}: relative error {error:.2e}", fixture.name, kind.name());
+                if kind == FeatureKind::Patch
+                    && let Ok(expected) = fixture.features.read_f64("cls")
+                {
+                    let expected: Vec<f32> = expected.iter().map(|value| *value as f32).collect();
+                    let error = relative_error(ours.class_token.as_deref().expect("a class token"), &expected);
+                    assert!(error <= limit, "{} class token: relative error {error:.2e}", fixture.name);
+                }
             }
         }
     }

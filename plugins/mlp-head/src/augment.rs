@@ -3,12 +3,12 @@
 mod colour;
 mod geometry;
 
-use convert_sdk::{Image, Mask, Result};
+use convert_sdk::{BoundingBox, Image, Mask, Result};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use colour::Colour;
-use geometry::{Crop, Warp};
+use geometry::Warp;
 
 /// A square view of an image and of the regions in it.
 pub struct View {
@@ -71,7 +71,7 @@ fn drawn(size: u32, random: &mut ChaCha8Rng) -> Operation {
 /// An image that cannot be resized.
 pub fn view(image: &Image<'_>, masks: &[Option<&Mask>], size: u32, random: &mut ChaCha8Rng) -> Result<Option<View>> {
     // Everything is drawn before anything is decided, so that a lost mask takes as many numbers as any other.
-    let crop = Crop::random(image.width(), image.height(), random);
+    let crop = geometry::random_crop(image.width(), image.height(), random);
     let mirrored = random.random::<bool>();
     let operations: [Operation; OPERATIONS] = std::array::from_fn(|_| drawn(size, random));
 
@@ -80,7 +80,7 @@ pub fn view(image: &Image<'_>, masks: &[Option<&Mask>], size: u32, random: &mut 
     if regions.iter().all(|region| *region == Seen::Lost) {
         return Ok(None);
     }
-    let mut pixels = crop.of(image)?.resize_lanczos(size, size)?.into_pixels();
+    let mut pixels = image.crop(crop)?.resize_lanczos(size, size)?.into_pixels();
     if mirrored {
         geometry::mirror(&mut pixels, size, 3);
     }
@@ -95,8 +95,8 @@ pub fn view(image: &Image<'_>, masks: &[Option<&Mask>], size: u32, random: &mut 
 }
 
 /// A mask in a view.
-fn seen(mask: &Mask, crop: &Crop, mirrored: bool, operations: &[Operation], size: u32) -> Result<Seen> {
-    let mut pixels = crop.nearest(&mask.to_pixels(), mask.width(), size);
+fn seen(mask: &Mask, crop: &BoundingBox, mirrored: bool, operations: &[Operation], size: u32) -> Result<Seen> {
+    let mut pixels = geometry::nearest(crop, &mask.to_pixels(), mask.width(), size);
     if mirrored {
         geometry::mirror(&mut pixels, size, 1);
     }

@@ -12,7 +12,7 @@ use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, files, whole
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::Pooling;
+use crate::config::{CropPart, Pooling, Regions};
 use crate::head::{Head, Layer};
 
 const METADATA_KEY: &str = "convert";
@@ -34,8 +34,21 @@ pub struct Description {
     /// What a region's vector is.
     #[serde(default)]
     pub pooling: Pooling,
+    /// Where the vector of a region comes from.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub regions: Regions,
+    /// The side of a region's crop, where there are crops.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub crop_size: Option<u32>,
+    /// What a crop's vector is made of.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub crop_pooling: Vec<CropPart>,
     /// The training's settings, for the reader.
     pub training: serde_json::Value,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The state of an unfinished training, besides its tensors.

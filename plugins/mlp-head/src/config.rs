@@ -4,6 +4,8 @@ use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest, Published, 
 use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
 use serde_json::{Value, json};
 
+use crate::regions::Form;
+
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
 /// By default it trains in the cheaper mode of SPEC 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
@@ -21,6 +23,18 @@ pub struct MlpHeadConfig {
     /// Side in pixels to which images are resized; a multiple of the patch size. Default 512 (paper B.1).
     #[schemars(range(min = 1, max = 8192))]
     pub input_size: u32,
+    /// Where the vector of a region comes from; default `mask` (paper). `crop` sees small regions in more detail, and adds a pass of the backbone over `crop_size` pixels for
+    /// each region and one for the whole image.
+    pub regions: Regions,
+    /// With `regions: crop` or `both`: the side of a region's crop, as a multiple of the longer side of its box; default 1.1. The crop is a square, moved into the image
+    /// where it can be.
+    #[schemars(range(min = 0.1, max = 100.0))]
+    pub crop_scale: f64,
+    /// With `regions: crop` or `both`: side in pixels to which crops are resized; a multiple of the patch size. Default 224.
+    #[schemars(range(min = 1, max = 8192))]
+    pub crop_size: u32,
+    /// With `regions: crop` or `both`: what a crop's vector is made of, one behind the other. Default: class-token where the backbone has one, mask-mean, mask-std.
+    pub crop_pooling: Option<Vec<CropPart>>,
     /// How the training features are made: `augmented` as in the paper, or `pooled-features` (default), a far cheaper approximation of it.
     pub mode: Mode,
     /// With `mode: pooled-features`: views of each image to train on; default 1. The first is the plain image, the others are random ones (RandomResizedCrop, horizontal flip,
@@ -91,6 +105,37 @@ pub enum Mode {
     Augmented,
 }
 
+/// Where the vector of a region comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum Regions {
+    /// The patches under the region's mask in the whole image.
+    #[default]
+    Mask,
+    /// The region's crop, which goes through the backbone by itself. A head on whole images, for label maps of its own, still looks at the whole image.
+    Crop,
+    /// Both vectors, one behind the other.
+    Both,
+}
+
+/// A part of a crop's vector, d numbers each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum CropPart {
+    /// The class token.
+    ClassToken,
+    /// The mean of the mask's patches in the crop.
+    MaskMean,
+    /// Their standard deviation.
+    MaskStd,
+    /// The mean of all patches of the crop.
+    AllMean,
+    /// Their standard deviation.
+    AllStd,
+}
+
 /// From the features of a region's patches to one vector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
@@ -120,6 +165,10 @@ impl Default for MlpHeadConfig {
             feature: FeatureKind::Patch,
             layer: None,
             input_size: 512,
+            regions: Regions::default(),
+            crop_scale: 1.1,
+            crop_size: 224,
+            crop_pooling: None,
             mode: Mode::default(),
             views: 1,
             pooling: Pooling::default(),
@@ -163,6 +212,31 @@ impl MlpHeadConfig {
         FeatureRequest { kind: self.feature, layer: self.layer, input_size: self.input_size }
     }
 
+    /// The features asked of the backbone for a region's crop.
+    pub fn crop_request(&self) -> FeatureRequest {
+        FeatureRequest { input_size: self.crop_size, ..self.request() }
+    }
+
+    /// What a region's vector is made of.
+    ///
+    /// # Errors
+    /// A class token that the backbone does not have, and a crop of which nothing is taken.
+    pub fn form(&self, regions: Regions, has_class_token: bool) -> Result<Form> {
+        let default = || [CropPart::ClassToken, CropPart::MaskMean, CropPart::MaskStd].into_iter().skip(usize::from(!has_class_token)).collect();
+        let crop: Vec<CropPart> = self.crop_pooling.clone().unwrap_or_else(default);
+        if crop.is_empty() {
+            return Err(Error::config("crop_pooling is empty: name a part, or leave it out"));
+        }
+        if crop.contains(&CropPart::ClassToken) && !has_class_token {
+            return Err(Error::config("crop_pooling names class-token, but this backbone has none: leave it out"));
+        }
+        Ok(match regions {
+            Regions::Mask => Form { whole: Some(self.pooling), crop: Vec::new() },
+            Regions::Crop => Form { whole: None, crop },
+            Regions::Both => Form { whole: Some(self.pooling), crop },
+        })
+    }
+
     /// Ranges that the schema states, checked again for callers that are not the host.
     pub fn check(&self) -> Result<()> {
         let shares =
@@ -176,7 +250,11 @@ impl MlpHeadConfig {
                 return Err(Error::config(format!("{key} {value} is not a number of at least 0")));
             }
         }
+        if !(self.crop_scale > 0.0 && self.crop_scale.is_finite()) {
+            return Err(Error::config(format!("crop_scale {} is not a positive number", self.crop_scale)));
+        }
         let counts = [
+            ("crop_size", self.crop_size),
             ("views", self.views),
             ("hidden", self.hidden),
             ("epochs", self.epochs),

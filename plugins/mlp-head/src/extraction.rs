@@ -4,7 +4,7 @@ use convert_sdk::tracing::info;
 use convert_sdk::{Context, Error, ErrorKind, Result};
 
 use crate::config::Mode;
-use crate::features::in_words;
+use crate::features::{Part, in_words};
 use crate::vector_file::VectorFile;
 use crate::views::{Views, Wanted, stops};
 
@@ -24,7 +24,12 @@ pub fn extract(views: &Views<'_>, file: &mut VectorFile, regions: u64) -> Result
     };
     let order: Vec<u32> = (file.images() as u32..count as u32).collect();
     if !order.is_empty() {
-        views.features.announce(order.len());
+        if views.form.whole.is_some() {
+            views.features.announce(order.len(), Part::Whole);
+        }
+        if !views.form.crop.is_empty() {
+            views.features.announce((regions * order.len() as u64 / count as u64) as usize, Part::Crop);
+        }
         let bytes = vectors as f64 * (file.width() * size_of::<f32>()) as f64;
         info!("up to {vectors} vectors of {} numbers will take {} of disk until the training ends", file.width(), in_words(bytes));
     }

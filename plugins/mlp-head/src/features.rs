@@ -11,7 +11,23 @@ use convert_backbones::{Backbone, Family, FeatureRequest, Features};
 use convert_sdk::tracing::{info, warn};
 use convert_sdk::{Context, Error, ErrorKind, Image, Result, ResultExt, whole_file};
 
-use crate::config::MlpHeadConfig;
+use crate::config::{MlpHeadConfig, Regions};
+
+/// What of an image the backbone looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, at `input_size`.
+    Whole,
+    /// A region's crop, at `crop_size`.
+    Crop,
+}
+
+/// What is asked of the backbone for a part, and where the answers are kept.
+#[derive(Debug)]
+struct Question {
+    request: FeatureRequest,
+    cache: Option<PathBuf>,
+}
 
 /// The backbone and what is asked of it, behind the cache if the config wants one.
 ///
@@ -19,8 +35,8 @@ use crate::config::MlpHeadConfig;
 #[derive(Debug)]
 pub struct FeatureSource {
     backbone: Backbone,
-    request: FeatureRequest,
-    cache: Option<PathBuf>,
+    whole: Question,
+    crop: Question,
     /// The cache's folders that this run has written into.
     prepared: Mutex<HashSet<PathBuf>>,
     /// Images that the backbone asks for at once.
@@ -34,15 +50,27 @@ pub struct FeatureSource {
 pub enum Asked {
     /// There they are.
     Known(Features),
-    /// An image of S×S pixels, and the file that is to keep its features.
-    Image(Image<'static>, Option<PathBuf>),
+    /// An image of S×S pixels, what it shows, and the file that is to keep its features.
+    Image { image: Image<'static>, part: Part, file: Option<PathBuf> },
 }
 
 impl Asked {
-    fn known(self) -> Result<Features> {
+    /// The features, once the backbone has answered.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn known(self) -> Result<Features> {
         match self {
             Self::Known(features) => Ok(features),
-            Self::Image(..) => Err(Error::numeric("the backbone gave no features")),
+            Self::Image { .. } => Err(Error::numeric("the backbone gave no features")),
+        }
+    }
+
+    /// The image, where the features are not known.
+    fn unknown(&self, of: Part) -> Option<&Image<'static>> {
+        match self {
+            Self::Image { image, part, .. } if *part == of => Some(image),
+            _ => None,
         }
     }
 }
@@ -53,19 +81,33 @@ impl FeatureSource {
     /// # Errors
     /// As [`Backbone::load`] and [`Backbone::check`]; weights that cannot be read for the cache's key.
     pub fn open(config: &MlpHeadConfig, context: &Context) -> Result<Self> {
-        let (backbone, request) = (Backbone::load(&config.backbone, context)?, config.request());
-        backbone.check(&request)?;
-        let cache = match config.cache {
-            true => Some(context.settings().cache_folder.join(format!("features-{}", key(config, context)?))),
-            false => None,
+        let backbone = Backbone::load(&config.backbone, context)?;
+        let question = |request: FeatureRequest| {
+            let cache = match config.cache {
+                true => Some(context.settings().cache_folder.join(format!("features-{}", key(config, &request, context)?))),
+                false => None,
+            };
+            Ok::<_, Error>(Question { request, cache })
         };
+        backbone.check(&config.request())?;
+        if config.regions != Regions::Mask {
+            backbone.check(&config.crop_request()).context(|| "crop_size".to_owned())?;
+        }
+        let (whole, crop) = (question(config.request())?, question(config.crop_request())?);
         let batch_size = backbone.batch_size().max(1);
-        Ok(Self { backbone, request, cache, prepared: Mutex::default(), batch_size, at_once: AtomicUsize::new(batch_size) })
+        Ok(Self { backbone, whole, crop, prepared: Mutex::default(), batch_size, at_once: AtomicUsize::new(batch_size) })
+    }
+
+    fn question(&self, part: Part) -> &Question {
+        match part {
+            Part::Whole => &self.whole,
+            Part::Crop => &self.crop,
+        }
     }
 
     /// Numbers a patch, d.
     pub fn dimension(&self) -> usize {
-        self.backbone.dimension(&self.request)
+        self.backbone.dimension(&self.whole.request)
     }
 
     /// The backbone's family.
@@ -73,9 +115,14 @@ impl FeatureSource {
         self.backbone.family()
     }
 
-    /// Floating-point operations of the backbone for an image.
-    pub fn flops(&self) -> u64 {
-        self.backbone.flops(&self.request)
+    /// Whether there is a class token.
+    pub fn has_class_token(&self) -> bool {
+        self.backbone.has_class_token()
+    }
+
+    /// Floating-point operations of the backbone for a part of an image.
+    pub fn flops(&self, part: Part) -> u64 {
+        self.backbone.flops(&self.question(part).request)
     }
 
     /// Bytes of the device's memory that the backbone holds; 0 while it is not known.
@@ -83,9 +130,9 @@ impl FeatureSource {
         self.backbone.memory()
     }
 
-    /// The image's side in pixels, S.
-    pub fn input_size(&self) -> u32 {
-        self.request.input_size
+    /// The side in pixels, S, that a part is resized to.
+    pub fn input_size(&self, part: Part) -> u32 {
+        self.question(part).request.input_size
     }
 
     /// The same as if the backbone took so many images at once.
@@ -100,24 +147,35 @@ impl FeatureSource {
     }
 
     /// Patches along a side of the grid.
-    pub fn side(&self) -> usize {
-        (self.request.input_size / self.backbone.patch_size()) as usize
+    pub fn side(&self, part: Part) -> usize {
+        (self.input_size(part) / self.backbone.patch_size()) as usize
     }
 
-    /// Says how much disk the features of so many images take, before any is computed.
-    pub fn announce(&self, images: usize) {
-        if let Some(folder) = &self.cache {
-            let bytes = images as f64 * (self.side() * self.side() * self.dimension() * size_of::<f32>()) as f64;
-            info!("the features of {images} images will take {} in {}, less what is there already", in_words(bytes), folder.display());
+    /// Says how much disk the features of so many images or crops take, before any is computed.
+    pub fn announce(&self, count: usize, part: Part) {
+        if let Some(folder) = &self.question(part).cache {
+            let bytes = count as f64 * (self.numbers(part) * size_of::<f32>()) as f64;
+            let what = if part == Part::Whole { "images" } else { "crops" };
+            info!("the features of {count} {what} will take {} in {}, less what is there already", in_words(bytes), folder.display());
         }
     }
 
-    /// The features of several images; on a device all at once.
+    /// How many numbers the cache keeps of a part: its patches, and of a crop the class token behind them.
+    fn numbers(&self, part: Part) -> usize {
+        let vectors = self.side(part) * self.side(part) + usize::from(self.keeps_class_token(part));
+        vectors * self.dimension()
+    }
+
+    fn keeps_class_token(&self, part: Part) -> bool {
+        part == Part::Crop && self.has_class_token()
+    }
+
+    /// The features of several whole images; on a device all at once.
     ///
     /// # Errors
     /// As [`Backbone::features`]; which image is at fault is not known then.
     pub fn of_each(&self, images: &[&Image<'_>]) -> Result<Vec<Features>> {
-        let mut asked = self.map(images.to_vec(), |image| self.ask(image))?;
+        let mut asked = self.map(images.to_vec(), |image| self.ask(image, Part::Whole))?;
         self.answer(&mut asked.iter_mut().collect::<Vec<_>>())?;
         asked.into_iter().map(Asked::known).collect()
     }
@@ -130,57 +188,49 @@ impl FeatureSource {
         self.backbone.map(items, work)
     }
 
-    /// The features of one image that was asked for.
-    ///
-    /// # Errors
-    /// As [`Backbone::features`].
-    pub fn one(&self, asked: Asked) -> Result<Features> {
-        let mut asked = asked;
-        self.answer(&mut [&mut asked])?;
-        asked.known()
-    }
-
-    /// Looks an image up in the cache; one that is not there is resized to S×S. Needs no device.
+    /// Looks an image, or a crop of one, up in the cache; one that is not there is resized to S×S. Needs no device.
     ///
     /// # Errors
     /// An image that cannot be resized.
-    pub fn ask(&self, image: &Image<'_>) -> Result<Asked> {
-        let file = self.cache.as_ref().map(|folder| {
+    pub fn ask(&self, image: &Image<'_>, part: Part) -> Result<Asked> {
+        let file = self.question(part).cache.as_ref().map(|folder| {
             let mut hash = blake3::Hasher::new();
             hash.update(&image.width().to_le_bytes()).update(&image.height().to_le_bytes()).update(image.pixels());
             let name = hash.finalize().to_hex();
             // Two digits as folder: a million files in one are slow to list.
             folder.join(&name[..2]).join(format!("{}.f32", &name[2..]))
         });
-        if let Some(features) = file.as_deref().and_then(|file| self.read(file)) {
+        if let Some(features) = file.as_deref().and_then(|file| self.read(file, part)) {
             return Ok(Asked::Known(features));
         }
-        Ok(Asked::Image(image.resize_lanczos(self.input_size(), self.input_size())?, file))
+        let side = self.input_size(part);
+        Ok(Asked::Image { image: image.resize_lanczos(side, side)?, part, file })
     }
 
     /// Makes all of them known. Where the device's memory does not do for several images at once, half as many are taken from there on.
     ///
     /// # Errors
-    /// As [`Backbone::features`]; which of several images is at fault is not known then, and none of them is changed.
+    /// As [`Backbone::features`]; which of several images is at fault is not known then.
     pub fn answer(&self, asked: &mut [&mut Asked]) -> Result<()> {
-        let images: Vec<Image<'_>> = asked
-            .iter()
-            .filter_map(|asked| match &**asked {
-                Asked::Known(_) => None,
-                Asked::Image(image, _) => Image::new(image.width(), image.height(), image.pixels()).ok(),
-            })
-            .collect();
-        let features = in_parts(&images, &self.at_once, |part| self.backbone.features(part, &self.request))?;
-        drop(images);
-        let unknown = asked.iter_mut().filter(|asked| matches!(asked, Asked::Image(..)));
+        [Part::Whole, Part::Crop].into_iter().try_for_each(|part| self.answer_part(asked, part))
+    }
+
+    fn answer_part(&self, asked: &mut [&mut Asked], part: Part) -> Result<()> {
+        let request = &self.question(part).request;
+        let features = {
+            let unknown = asked.iter().filter_map(|asked| asked.unknown(part));
+            let images = unknown.map(|image| Image::new(image.width(), image.height(), image.pixels())).collect::<Result<Vec<_>>>()?;
+            in_parts(&images, &self.at_once, |images| self.backbone.features(images, request))?
+        };
+        let unknown = asked.iter_mut().filter(|asked| asked.unknown(part).is_some());
         for (asked, features) in unknown.zip(features) {
             let grid = (features.rows, features.columns, features.dimension);
-            if grid != (self.side(), self.side(), self.dimension()) {
-                let (side, dimension) = (self.side(), self.dimension());
+            if grid != (self.side(part), self.side(part), self.dimension()) {
+                let (side, dimension) = (self.side(part), self.dimension());
                 return Err(Error::numeric(format!("the backbone gave features of the form {grid:?} instead of ({side}, {side}, {dimension})")));
             }
-            if let Asked::Image(_, Some(file)) = &**asked
-                && let Err(error) = self.keep(file, &features.values)
+            if let Asked::Image { file: Some(file), .. } = &**asked
+                && let Err(error) = self.keep(file, &features, part)
             {
                 warn!("cannot keep features in {}: {error}", file.display());
             }
@@ -189,27 +239,29 @@ impl FeatureSource {
         Ok(())
     }
 
-    /// Keeps the features of an image in the cache.
-    fn keep(&self, file: &Path, values: &[f32]) -> std::io::Result<()> {
+    /// Keeps the features of a part of an image in the cache.
+    fn keep(&self, file: &Path, features: &Features, part: Part) -> std::io::Result<()> {
         let folder = file.parent().unwrap_or(file);
         if !lock(&self.prepared).contains(folder) {
             prepare(folder)?;
             lock(&self.prepared).insert(folder.to_owned());
         }
-        write(file, values)
+        let class_token = features.class_token.iter().flatten().filter(|_| self.keeps_class_token(part));
+        write(file, features.values.iter().chain(class_token))
     }
 
     /// The features of a file; `None` where it is not there or not whole.
-    fn read(&self, file: &Path) -> Option<Features> {
+    fn read(&self, file: &Path, part: Part) -> Option<Features> {
         let bytes = fs::read(file).ok()?;
-        let (side, dimension) = (self.side(), self.dimension());
-        let (values, hash) = bytes.split_at_checked(side * side * dimension * size_of::<f32>())?;
+        let (side, dimension) = (self.side(part), self.dimension());
+        let (values, hash) = bytes.split_at_checked(self.numbers(part) * size_of::<f32>())?;
         if hash != blake3::hash(values).as_bytes() {
             warn!("{} is damaged or of an earlier version: its features are computed again", file.display());
             return None;
         }
-        let values = values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        Some(Features { rows: side, columns: side, dimension, values })
+        let mut values: Vec<f32> = values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let class_token = self.keeps_class_token(part).then(|| values.split_off(side * side * dimension));
+        Some(Features { rows: side, columns: side, dimension, values, class_token })
     }
 }
 
@@ -237,8 +289,8 @@ fn in_parts<I, T>(items: &[I], at_once: &AtomicUsize, ask: impl Fn(&[I]) -> Resu
 }
 
 /// Writes a file whole or not at all, so that no reader sees half of one; behind the values their hash.
-fn write(file: &Path, values: &[f32]) -> std::io::Result<()> {
-    let mut bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+fn write<'a>(file: &Path, values: impl Iterator<Item = &'a f32>) -> std::io::Result<()> {
+    let mut bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
     let hash = blake3::hash(&bytes);
     bytes.extend(hash.as_bytes());
     whole_file::write_cached(file, |mut file| file.write_all(&bytes)).map(drop)
@@ -257,7 +309,7 @@ fn prepare(folder: &Path) -> std::io::Result<()> {
 }
 
 /// A hash of all that features depend on besides the image.
-fn key(config: &MlpHeadConfig, context: &Context) -> Result<String> {
+fn key(config: &MlpHeadConfig, request: &FeatureRequest, context: &Context) -> Result<String> {
     let backbone = &config.backbone;
     let mut hash = blake3::Hasher::new();
     if let Some(weights) = &backbone.weights {
@@ -269,7 +321,7 @@ fn key(config: &MlpHeadConfig, context: &Context) -> Result<String> {
     let settings = format!(
         "{} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
-        config.request(),
+        request,
         (backbone.family, backbone.heads, backbone.precision, backbone.mean, backbone.std, backbone.patch_size),
         context.settings().device
     );

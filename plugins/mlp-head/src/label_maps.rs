@@ -81,7 +81,7 @@ mod tests {
     fn map(rows: usize, columns: usize, classes: usize, values: Vec<f32>) -> LabelMap {
         let weight: Vec<f32> = (1..=classes).map(|factor| factor as f32).collect();
         let layer = Layer { weight: Tensor::from_slice(&weight).view([-1, 1]), bias: Tensor::zeros([classes as i64], tch::kind::FLOAT_CPU) };
-        of(&Features { rows, columns, dimension: 1, values }, &Head { layers: vec![layer] }, Pooling::Mean).unwrap()
+        of(&Features { rows, columns, dimension: 1, values, class_token: None }, &Head { layers: vec![layer] }, Pooling::Mean).unwrap()
     }
 
     #[test]
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(map.cell(3).next(), Some((1, 6.5 * 0.5))); // columns 6 and 7; logits 6.5 and 13, mean 9.75
         let sums: Vec<f64> = shares(28, 15).iter().map(|cell| cell.iter().map(|(_, share)| share).sum()).collect();
         assert!(sums.iter().all(|sum| (sum - 1.0).abs() < 1e-12), "{sums:?}");
-        let grid = Features { rows: 4, columns: 6, dimension: 1, values: vec![0.0; 24] };
+        let grid = Features { rows: 4, columns: 6, dimension: 1, values: vec![0.0; 24], class_token: None };
         assert_eq!(neighbourhood(&grid, 5), [3, 4, 5, 9, 10, 11, 15, 16, 17]);
     }
 }

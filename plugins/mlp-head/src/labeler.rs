@@ -6,8 +6,9 @@ use std::sync::Arc;
 use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet, Work};
 
 use crate::config::{MlpHeadConfig, Mode};
-use crate::features::FeatureSource;
+use crate::features::{FeatureSource, Part};
 use crate::model::MlpHeadModel;
+use crate::regions::Form;
 use crate::task::Training;
 
 /// Labeler `mlp-head`.
@@ -15,6 +16,7 @@ pub struct MlpHead {
     config: MlpHeadConfig,
     context: Context,
     features: Arc<FeatureSource>,
+    form: Form,
 }
 
 impl Labeler for MlpHead {
@@ -26,10 +28,11 @@ impl Labeler for MlpHead {
             return Err(Error::config("the dataset has no classes, so there is nothing to learn"));
         }
         let features = FeatureSource::open(&config, &context)?;
+        let form = config.form(config.regions, features.has_class_token())?;
         if let Some(free) = available_memory() {
-            config.check_memory(config.pooling.width(features.dimension()), &context, free)?;
+            config.check_memory(form.width(features.dimension()), &context, free)?;
         }
-        Ok(Self { config, context, features: Arc::new(features) })
+        Ok(Self { config, context, features: Arc::new(features), form })
     }
 
     /// The backbone once an image; in training once for each pooled view, or once and again in every epoch for fresh ones. Forward and backward through the head
@@ -37,14 +40,17 @@ impl Labeler for MlpHead {
     fn work(&self) -> Work {
         let (config, context) = (&self.config, &self.context);
         let (hidden, layers, epochs) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)), u64::from(config.epochs));
-        let width = config.pooling.width(self.features.dimension()) as u64;
+        let width = self.form.width(self.features.dimension()) as u64;
         let head = 2 * hidden * (width + (layers - 1) * hidden + context.classes().len() as u64);
-        let backbone = self.features.flops();
+        let whole = if self.form.whole.is_some() { self.features.flops(Part::Whole) } else { 0 };
+        let crop = if self.form.crop.is_empty() { 0 } else { self.features.flops(Part::Crop) };
+        let backbone = whole + crop;
         let training_flops = match config.mode {
             Mode::PooledFeatures => u64::from(config.views) * (backbone + epochs * 3 * head),
             Mode::Augmented => backbone + epochs * (backbone + 3 * head),
         };
-        Work { flops: backbone + head, training_flops, memory: self.features.memory(), ..Work::default() }
+        // The whole image has a prediction as well, and with crops a pass of its own.
+        Work { flops: backbone + crop + head, training_flops, memory: self.features.memory(), ..Work::default() }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {

@@ -16,13 +16,14 @@ mod pooling;
 mod progress;
 #[doc(hidden)]
 pub mod randomness;
+mod regions;
 mod sgd;
 mod task;
 mod training;
 mod vector_file;
 mod views;
 
-pub use config::{MlpHeadConfig, Mode, Pooling};
+pub use config::{CropPart, MlpHeadConfig, Mode, Pooling, Regions};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {

@@ -3,21 +3,23 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_backbones::{Family, Features};
+use convert_backbones::Family;
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Error, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
+use convert_sdk::{Context, Error, ErrorKind, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
 
 use crate::checkpoint::{self, Description};
-use crate::config::{MlpHeadConfig, Pooling};
+use crate::config::{MlpHeadConfig, Regions};
 use crate::features::FeatureSource;
 use crate::head::Head;
-use crate::{label_maps, pooling};
+use crate::label_maps;
+use crate::regions::{AskedImage, Form, RegionReader};
 
 /// A trained head and its backbone.
 pub struct MlpHeadModel {
     features: Arc<FeatureSource>,
+    form: Form,
+    crop_scale: f64,
     coverage: f32,
-    pooling: Pooling,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
     head: Mutex<Head>,
 }
@@ -31,13 +33,16 @@ impl MlpHeadModel {
         let named = || format!("cannot use the checkpoint {}", path.display());
         let file = checkpoint::read(path)?;
         let head = checkpoint::head_among(&file.tensors, "").context(named)?;
-        check_shape(&head, context.classes().len(), config.pooling.width(features.dimension())).context(named)?;
+        let mut regions = config.regions;
         if let Some(text) = file.metadata {
             let description: Description =
                 serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
             check_description(&description, config, features.family(), context).context(named)?;
+            regions = description.regions;
         }
-        Ok(Self { features, coverage: config.prediction_coverage(), pooling: config.pooling, head: Mutex::new(head) })
+        let form = config.form(regions, features.has_class_token()).context(named)?;
+        check_shape(&head, context.classes().len(), form.width(features.dimension())).context(named)?;
+        Ok(Self { features, form, crop_scale: config.crop_scale, coverage: config.prediction_coverage(), head: Mutex::new(head) })
     }
 }
 
@@ -66,6 +71,15 @@ fn check_description(description: &Description, config: &MlpHeadConfig, family: 
         };
         return Err(Error::invalid(format!("it was trained on the features {}, but the config asks for {}", text(theirs), text(ours))));
     }
+    // A head on whole images looks at those, whatever the config says of regions.
+    if description.regions != Regions::Mask && description.regions != config.regions {
+        return Err(Error::invalid(
+            format!("it was trained on regions: {:?}, but the config asks for {:?}", description.regions, config.regions).to_lowercase(),
+        ));
+    }
+    if let Some(size) = description.crop_size.filter(|size| *size != config.crop_size) {
+        return Err(Error::invalid(format!("it was trained on crops of {size} pixels, but the config's crop_size is {}", config.crop_size)));
+    }
     if let Some((index, (theirs, ours))) = description.classes.iter().zip(context.classes()).enumerate().find(|(_, (theirs, ours))| theirs != ours) {
         warn!("the checkpoint calls class {index} {theirs:?}, the dataset {ours:?}: its labels may mean something else");
     }
@@ -84,19 +98,29 @@ impl LabelModel for MlpHeadModel {
     }
 
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        let features = self.features.of_each(&batch.iter().map(|input| &input.image).collect::<Vec<_>>())?;
-        // Region by region, so that the bytes depend on no other.
-        self.features.map(batch.iter().zip(features).collect(), |(input, features): (&PredictionInput<'_>, Features)| {
-            let (head, grid) = (self.head(), (features.rows, features.columns));
-            let of_patches = |patches: &[usize]| head.probabilities(&pooling::pool(&features, patches, self.pooling));
-            let global = of_patches(&pooling::active_patches(None, grid, self.coverage))?;
-            let of_mask = |mask| of_patches(&pooling::active_patches(Some(mask), grid, self.coverage));
-            Ok(Prediction { global, masks: input.regions.iter().map(|region| of_mask(&region.mask)).collect::<Result<_>>()? })
+        let reader = RegionReader { features: &self.features, form: &self.form, crop_scale: self.crop_scale, coverage: self.coverage };
+        let mut asked = self.features.map(batch.iter().collect(), |input: &PredictionInput<'_>| {
+            // The whole image first, then its regions.
+            let masks: Vec<_> = std::iter::once(None).chain(input.regions.iter().map(|region| Some(&region.mask))).collect();
+            reader.ask(&input.image, &masks)
+        })?;
+        self.features.answer(&mut asked.iter_mut().flat_map(AskedImage::asked_mut).collect::<Vec<_>>())?;
+        self.features.map(asked, |asked| {
+            let head = self.head();
+            // Region by region, so that the bytes depend on no other.
+            let vectors = asked.vectors(&self.form, &self.features)?;
+            let mut all = vectors.iter().map(|vector| head.probabilities(vector));
+            let global = all.next().unwrap_or_else(|| Err(Error::numeric("there is no vector of the whole image")))?;
+            Ok(Prediction { global, masks: all.collect::<Result<_>>()? })
         })
     }
 
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
+        let (Some(pooling), []) = (self.form.whole, self.form.crop.as_slice()) else {
+            let message = "a head that was trained on crops makes no label maps: one on whole images does, and so does regions: mask";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        };
         let features = self.features.of_each(&images.iter().collect::<Vec<_>>())?;
-        self.features.map(features, |features| label_maps::of(&features, &self.head(), self.pooling))
+        self.features.map(features, |features| label_maps::of(&features, &self.head(), pooling))
     }
 }

@@ -68,8 +68,12 @@ struct Batches<'a> {
 }
 
 fn unknown(views: &Result<ImageViews>) -> usize {
-    let asked = |views: &ImageViews| views.views.iter().filter(|view| matches!(view.features, Asked::Image(..))).count();
+    let asked = |views: &ImageViews| views.views.iter().flat_map(|view| view.asked.asked()).filter(|asked| is_unknown(asked)).count();
     views.as_ref().map_or(0, asked)
+}
+
+fn is_unknown(asked: &Asked) -> bool {
+    matches!(asked, Asked::Image { .. })
 }
 
 impl Batches<'_> {
@@ -90,8 +94,8 @@ impl Batches<'_> {
 
     /// The first views through the backbone, and every image that is complete then to the pooling.
     fn run(&mut self) -> Result<()> {
-        let views = self.waiting.iter_mut().flatten().flat_map(|image| &mut image.views).map(|view| &mut view.features);
-        let mut batch: Vec<&mut Asked> = views.filter(|asked| matches!(asked, Asked::Image(..))).take(self.size).collect();
+        let views = self.waiting.iter_mut().flatten().flat_map(|image| &mut image.views).flat_map(|view| view.asked.asked_mut());
+        let mut batch: Vec<&mut Asked> = views.filter(|asked| is_unknown(asked)).take(self.size).collect();
         if let Err(error) = self.features.answer(&mut batch) {
             if stops(&error) {
                 return Err(error);
@@ -107,7 +111,7 @@ impl Batches<'_> {
     fn one_by_one(&mut self) -> Result<()> {
         for image in &mut self.waiting {
             let Ok(views) = image else { continue };
-            let failed = views.views.iter_mut().find_map(|view| self.features.answer(&mut [&mut view.features]).err());
+            let failed = views.views.iter_mut().flat_map(|view| view.asked.asked_mut()).find_map(|asked| self.features.answer(&mut [asked]).err());
             match failed {
                 Some(error) if stops(&error) => return Err(error),
                 Some(error) => *image = Err(error.context(format!("sample {}", views.id))),
@@ -123,7 +127,7 @@ mod tests {
     use convert_sdk::{BoundingBox, Context, Image, LazyImage, Mask, TrainingRegion, TrainingSample, TrainingSet};
 
     use super::*;
-    use crate::config::MlpHeadConfig;
+    use crate::config::{MlpHeadConfig, Regions};
 
     /// Images with one region or two; the fifth is broken.
     struct Photos;
@@ -147,14 +151,15 @@ mod tests {
     }
 
     /// The vectors of a pass, its images in another order than the set's.
-    fn passed(batch_size: usize, threads: usize, wanted: Wanted) -> Vec<Result<ImageVectors, String>> {
+    fn passed(regions: Regions, batch_size: usize, threads: usize, wanted: Wanted) -> Vec<Result<ImageVectors, String>> {
         let mut settings = Context::for_tests(&["a", "b"]).settings().clone();
         settings.threads = threads;
         let context = Context::new(settings, Context::for_tests(&[]).host().clone());
-        let config = MlpHeadConfig { input_size: 32, ..Default::default() };
+        let config = MlpHeadConfig { input_size: 32, crop_size: 24, regions, ..Default::default() };
         let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let views = Views { config: &config, context: &context, features: &features, set: &Photos, pool: &pool };
+        let form = config.form(config.regions, features.has_class_token()).unwrap();
+        let views = Views { config: &config, context: &context, features: &features, form: &form, set: &Photos, pool: &pool };
         let order: Vec<u32> = (0..14).map(|at| at * 5 % 14).collect();
         let mut got = Vec::new();
         let pass = views.pass(&order, wanted, |at, vectors| {
@@ -168,20 +173,35 @@ mod tests {
 
     #[test]
     fn batches_and_threads_give_what_one_image_at_a_time_gives() {
-        for wanted in [Wanted::PlainAnd(0), Wanted::PlainAnd(4), Wanted::Epoch(7)] {
-            let expected = passed(1, 1, wanted);
-            assert_eq!(expected.iter().flatten().count(), 13);
-            assert_eq!(expected[12], Err("sample photo-4: broken".to_owned()));
-            for (batch_size, threads) in [(1, 3), (4, 1), (16, 3), (200, 2)] {
-                assert_eq!(passed(batch_size, threads, wanted), expected, "{wanted:?} {batch_size} {threads}");
+        for regions in [Regions::Mask, Regions::Crop, Regions::Both] {
+            for wanted in [Wanted::PlainAnd(0), Wanted::PlainAnd(4), Wanted::Epoch(7)] {
+                let expected = passed(regions, 1, 1, wanted);
+                assert_eq!(expected.iter().flatten().count(), 13);
+                assert_eq!(expected[12], Err("sample photo-4: broken".to_owned()));
+                for (batch_size, threads) in [(1, 3), (4, 1), (16, 3), (200, 2)] {
+                    assert_eq!(passed(regions, batch_size, threads, wanted), expected, "{regions:?} {wanted:?} {batch_size} {threads}");
+                }
             }
         }
     }
 
     #[test]
+    fn both_vectors_are_the_masks_and_the_crops() {
+        let [mask, crop, both] = [Regions::Mask, Regions::Crop, Regions::Both].map(|regions| passed(regions, 1, 2, Wanted::PlainAnd(0)));
+        for ((mask, crop), both) in mask.iter().zip(&crop).zip(&both) {
+            let (Ok(mask), Ok(crop), Ok(both)) = (mask, crop, both) else { continue };
+            let (narrow, wide) = (mask.values.len() / mask.labels.len(), crop.values.len() / crop.labels.len());
+            let rows = mask.values.chunks(narrow).zip(crop.values.chunks(wide));
+            assert_eq!(both.values, rows.flat_map(|(mask, crop)| [mask, crop].concat()).collect::<Vec<_>>());
+            assert!(crop.values.iter().any(|value| *value != 0.0));
+        }
+    }
+
+    #[test]
     fn pooled_views_are_the_plain_one_and_those_of_the_first_epochs() {
-        let together = passed(1, 2, Wanted::PlainAnd(3));
-        let parts = [Wanted::PlainAnd(0), Wanted::Epoch(0), Wanted::Epoch(1), Wanted::Epoch(2)].map(|wanted| passed(1, 2, wanted));
+        let passed = |wanted| passed(Regions::Mask, 1, 2, wanted);
+        let together = passed(Wanted::PlainAnd(3));
+        let parts = [Wanted::PlainAnd(0), Wanted::Epoch(0), Wanted::Epoch(1), Wanted::Epoch(2)].map(passed);
         for (at, together) in together.iter().enumerate().filter(|(at, _)| *at != 12) {
             let parts = parts.each_ref().map(|part| part[at].as_ref().unwrap());
             let together = together.as_ref().unwrap();
@@ -198,7 +218,8 @@ mod tests {
             let config = MlpHeadConfig { input_size: 32, ..Default::default() };
             let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-            let views = Views { config: &config, context: &context, features: &features, set: &Photos, pool: &pool };
+            let form = config.form(config.regions, features.has_class_token()).unwrap();
+            let views = Views { config: &config, context: &context, features: &features, form: &form, set: &Photos, pool: &pool };
             let order: Vec<u32> = (0..14).collect();
             let full = |at, _| if at == 2 { Err(Error::new(ErrorKind::Io, "the disk is full")) } else { Ok(()) };
             assert_eq!(views.pass(&order, Wanted::Epoch(0), full).unwrap_err().to_string(), "the disk is full");

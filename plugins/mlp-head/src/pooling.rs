@@ -5,7 +5,7 @@ use convert_sdk::Mask;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::Pooling;
+use crate::config::{CropPart, Pooling};
 
 /// The patches of a region in a grid of `rows` x `columns`: those covered by more than `threshold`, the best-covered ones where there is none; all without a mask.
 /// Never empty.
@@ -30,16 +30,35 @@ pub fn with_dropout(patches: Vec<usize>, probability: f64, random: &mut ChaCha8R
 pub fn pool(features: &Features, patches: &[usize], pooling: Pooling) -> Vec<f32> {
     let mut vector = mean(features, patches.iter().copied());
     if pooling == Pooling::MeanStd {
-        let mut squares = vec![0.0f64; features.dimension];
-        for patch in patches {
-            for ((sum, value), mean) in squares.iter_mut().zip(features.patch(*patch)).zip(&vector) {
-                *sum += (f64::from(*value) - f64::from(*mean)).powi(2);
-            }
-        }
-        let count = patches.len().max(1) as f64;
-        vector.extend(squares.into_iter().map(|sum| (sum / count).sqrt() as f32));
+        let deviation = deviation(features, patches, &vector);
+        vector.extend(deviation);
     }
     vector
+}
+
+/// A part of the vector of a crop, in which the region has some patches.
+pub fn crop_part(features: &Features, patches: &[usize], part: CropPart) -> Vec<f32> {
+    let all: Vec<usize> = (0..features.rows * features.columns).collect();
+    let of = |patches: &[usize]| mean(features, patches.iter().copied());
+    match part {
+        CropPart::ClassToken => features.class_token.clone().unwrap_or_default(),
+        CropPart::MaskMean => of(patches),
+        CropPart::MaskStd => deviation(features, patches, &of(patches)),
+        CropPart::AllMean => of(&all),
+        CropPart::AllStd => deviation(features, &all, &of(&all)),
+    }
+}
+
+/// The standard deviation of the features of some patches around their mean.
+fn deviation(features: &Features, patches: &[usize], mean: &[f32]) -> Vec<f32> {
+    let mut squares = vec![0.0f64; features.dimension];
+    for patch in patches {
+        for ((sum, value), mean) in squares.iter_mut().zip(features.patch(*patch)).zip(mean) {
+            *sum += (f64::from(*value) - f64::from(*mean)).powi(2);
+        }
+    }
+    let count = patches.len().max(1) as f64;
+    squares.into_iter().map(|sum| (sum / count).sqrt() as f32).collect()
 }
 
 /// The mean of the features of some patches, summed in double precision in the given order.
@@ -60,7 +79,7 @@ mod tests {
     use convert_sdk::BoundingBox;
 
     fn features() -> Features {
-        Features { rows: 2, columns: 3, dimension: 1, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0] }
+        Features { rows: 2, columns: 3, dimension: 1, values: vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], class_token: Some(vec![9.0]) }
     }
 
     #[test]
@@ -77,6 +96,8 @@ mod tests {
     fn the_mean_is_over_the_active_patches() {
         assert_eq!(pool(&features(), &[1, 2, 5], Pooling::Mean), [8.0 / 3.0]);
         assert_eq!(pool(&features(), &[1, 5], Pooling::MeanStd), [3.0, 2.0]);
+        let part = |part| crop_part(&features(), &[1, 5], part);
+        assert_eq!([CropPart::ClassToken, CropPart::MaskMean, CropPart::MaskStd, CropPart::AllMean].map(part).concat(), [9.0, 3.0, 2.0, 2.5]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tch::{Device, TchError, Tensor};
 
 use crate::checkpoint::{self, Contents, Description, State};
 use crate::head::{Head, Standardisation};
+use crate::regions::Form;
 use crate::task::Training;
 use crate::vector_file::VectorFile;
 
@@ -48,8 +49,8 @@ impl Progress {
     }
 
     /// Writes the head as it predicts, and deletes the vectors, which nobody needs any more.
-    pub fn finish(&self, training: &Training<'_>) -> Result<TrainingReport> {
-        let path = self.export(training, "head.safetensors")?;
+    pub fn finish(&self, training: &Training<'_>, form: &Form) -> Result<TrainingReport> {
+        let path = self.export(training, form, "head.safetensors")?;
         let mut warnings = self.warnings.clone();
         if self.lost_views > 0 {
             let (lost, epochs) = (self.lost_views, self.epoch);
@@ -65,7 +66,7 @@ impl Progress {
     }
 
     /// Writes the head as it predicts.
-    pub fn export(&self, training: &Training<'_>, name: &str) -> Result<PathBuf> {
+    pub fn export(&self, training: &Training<'_>, form: &Form, name: &str) -> Result<PathBuf> {
         let head = self.standardisation.on(Device::Cpu)?.folded_into(&self.head.on(Device::Cpu)?)?;
         let path = training.folder.join(name);
         let config = training.config;
@@ -76,6 +77,9 @@ impl Progress {
             layer: config.layer,
             input_size: config.input_size,
             pooling: config.pooling,
+            regions: form.regions(),
+            crop_size: (!form.crop.is_empty()).then_some(config.crop_size),
+            crop_pooling: form.crop.clone(),
             training: training.settings(),
         };
         Contents { tensors: checkpoint::named_tensors("", head.parameters()), metadata: description }.write(&path)?;

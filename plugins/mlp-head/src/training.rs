@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Tensor};
 
-use crate::config::{MlpHeadConfig, Mode};
+use crate::config::{MlpHeadConfig, Mode, Regions};
 use crate::extraction::extract;
 use crate::progress::Progress;
 use crate::randomness::{Purpose, stream};
@@ -34,6 +34,16 @@ struct Sums {
     count: i64,
 }
 
+/// What the training set comes to.
+struct Survey {
+    /// A hash of everything that the training's result depends on, but for the pixels and the weights, whose content is the host's to watch.
+    fingerprint: String,
+    /// How many regions there are.
+    regions: u64,
+    /// Whether a region is not a whole image. A training on whole images is for label maps, which look at whole images too.
+    masks: bool,
+}
+
 /// What an epoch works with.
 struct Epoch<'a> {
     training: &'a Training<'a>,
@@ -49,17 +59,18 @@ impl Training<'_> {
             return Err(Error::invalid("there is no region to train on: the selector kept none, try another threshold"));
         }
         std::fs::create_dir_all(self.folder).map_err(Error::from).context(|| format!("cannot make the folder {}", self.folder.display()))?;
-        let (fingerprint, regions) = self.fingerprint()?;
+        let Survey { fingerprint, regions, masks } = self.survey()?;
+        let form = self.config.form(if masks { self.config.regions } else { Regions::Mask }, self.features.has_class_token())?;
         let resumed = Progress::resumed(self.folder, &fingerprint)?;
         if let Some(progress) = resumed.as_ref().filter(|progress| progress.epoch >= self.config.epochs) {
-            return progress.finish(self);
+            return progress.finish(self, &form);
         }
         let (config, context) = (self.config, self.context);
         let (device, threads) = (device(context)?, context.settings().threads.max(1));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|index| format!("training-{index}")).build();
         let pool = pool.context(|| format!("cannot start {threads} threads"))?;
-        let views = Views { config, context, features: self.features, set: self.set, pool: &pool };
-        let mut vectors = VectorFile::open(self.folder, &fingerprint, config.pooling.width(self.features.dimension()))?;
+        let views = Views { config, context, features: self.features, form: &form, set: self.set, pool: &pool };
+        let mut vectors = VectorFile::open(self.folder, &fingerprint, form.width(self.features.dimension()))?;
         let warnings = extract(&views, &mut vectors, regions)?;
         let progress = match resumed {
             Some(progress) => progress,
@@ -75,7 +86,7 @@ impl Training<'_> {
         let mut progress = progress.on(device)?;
         let sgd = Sgd { pool: &pool, device, momentum: config.momentum, weight_decay: config.weight_decay, dropout: config.dropout(context) };
         self.epochs(&mut progress, &Epoch { training: self, views, sgd, vectors: &vectors }, &fingerprint)?;
-        progress.finish(self)
+        progress.finish(self, &form)
     }
 
     fn epochs(&self, progress: &mut Progress, epoch: &Epoch<'_>, fingerprint: &str) -> Result<()> {
@@ -93,7 +104,7 @@ impl Training<'_> {
             self.context.progress(u64::from(progress.epoch), u64::from(self.config.epochs), &message);
             progress.curve.push(record);
             if progress.is_best() {
-                progress.export(self, "best.safetensors")?;
+                progress.export(self, epoch.views.form, "best.safetensors")?;
             }
             if progress.epoch.is_multiple_of(self.config.checkpoint_every) || progress.epoch == self.config.epochs {
                 progress.save(self.folder, fingerprint)?;
@@ -105,17 +116,24 @@ impl Training<'_> {
     /// What the training's result depends on, for the reader of a checkpoint.
     pub fn settings(&self) -> serde_json::Value {
         let config = self.config;
-        serde_json::json!({
+        let mut settings = serde_json::json!({
             "profile": self.context.settings().profile, "seed": self.context.settings().seed, "mode": config.mode, "views": config.views, "pooling": config.pooling,
             "patch_dropout": config.patch_dropout, "coverage": config.training_coverage(self.context), "standardize": config.standardize,
             "hidden": config.hidden, "hidden_layers": config.hidden_layers(self.context), "dropout": config.dropout(self.context),
             "epochs": config.epochs, "learning_rate": config.learning_rate, "warmup_epochs": config.warmup_epochs,
             "momentum": config.momentum, "weight_decay": config.weight_decay, "batch_size": config.batch_size,
-        })
+        });
+        if let (Some(settings), true) = (settings.as_object_mut(), config.regions != Regions::Mask) {
+            settings.insert("regions".into(), serde_json::json!(config.regions));
+            settings.insert("crop_scale".into(), config.crop_scale.into());
+            settings.insert("crop_pooling".into(), serde_json::json!(config.crop_pooling));
+            settings.insert("crop_size".into(), config.crop_size.into());
+        }
+        settings
     }
 
-    /// A hash of everything that the training's result depends on, but for the pixels and the weights, whose content is the host's to watch; and the number of regions.
-    fn fingerprint(&self) -> Result<(String, u64)> {
+    /// A look at all regions.
+    fn survey(&self) -> Result<Survey> {
         let backbone = &self.config.backbone;
         let features = format!(
             "{METHOD} {:?} {:?}",
@@ -127,7 +145,7 @@ impl Training<'_> {
         for class in self.context.classes() {
             hash.update(&(class.len() as u64).to_le_bytes()).update(class.as_bytes());
         }
-        let mut regions = 0;
+        let (mut regions, mut masks) = (0, false);
         for index in 0..self.set.len() {
             let sample = match self.set.get(index) {
                 Ok(sample) => sample,
@@ -143,8 +161,9 @@ impl Training<'_> {
                 }
             }
             regions += sample.regions.len() as u64;
+            masks |= sample.regions.iter().any(|region| region.mask.is_some());
         }
-        Ok((hash.finalize().to_hex().to_string(), regions))
+        Ok(Survey { fingerprint: hash.finalize().to_hex().to_string(), regions, masks })
     }
 }
 

@@ -1,14 +1,14 @@
 //! From an image to the vectors of its regions: plain, or in random views.
 
-use convert_backbones::Features;
 use convert_sdk::{Context, Error, ErrorKind, Image, Result, TrainingRegion, TrainingSample, TrainingSet};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{self, Seen};
 use crate::config::MlpHeadConfig;
-use crate::features::{Asked, FeatureSource};
+use crate::features::{Asked, FeatureSource, Part};
 use crate::pooling;
 use crate::randomness::{Purpose, stream};
+use crate::regions::{AskedCrop, AskedImage, AskedRegion, Form, RegionReader};
 
 /// Which views of an image are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -33,9 +33,9 @@ pub struct ImageViews {
 /// A view and the regions in it.
 #[derive(Debug)]
 pub struct View {
-    pub features: Asked,
-    /// The class and the patches of each, at least one.
-    regions: Vec<(u32, Vec<usize>)>,
+    pub asked: AskedImage,
+    /// The class of each region, at least one.
+    labels: Vec<u32>,
 }
 
 /// The vectors of an image, view by view and region by region.
@@ -55,6 +55,8 @@ pub struct Views<'a> {
     pub config: &'a MlpHeadConfig,
     pub context: &'a Context,
     pub features: &'a FeatureSource,
+    /// What a region's vector is made of.
+    pub form: &'a Form,
     pub set: &'a dyn TrainingSet,
     /// The threads of the run.
     pub pool: &'a rayon::ThreadPool,
@@ -87,7 +89,7 @@ impl Views<'_> {
         for number in fresh {
             let mut random = stream(self.context.settings().seed, Purpose::View, (u64::from(number) << 32) | index as u64);
             let view = self.fresh(image, &sample.regions, &mut random).map_err(named)?;
-            made.lost += (sample.regions.len() - view.as_ref().map_or(0, |view| view.regions.len())) as u64;
+            made.lost += (sample.regions.len() - view.as_ref().map_or(0, |view| view.labels.len())) as u64;
             made.views.extend(view);
         }
         Ok(made)
@@ -104,33 +106,59 @@ impl Views<'_> {
         }
     }
 
-    fn grid(&self) -> (usize, usize) {
-        (self.features.side(), self.features.side())
+    fn reader(&self) -> RegionReader<'_> {
+        let coverage = self.config.training_coverage(self.context);
+        RegionReader { features: self.features, form: self.form, crop_scale: self.config.crop_scale, coverage }
     }
 
     fn plain(&self, image: &Image<'_>, regions: &[TrainingRegion]) -> Result<View> {
-        let threshold = self.config.training_coverage(self.context);
-        let patches = |region: &TrainingRegion| (region.label, pooling::active_patches(region.mask.as_ref(), self.grid(), threshold));
-        Ok(View { features: self.features.ask(image)?, regions: regions.iter().map(patches).collect() })
+        let masks: Vec<_> = regions.iter().map(|region| region.mask.as_ref()).collect();
+        Ok(View { asked: self.reader().ask(image, &masks)?, labels: regions.iter().map(|region| region.label).collect() })
     }
 
     /// A random view, in which each region loses some patches of its own; `None` where no region is left.
     fn fresh(&self, image: &Image<'_>, regions: &[TrainingRegion], random: &mut ChaCha8Rng) -> Result<Option<View>> {
         let masks: Vec<_> = regions.iter().map(|region| region.mask.as_ref()).collect();
-        let Some(view) = augment::view(image, &masks, self.features.input_size(), random)? else { return Ok(None) };
-        let threshold = self.config.training_coverage(self.context);
-        let mut left = Vec::with_capacity(regions.len());
-        for (region, seen) in regions.iter().zip(&view.regions) {
-            let mask = match seen {
-                Seen::Lost => continue,
-                Seen::Whole => None,
-                Seen::Mask(mask) => Some(mask),
-            };
-            let patches = pooling::active_patches(mask, self.grid(), threshold);
-            left.push((region.label, pooling::with_dropout(patches, self.config.patch_dropout, random)));
+        let (whole, seen) = match self.form.whole {
+            None => (None, regions.iter().map(|_| Seen::Whole).collect()),
+            Some(_) => match augment::view(image, &masks, self.features.input_size(Part::Whole), random)? {
+                None => return Ok(None),
+                Some(view) => (Some(once(view.image, Part::Whole)), view.regions),
+            },
+        };
+        let mut left = View { asked: AskedImage { whole, regions: Vec::new() }, labels: Vec::new() };
+        for (region, seen) in regions.iter().zip(&seen) {
+            let Some(patches) = self.seen_patches(seen, Part::Whole, random) else { continue };
+            let Some(crop) = self.fresh_crop(image, region, random)? else { continue };
+            left.asked.regions.push(AskedRegion { patches, crop });
+            left.labels.push(region.label);
         }
-        // It comes once: the cache is left alone.
-        Ok(Some(View { features: Asked::Image(view.image, None), regions: left }))
+        Ok((!left.labels.is_empty()).then_some(left))
+    }
+
+    /// The patches of a region that a view shows, less those that it loses; `None` where the view does not show it.
+    fn seen_patches(&self, seen: &Seen, part: Part, random: &mut ChaCha8Rng) -> Option<Vec<usize>> {
+        let mask = match seen {
+            Seen::Lost => return None,
+            Seen::Whole => None,
+            Seen::Mask(mask) => Some(mask),
+        };
+        Some(pooling::with_dropout(self.reader().patches(mask, part), self.config.patch_dropout, random))
+    }
+
+    /// A random view of a region's crop; `None` where it does not show the region, and no crop where the form wants none.
+    fn fresh_crop(&self, image: &Image<'_>, region: &TrainingRegion, random: &mut ChaCha8Rng) -> Result<Option<Option<AskedCrop>>> {
+        if self.form.crop.is_empty() {
+            return Ok(Some(None));
+        }
+        let size = self.features.input_size(Part::Crop);
+        let view = match self.reader().crop(image, region.mask.as_ref())? {
+            Some((crop, mask)) => augment::view(&crop, &[Some(&mask)], size, random)?,
+            None => augment::view(image, &[None], size, random)?,
+        };
+        let Some(view) = view else { return Ok(None) };
+        let patches = view.regions.first().and_then(|seen| self.seen_patches(seen, Part::Crop, random));
+        Ok(patches.map(|patches| Some(AskedCrop { asked: once(view.image, Part::Crop), patches })))
     }
 
     /// The vectors of views, whose features are computed one view at a time where they are not known yet.
@@ -139,13 +167,16 @@ impl Views<'_> {
     /// What the backbone says, behind the sample's id.
     pub fn vectors(&self, views: ImageViews) -> Result<ImageVectors> {
         let mut vectors = ImageVectors { lost: views.lost, ..ImageVectors::default() };
-        for View { features, regions } in views.views {
-            let features: Features = self.features.one(features).map_err(|error| error.context(format!("sample {}", views.id)))?;
-            for (label, patches) in regions {
-                vectors.labels.push(label);
-                vectors.values.extend(pooling::pool(&features, &patches, self.config.pooling));
-            }
+        for View { asked, labels } in views.views {
+            vectors.labels.extend(labels);
+            let of_regions = asked.vectors(self.form, self.features).map_err(|error| error.context(format!("sample {}", views.id)))?;
+            vectors.values.extend(of_regions.into_iter().flatten());
         }
         Ok(vectors)
     }
+}
+
+/// An image that comes once: the cache is left alone.
+fn once(image: Image<'static>, part: Part) -> Asked {
+    Asked::Image { image, part, file: None }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use convert_mlp_head::{MlpHead, MlpHeadConfig, Mode};
+use convert_mlp_head::{CropPart, MlpHead, MlpHeadConfig, Mode, Regions};
 use convert_sdk::{
     BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Region, Result, Settings,
     TrainingRegion, TrainingReport, TrainingSample, TrainingSet,
@@ -102,6 +102,59 @@ fn separable_colours_are_learned_and_the_object_beats_the_ground() {
     }
 }
 
+/// The object's crop, the same crop in random views, and both vectors: each learns the colours, and its checkpoint fits no other.
+#[test]
+fn crops_are_learned_from_and_a_head_on_whole_images_still_makes_maps() {
+    let crops = |regions| MlpHeadConfig { regions, crop_size: 24, views: 2, ..config() };
+    for regions in [Regions::Crop, Regions::Both] {
+        let folder = tempfile::tempdir().unwrap();
+        let labeler = MlpHead::new(crops(regions), Context::for_tests(&CLASSES)).unwrap();
+        let report = labeler.train(&COLOURS, folder.path()).unwrap();
+        assert_eq!(report.curve[11].accuracy, 1.0, "{regions:?}");
+        let model = labeler.load(&report.checkpoint).unwrap();
+        for class in 0..3 {
+            let regions = [Region { mask: block(), source: "block".into(), score: 1.0, measures: Vec::new() }];
+            let prediction = model.predict(&[PredictionInput { id: "block", image: image(class, 77), regions: &regions }]).unwrap().remove(0);
+            assert!(prediction.masks[0][class as usize] > 0.9, "{prediction:?}");
+        }
+        let refused =
+            |config: MlpHeadConfig| MlpHead::new(config, Context::for_tests(&CLASSES)).unwrap().load(&report.checkpoint).err().unwrap().to_string();
+        let message = refused(MlpHeadConfig { crop_size: 32, ..crops(regions) });
+        assert!(message.contains("it was trained on crops of 24 pixels, but the config's crop_size is 32"), "{message}");
+        let message = refused(config());
+        assert!(message.contains("but the config asks for mask"), "{message}");
+        let message = model.maps(&[image(0, 1)]).unwrap_err().to_string();
+        assert!(message.contains("a head that was trained on crops makes no label maps"), "{message}");
+
+        // On whole images alone, as for label maps, it is the head that `regions: mask` trains.
+        let whole = |config: MlpHeadConfig| {
+            let folder = tempfile::tempdir().unwrap();
+            let labeler = MlpHead::new(config, Context::for_tests(&CLASSES)).unwrap();
+            let report = labeler.train(&WholeImages, folder.path()).unwrap();
+            labeler.load(&report.checkpoint).unwrap().maps(&[image(0, 1)]).unwrap()
+        };
+        assert_eq!(whole(crops(regions)), whole(crops(Regions::Mask)));
+    }
+    let parts = |parts| {
+        MlpHead::new(MlpHeadConfig { crop_pooling: Some(parts), ..crops(Regions::Crop) }, Context::for_tests(&CLASSES)).err().unwrap().to_string()
+    };
+    assert!(parts(vec![CropPart::ClassToken]).contains("this backbone has none"));
+    assert!(parts(Vec::new()).contains("crop_pooling is empty"));
+}
+
+/// The same images, each a region of its own.
+struct WholeImages;
+
+impl TrainingSet for WholeImages {
+    fn len(&self) -> usize {
+        COLOURS.len()
+    }
+    fn get(&self, index: usize) -> Result<TrainingSample<'_>> {
+        let sample = COLOURS.get(index)?;
+        Ok(TrainingSample { regions: vec![TrainingRegion { mask: None, label: sample.label }], ..sample })
+    }
+}
+
 #[test]
 fn the_checkpoint_has_the_names_and_shapes_of_a_pytorch_sequential() {
     let folder = tempfile::tempdir().unwrap();
@@ -190,7 +243,7 @@ fn a_checkpoint_of_another_class_count_or_of_other_features_is_refused() {
     let message = refused(config(), &["red", "green"]);
     assert!(message.contains("it knows 3 classes, but the dataset has 2"), "{message}");
     let message = refused(MlpHeadConfig { feature: convert_backbones::FeatureKind::K, ..config() }, &CLASSES);
-    assert!(message.contains("but the backbone gives 256"), "{message}");
+    assert!(message.contains("trained on the features patch of patch-stats, last layer, but the config asks for k of patch-stats"), "{message}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::runs::Intervals;
 use super::Mask;
 use crate::resample::{resize_window, Filter, Part};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The smallest box around a mask, in pixels: the first column and row, and how many of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,21 @@ pub struct BoundingBox {
     pub width: u32,
     /// Rows.
     pub height: u32,
+}
+
+impl BoundingBox {
+    /// Whether the box has an area and lies in an image of `width` x `height` pixels.
+    ///
+    /// # Errors
+    /// A box that does not.
+    pub fn check_within(&self, width: u32, height: u32) -> Result<()> {
+        let fits = |start: u32, length: u32, side: u32| length > 0 && start.checked_add(length).is_some_and(|end| end <= side);
+        if fits(self.x, self.width, width) && fits(self.y, self.height, height) {
+            return Ok(());
+        }
+        let Self { x, y, width: w, height: h } = self;
+        Err(Error::invalid(format!("a box of {w}x{h} pixels at ({x}, {y}) does not lie in an image of {width}x{height}")))
+    }
 }
 
 impl Mask {
@@ -43,6 +58,26 @@ impl Mask {
             bounds = Some((l.min(left), t.min(top), r.max(right), b.max(bottom)));
         }
         bounds.map(|(l, t, r, b)| BoundingBox { x: l, y: t, width: r - l + 1, height: b - t + 1 })
+    }
+
+    /// The part of the mask in a box.
+    ///
+    /// # Errors
+    /// A box without area, or one that reaches beyond the mask.
+    pub fn crop(&self, region: BoundingBox) -> Result<Mask> {
+        region.check_within(self.width, self.height)?;
+        let (top, bottom) = (region.y, region.y + region.height);
+        let mut intervals = Intervals::default();
+        for (start, end) in self.intervals() {
+            let (first, last) = (start / self.height, (end - 1) / self.height);
+            for x in first.max(region.x)..(last + 1).min(region.x + region.width) {
+                let from = if x == first { start % self.height } else { 0 }.clamp(top, bottom);
+                let to = if x == last { (end - 1) % self.height + 1 } else { self.height }.clamp(from, bottom);
+                let column = (x - region.x) * region.height;
+                intervals.push(column + from - top, column + to - top);
+            }
+        }
+        Ok(Self::from_intervals(region.width, region.height, &intervals))
     }
 
     /// The mask at another size, each pixel taken from the nearest (PyTorch's `nearest`: the floor of the scaled index).
@@ -172,6 +207,23 @@ impl Parts {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_crop_has_the_pixels_of_the_box(
+            (w, h, pixels) in (1u32..12, 1u32..12).prop_flat_map(|(w, h)| (Just(w), Just(h), proptest::collection::vec(0u8..2, (w * h) as usize))),
+            (left, right, top, bottom) in (0.0..1.0, 0.0..1.0, 0.0..1.0, 0.0..1.0),
+        ) {
+            let range = |one: f64, other: f64, side: u32| ((one.min(other) * f64::from(side)) as u32, (one.max(other) * f64::from(side)) as u32 + 1);
+            let ((left, right), (top, bottom)) = (range(left, right, w), range(top, bottom, h));
+            let region = BoundingBox { x: left, y: top, width: right - left, height: bottom - top };
+            let crop = Mask::from_pixels(w, h, &pixels).unwrap().crop(region).unwrap();
+            let expected: Vec<u8> = (top..bottom).flat_map(|y| (left..right).map(move |x| (x, y))).map(|(x, y)| pixels[(y * w + x) as usize]).collect();
+            prop_assert_eq!((crop.width(), crop.height(), crop.to_pixels()), (region.width, region.height, expected));
+            let beyond = BoundingBox { width: w + 1, ..region };
+            prop_assert!(Mask::full(w, h).unwrap().crop(beyond).is_err());
+        }
+    }
 
     proptest! {
         #[test]

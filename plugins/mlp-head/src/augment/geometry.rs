@@ -1,54 +1,36 @@
 //! Crops, mirrors and warps of square pixel grids with any number of channels.
 
-use convert_sdk::{Image, Result};
+use convert_sdk::BoundingBox;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-
-/// A box in an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Crop {
-    pub x: u32,
-    pub y: u32,
-    pub width: u32,
-    pub height: u32,
-}
 
 /// torchvision's RandomResizedCrop: area and aspect of the crop, drawn up to ten times.
 const AREA: (f64, f64) = (0.08, 1.0);
 const ASPECT: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
 const TRIES: usize = 10;
 
-impl Crop {
-    /// A random crop of an image of `width` x `height` pixels; the whole middle part of a fitting aspect when ten tries do not fit.
-    pub fn random(width: u32, height: u32, random: &mut ChaCha8Rng) -> Self {
-        let area = f64::from(width) * f64::from(height);
-        for _ in 0..TRIES {
-            let target = area * random.random_range(AREA.0..AREA.1);
-            let aspect = random.random_range(ASPECT.0.ln()..ASPECT.1.ln()).exp();
-            let (w, h) = ((target * aspect).sqrt().round() as u32, (target / aspect).sqrt().round() as u32);
-            if (1..=width).contains(&w) && (1..=height).contains(&h) {
-                return Self { x: random.random_range(0..=width - w), y: random.random_range(0..=height - h), width: w, height: h };
-            }
+/// A random crop of an image of `width` x `height` pixels; the whole middle part of a fitting aspect when ten tries do not fit.
+pub fn random_crop(width: u32, height: u32, random: &mut ChaCha8Rng) -> BoundingBox {
+    let area = f64::from(width) * f64::from(height);
+    for _ in 0..TRIES {
+        let target = area * random.random_range(AREA.0..AREA.1);
+        let aspect = random.random_range(ASPECT.0.ln()..ASPECT.1.ln()).exp();
+        let (w, h) = ((target * aspect).sqrt().round() as u32, (target / aspect).sqrt().round() as u32);
+        if (1..=width).contains(&w) && (1..=height).contains(&h) {
+            return BoundingBox { x: random.random_range(0..=width - w), y: random.random_range(0..=height - h), width: w, height: h };
         }
-        let ratio = f64::from(width) / f64::from(height);
-        let w = if ratio > ASPECT.1 { (f64::from(height) * ASPECT.1).round() as u32 } else { width }.clamp(1, width);
-        let h = if ratio < ASPECT.0 { (f64::from(width) / ASPECT.0).round() as u32 } else { height }.clamp(1, height);
-        Self { x: (width - w) / 2, y: (height - h) / 2, width: w, height: h }
     }
+    let ratio = f64::from(width) / f64::from(height);
+    let w = if ratio > ASPECT.1 { (f64::from(height) * ASPECT.1).round() as u32 } else { width }.clamp(1, width);
+    let h = if ratio < ASPECT.0 { (f64::from(width) / ASPECT.0).round() as u32 } else { height }.clamp(1, height);
+    BoundingBox { x: (width - w) / 2, y: (height - h) / 2, width: w, height: h }
+}
 
-    /// The crop of an image, at the crop's size.
-    pub fn of(&self, image: &Image<'_>) -> Result<Image<'static>> {
-        let rows = image.pixels().chunks_exact(image.width() as usize * 3).skip(self.y as usize).take(self.height as usize);
-        let part = self.x as usize * 3..(self.x + self.width) as usize * 3;
-        Image::new(self.width, self.height, rows.flat_map(|row| row[part.clone()].iter().copied()).collect::<Vec<u8>>())
-    }
-
-    /// The crop of a one-channel grid with rows of `stride`, at `size` x `size` by the nearest pixel.
-    pub fn nearest(&self, pixels: &[u8], stride: u32, size: u32) -> Vec<u8> {
-        let source = |at: u32, start: u32, length: u32| start + ((f64::from(at) + 0.5) * f64::from(length) / f64::from(size)) as u32;
-        let row = |y: u32| source(y, self.y, self.height) as usize * stride as usize;
-        (0..size).flat_map(|y| (0..size).map(move |x| pixels[row(y) + source(x, self.x, self.width) as usize])).collect()
-    }
+/// The crop of a one-channel grid with rows of `stride`, at `size` x `size` by the nearest pixel.
+pub fn nearest(crop: &BoundingBox, pixels: &[u8], stride: u32, size: u32) -> Vec<u8> {
+    let source = |at: u32, start: u32, length: u32| start + ((f64::from(at) + 0.5) * f64::from(length) / f64::from(size)) as u32;
+    let row = |y: u32| source(y, crop.y, crop.height) as usize * stride as usize;
+    (0..size).flat_map(|y| (0..size).map(move |x| pixels[row(y) + source(x, crop.x, crop.width) as usize])).collect()
 }
 
 /// Swaps left and right in place.
@@ -126,13 +108,11 @@ mod tests {
     fn crops_lie_inside_whatever_the_aspect() {
         for (width, height) in [(500, 375), (1, 1), (2000, 20), (20, 2000)] {
             for index in 0..50 {
-                let crop = Crop::random(width, height, &mut crate::randomness::stream(0, crate::randomness::Purpose::View, index));
+                let crop = random_crop(width, height, &mut crate::randomness::stream(0, crate::randomness::Purpose::View, index));
                 assert!(crop.width > 0 && crop.height > 0 && crop.x + crop.width <= width && crop.y + crop.height <= height, "{crop:?}");
             }
         }
-        let crop = Crop { x: 1, y: 0, width: 2, height: 2 };
-        assert_eq!(crop.nearest(&[1, 2, 3, 4, 5, 6], 3, 2), [2, 3, 5, 6]);
-        let image = Image::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
-        assert_eq!(Crop { x: 1, y: 0, width: 1, height: 1 }.of(&image).unwrap().pixels(), [4, 5, 6]);
+        let crop = BoundingBox { x: 1, y: 0, width: 2, height: 2 };
+        assert_eq!(nearest(&crop, &[1, 2, 3, 4, 5, 6], 3, 2), [2, 3, 5, 6]);
     }
 }
