@@ -1,7 +1,7 @@
 //! The files of a training: `head.safetensors`, which predicts, and `last.safetensors`, from which an interrupted training continues.
 //!
 //! `head.safetensors` holds `0.weight`, `0.bias`, `2.weight`, `2.bias`, …: the state of PyTorch's
-//! `nn.Sequential(Linear, GELU, Linear, …)`. Its one metadata entry, `convert`, is a JSON object ([`Description`]).
+//! `nn.Sequential(Linear, GELU, Linear, …)`. Of several heads the others' stand behind `heads.1.`, `heads.2.`, …. Its one metadata entry, `convert`, is a JSON object ([`Description`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -13,7 +13,7 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::{CropPart, Pooling, Regions};
-use crate::head::{Head, Layer};
+use crate::head::{Ensemble, Head, Layer};
 
 const METADATA_KEY: &str = "convert";
 
@@ -160,6 +160,23 @@ fn place(layer: usize) -> usize {
     2 * layer
 }
 
+/// What stands before the tensors of a head; those of the first stand alone.
+pub fn prefix(number: usize) -> String {
+    if number == 0 { String::new() } else { format!("heads.{number}.") }
+}
+
+/// All heads of a checkpoint.
+///
+/// # Errors
+/// As [`head_among`].
+pub fn heads_among(tensors: &BTreeMap<String, Tensor>) -> Result<Ensemble> {
+    let mut heads = vec![head_among(tensors, "")?];
+    while tensors.contains_key(&format!("{}0.weight", prefix(heads.len()))) {
+        heads.push(head_among(tensors, &prefix(heads.len()))?);
+    }
+    Ensemble::new(heads)
+}
+
 /// A head's tensors under a prefix.
 pub fn named_tensors<'a>(prefix: &str, tensors: impl IntoIterator<Item = &'a Tensor>) -> BTreeMap<String, Tensor> {
     let names = (0..).flat_map(|layer| ["weight", "bias"].map(|part| format!("{prefix}{}.{part}", place(layer))));
@@ -232,7 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, logits) = (folder.path().join("head.safetensors"), folder.path().join("logits.safetensors"));
         for widths in [&[12, 7, 5][..], &[12, 9, 9, 5], &[30, 4]] {
-            let head = Head::random(widths, 3).unwrap();
+            let head = Head::random(widths, 3, 0).unwrap();
             Contents { tensors: named_tensors("", head.parameters()), metadata: "of a test" }.write(&file).unwrap();
             let status = Command::new(&python).arg(data("logits.py")).args([&file, &logits]).status().unwrap();
             assert!(status.success());

@@ -22,9 +22,9 @@ pub struct Head {
 }
 
 impl Head {
-    /// First weights as PyTorch's `nn.Linear` draws them: uniform within ±1/√in. `widths` are those of the input, the hidden layers and the output.
-    pub fn random(widths: &[i64], seed: u64) -> Result<Self> {
-        let mut random = stream(seed, Purpose::Weights, 0);
+    /// First weights as PyTorch's `nn.Linear` draws them: uniform within ±1/√in. `widths` are those of the input, the hidden layers and the output; `number` is the head's.
+    pub fn random(widths: &[i64], seed: u64, number: u32) -> Result<Self> {
+        let mut random = stream(seed, Purpose::Weights, number.into());
         let mut draw = |shape: &[i64], bound: f32| {
             let values: Vec<f32> = (0..shape.iter().product()).map(|_| (random.random::<f32>() * 2.0 - 1.0) * bound).collect();
             torch(|| Tensor::f_from_slice(&values)?.f_view(shape))
@@ -84,6 +84,65 @@ impl Head {
             Vec::try_from(&self.forward(&input)?.f_view([-1])?)
         })?;
         softmax(&logits)
+    }
+}
+
+/// Heads that answer together, all of the same form; at least one.
+#[derive(Debug)]
+pub struct Ensemble {
+    heads: Vec<Head>,
+}
+
+impl Ensemble {
+    /// Of these heads.
+    ///
+    /// # Errors
+    /// None, and heads of different forms.
+    pub fn new(heads: Vec<Head>) -> Result<Self> {
+        let form = |head: &Head| (head.inputs(), head.outputs());
+        match heads.split_first() {
+            None => Err(Error::invalid("there is no head")),
+            Some((first, others)) if others.iter().any(|head| form(head) != form(first)) => Err(Error::invalid("its heads are of different forms")),
+            Some(_) => Ok(Self { heads }),
+        }
+    }
+
+    /// Width of the input, d.
+    pub fn inputs(&self) -> usize {
+        self.heads.first().map_or(0, Head::inputs)
+    }
+
+    /// Width of the output, K.
+    pub fn outputs(&self) -> usize {
+        self.heads.first().map_or(0, Head::outputs)
+    }
+
+    /// New handles to the same memory.
+    pub fn handles(&self) -> Self {
+        Self { heads: self.heads.iter().map(Head::handles).collect() }
+    }
+
+    /// Mean logits `[n, K]` of vectors `[n, d]`.
+    pub fn forward(&self, vectors: &Tensor) -> Result<Tensor, TchError> {
+        let logits = self.heads.iter().map(|head| head.forward(vectors)).collect::<Result<Vec<_>, _>>()?;
+        match logits.as_slice() {
+            [one] => Ok(one.shallow_clone()),
+            _ => Tensor::f_stack(&logits, 0)?.f_mean_dim(0, false, Kind::Float),
+        }
+    }
+
+    /// Mean class probabilities of a vector: K numbers that sum to 1.
+    pub fn probabilities(&self, vector: &[f32]) -> Result<Vec<f32>> {
+        let mut all = self.heads.iter().map(|head| head.probabilities(vector));
+        let first = all.next().unwrap_or_else(|| Err(Error::invalid("there is no head")))?;
+        if self.heads.len() == 1 {
+            return Ok(first);
+        }
+        let mut sums: Vec<f64> = first.into_iter().map(f64::from).collect();
+        for probabilities in all {
+            sums.iter_mut().zip(probabilities?).for_each(|(sum, probability)| *sum += f64::from(probability));
+        }
+        Ok(sums.into_iter().map(|sum| (sum / self.heads.len() as f64) as f32).collect())
     }
 }
 

@@ -5,7 +5,7 @@ use convert_sdk::{Error, LabelMap, Result};
 use tch::Tensor;
 
 use crate::config::Pooling;
-use crate::head::Head;
+use crate::head::Ensemble;
 use crate::pooling;
 
 /// The label map of an image: the logits of its patches, averaged over each of 15×15 cells, and of each cell the best five classes (fewer where there are fewer).
@@ -13,7 +13,7 @@ use crate::pooling;
 /// With `mean-std` pooling each patch is pooled with its neighbours.
 ///
 /// A cell's logits are shifted so that their mean over all classes is 0: cross-entropy leaves that shift open, and a reader of the map takes absent classes for 0.
-pub fn of(features: &Features, head: &Head, pooling: Pooling) -> Result<LabelMap> {
+pub fn of(features: &Features, head: &Ensemble, pooling: Pooling) -> Result<LabelMap> {
     let (patches, classes) = (features.rows * features.columns, head.outputs());
     let values = match pooling {
         Pooling::Mean => features.values.clone(),
@@ -75,13 +75,18 @@ fn shares(length: usize, cells: usize) -> Vec<Vec<(usize, f64)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::Layer;
+    use crate::head::{Head, Layer};
 
     /// Patches of one number each, and a head whose logit of class c is c + 1 times that number.
     fn map(rows: usize, columns: usize, classes: usize, values: Vec<f32>) -> LabelMap {
         let weight: Vec<f32> = (1..=classes).map(|factor| factor as f32).collect();
         let layer = Layer { weight: Tensor::from_slice(&weight).view([-1, 1]), bias: Tensor::zeros([classes as i64], tch::kind::FLOAT_CPU) };
-        of(&Features { rows, columns, dimension: 1, values, class_token: None }, &Head { layers: vec![layer] }, Pooling::Mean).unwrap()
+        of(
+            &Features { rows, columns, dimension: 1, values, class_token: None },
+            &Ensemble::new(vec![Head { layers: vec![layer] }]).unwrap(),
+            Pooling::Mean,
+        )
+        .unwrap()
     }
 
     #[test]

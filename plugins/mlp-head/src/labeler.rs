@@ -39,7 +39,7 @@ impl Labeler for MlpHead {
     /// in every epoch. All as of one region an image.
     fn work(&self) -> Work {
         let (config, context) = (&self.config, &self.context);
-        let (hidden, layers, epochs) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)), u64::from(config.epochs));
+        let (hidden, layers, epochs) = (u64::from(config.hidden), u64::from(config.hidden_layers(context)), u64::from(config.epochs * config.heads));
         let width = self.form.width(self.features.dimension()) as u64;
         let head = 2 * hidden * (width + (layers - 1) * hidden + context.classes().len() as u64);
         let whole = if self.form.whole.is_some() { self.features.flops(Part::Whole) } else { 0 };
@@ -50,7 +50,7 @@ impl Labeler for MlpHead {
             Mode::Augmented => backbone + epochs * (backbone + 3 * head),
         };
         // The whole image has a prediction as well, and with crops a pass of its own.
-        Work { flops: backbone + crop + head, training_flops, memory: self.features.memory(), ..Work::default() }
+        Work { flops: backbone + crop + u64::from(config.heads) * head, training_flops, memory: self.features.memory(), ..Work::default() }
     }
 
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {

@@ -10,7 +10,7 @@ use convert_sdk::{Context, Error, ErrorKind, Image, LabelMap, LabelModel, Predic
 use crate::checkpoint::{self, Description};
 use crate::config::{MlpHeadConfig, Regions};
 use crate::features::FeatureSource;
-use crate::head::Head;
+use crate::head::Ensemble;
 use crate::label_maps;
 use crate::regions::{AskedImage, Form, RegionReader};
 
@@ -21,7 +21,7 @@ pub struct MlpHeadModel {
     crop_scale: f64,
     coverage: f32,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
-    head: Mutex<Head>,
+    head: Mutex<Ensemble>,
 }
 
 impl MlpHeadModel {
@@ -32,7 +32,7 @@ impl MlpHeadModel {
     pub fn load(path: &Path, config: &MlpHeadConfig, context: &Context, features: Arc<FeatureSource>) -> Result<Self> {
         let named = || format!("cannot use the checkpoint {}", path.display());
         let file = checkpoint::read(path)?;
-        let head = checkpoint::head_among(&file.tensors, "").context(named)?;
+        let head = checkpoint::heads_among(&file.tensors).context(named)?;
         let mut regions = config.regions;
         if let Some(text) = file.metadata {
             let description: Description =
@@ -46,7 +46,7 @@ impl MlpHeadModel {
     }
 }
 
-fn check_shape(head: &Head, classes: usize, dimension: usize) -> Result<()> {
+fn check_shape(head: &Ensemble, classes: usize, dimension: usize) -> Result<()> {
     if head.outputs() != classes {
         return Err(Error::invalid(format!(
             "it knows {} classes, but the dataset has {classes}: take the checkpoint of this dataset, or train",
@@ -87,7 +87,7 @@ fn check_description(description: &Description, config: &MlpHeadConfig, family: 
 }
 
 impl MlpHeadModel {
-    fn head(&self) -> Head {
+    fn head(&self) -> Ensemble {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).handles()
     }
 }

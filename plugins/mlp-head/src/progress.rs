@@ -1,5 +1,6 @@
 //! What a training has come to, and its files: `last.safetensors` after each epoch or some, `best.safetensors` and `head.safetensors` to predict with.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use convert_backbones::torch;
@@ -15,6 +16,8 @@ use crate::vector_file::VectorFile;
 
 /// What changes from step to step.
 pub struct Progress {
+    /// Which of several heads it is.
+    number: u32,
     /// Epochs done.
     pub epoch: u32,
     pub head: Head,
@@ -27,19 +30,22 @@ pub struct Progress {
     pub lost: Vec<String>,
 }
 
-const LAST: &str = "last.safetensors";
+/// The file from which the training of a head continues.
+fn last(number: u32) -> String {
+    if number == 0 { "last.safetensors".to_owned() } else { format!("last-{number}.safetensors") }
+}
 
 impl Progress {
     /// Before the first epoch.
-    pub fn begin(training: &Training<'_>, vectors: &VectorFile, warnings: Vec<String>) -> Result<Self> {
+    pub fn begin(training: &Training<'_>, number: u32, vectors: &VectorFile, warnings: Vec<String>) -> Result<Self> {
         let (config, context) = (training.config, training.context);
         let mut widths = vec![vectors.width() as i64];
         widths.extend((0..config.hidden_layers(context)).map(|_| i64::from(config.hidden)));
         widths.push(context.classes().len() as i64);
-        let head = Head::random(&widths, context.settings().seed)?;
+        let head = Head::random(&widths, context.settings().seed, number)?;
         let momenta = head.parameters().into_iter().map(|parameter| torch(|| parameter.f_zeros_like())).collect::<Result<_>>()?;
         let standardisation = Standardisation::of(vectors, config.standardize)?;
-        Ok(Self { epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0, lost: vectors.unusable().to_vec() })
+        Ok(Self { number, epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0, lost: vectors.unusable().to_vec() })
     }
 
     /// The same on a device.
@@ -48,26 +54,23 @@ impl Progress {
         Ok(Self { head: self.head.on(device)?, momenta, standardisation: self.standardisation.on(device)?, ..self })
     }
 
-    /// Writes the head as it predicts, and deletes the vectors, which nobody needs any more.
-    pub fn finish(&self, training: &Training<'_>, form: &Form) -> Result<TrainingReport> {
-        let path = self.export(training, form, "head.safetensors")?;
-        let mut warnings = self.warnings.clone();
-        if self.lost_views > 0 {
-            let (lost, epochs) = (self.lost_views, self.epoch);
-            warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
-        }
-        VectorFile::remove(training.folder);
-        Ok(TrainingReport { checkpoint: path, curve: self.curve.clone(), warnings, lost: self.lost.clone() })
+    /// Which of several heads it is, from 0.
+    pub fn number(&self) -> u32 {
+        self.number
     }
 
-    /// Whether no epoch before was better than the last.
+    /// Whether no epoch of the first head before was better than the last.
     pub fn is_best(&self) -> bool {
-        self.curve.last().is_some_and(|last| self.curve.iter().all(|earlier| earlier.loss >= last.loss))
+        self.number == 0 && self.curve.last().is_some_and(|last| self.curve.iter().all(|earlier| earlier.loss >= last.loss))
     }
 
-    /// Writes the head as it predicts.
-    pub fn export(&self, training: &Training<'_>, form: &Form, name: &str) -> Result<PathBuf> {
-        let head = self.standardisation.on(Device::Cpu)?.folded_into(&self.head.on(Device::Cpu)?)?;
+    /// Writes heads as they predict.
+    pub fn export(heads: &[&Self], training: &Training<'_>, form: &Form, name: &str) -> Result<PathBuf> {
+        let mut tensors = BTreeMap::new();
+        for (at, progress) in heads.iter().enumerate() {
+            let head = progress.standardisation.on(Device::Cpu)?.folded_into(&progress.head.on(Device::Cpu)?)?;
+            tensors.append(&mut checkpoint::named_tensors(&checkpoint::prefix(at), head.parameters()));
+        }
         let path = training.folder.join(name);
         let config = training.config;
         let description = Description {
@@ -82,7 +85,7 @@ impl Progress {
             crop_pooling: form.crop.clone(),
             training: training.settings(),
         };
-        Contents { tensors: checkpoint::named_tensors("", head.parameters()), metadata: description }.write(&path)?;
+        Contents { tensors, metadata: description }.write(&path)?;
         Ok(path)
     }
 
@@ -101,19 +104,19 @@ impl Progress {
             lost_views: self.lost_views,
             lost: self.lost.clone(),
         };
-        Contents { tensors, metadata }.write(&folder.join(LAST))
+        Contents { tensors, metadata }.write(&folder.join(last(self.number)))
     }
 
     /// What an interrupted training of the same kind left; one of another kind, or a broken file, is begun anew.
     ///
     /// # Errors
     /// A file that is there and cannot be read: a disk that fails must not cost the epochs that it holds.
-    pub fn resumed(folder: &Path, fingerprint: &str) -> Result<Option<Self>> {
-        let path = folder.join(LAST);
+    pub fn resumed(folder: &Path, number: u32, fingerprint: &str) -> Result<Option<Self>> {
+        let path = folder.join(last(number));
         if !path.try_exists().context(|| format!("cannot look at {}", path.display()))? {
             return Ok(None);
         }
-        match Self::read(&path, fingerprint) {
+        match Self::read(&path, number, fingerprint) {
             Ok(Some(progress)) => Ok(Some(progress)),
             Ok(None) => {
                 warn!("{} is of a training with other regions or settings: beginning anew", path.display());
@@ -127,7 +130,7 @@ impl Progress {
         }
     }
 
-    fn read(path: &Path, fingerprint: &str) -> Result<Option<Self>> {
+    fn read(path: &Path, number: u32, fingerprint: &str) -> Result<Option<Self>> {
         let file = checkpoint::read(path)?;
         let state: State =
             serde_json::from_str(file.metadata.as_deref().unwrap_or_default()).context(|| format!("cannot read {}", path.display()))?;
@@ -142,6 +145,7 @@ impl Progress {
         let curve: Vec<f64> = torch(|| Vec::try_from(&find("curve").map_err(|error| TchError::FileFormat(error.to_string()))?.f_view([-1])?))?;
         let records = curve.chunks_exact(2).zip(1..).map(|(pair, epoch)| EpochRecord { epoch, loss: pair[0], accuracy: pair[1] });
         Ok(Some(Self {
+            number,
             epoch: state.epoch,
             momenta: momenta.parameters().into_iter().map(Tensor::shallow_clone).collect(),
             head,
@@ -152,4 +156,24 @@ impl Progress {
             lost: state.lost,
         }))
     }
+}
+
+/// Writes the trained heads as they predict, and deletes the vectors, which nobody needs any more. The learning curve is the mean of theirs.
+pub fn finish(heads: &[Progress], training: &Training<'_>, form: &Form) -> Result<TrainingReport> {
+    let checkpoint = Progress::export(&heads.iter().collect::<Vec<_>>(), training, form, "head.safetensors")?;
+    let Some(first) = heads.first() else { return Err(Error::config("heads must be at least 1")) };
+    let mut warnings = first.warnings.clone();
+    let lost: u64 = heads.iter().map(|head| head.lost_views).sum();
+    if lost > 0 {
+        let epochs: u32 = heads.iter().map(|head| head.epoch).sum();
+        warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
+    }
+    VectorFile::remove(training.folder);
+    let mean = |at: usize, of: fn(&EpochRecord) -> f64| heads.iter().filter_map(|head| head.curve.get(at)).map(of).sum::<f64>() / heads.len() as f64;
+    let record = |(at, record): (usize, &EpochRecord)| EpochRecord {
+        epoch: record.epoch,
+        loss: mean(at, |record| record.loss),
+        accuracy: mean(at, |record| record.accuracy),
+    };
+    Ok(TrainingReport { checkpoint, curve: first.curve.iter().enumerate().map(record).collect(), warnings, lost: first.lost.clone() })
 }

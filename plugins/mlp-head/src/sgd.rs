@@ -195,7 +195,7 @@ mod tests {
     fn trained(widths: &[i64], threads: usize, dropout: f64) -> Vec<f32> {
         let pool = pool(threads);
         let sgd = Sgd { pool: &pool, device: Device::Cpu, momentum: 0.9, weight_decay: 1e-4, dropout };
-        let head = Head::random(widths, 1).unwrap();
+        let head = Head::random(widths, 1, 0).unwrap();
         let momenta: Vec<Tensor> = head.parameters().into_iter().map(Tensor::zeros_like).collect();
         let (vectors, labels) = batch(200, widths[0], widths[widths.len() - 1]);
         let mut random = stream(1, Purpose::Epoch, 0);
@@ -218,7 +218,7 @@ mod tests {
         use tch::nn::OptimizerConfig;
         for widths in [&[40, 300, 50][..], &[40, 130, 20, 7]] {
             let store = tch::nn::VarStore::new(Device::Cpu);
-            let first = Head::random(widths, 1).unwrap();
+            let first = Head::random(widths, 1, 0).unwrap();
             let variables = first.parameters().into_iter().enumerate().map(|(at, parameter)| store.root().var_copy(&format!("p{at}"), parameter));
             let variables: Vec<Tensor> = variables.collect();
             let layers = variables.chunks(2).map(|pair| Layer { weight: pair[0].shallow_clone(), bias: pair[1].shallow_clone() });

@@ -9,7 +9,7 @@ use tch::{Device, Tensor};
 
 use crate::config::{MlpHeadConfig, Mode, Regions};
 use crate::extraction::extract;
-use crate::progress::Progress;
+use crate::progress::{Progress, finish};
 use crate::randomness::{Purpose, stream};
 use crate::sgd::Sgd;
 use crate::task::Training;
@@ -61,9 +61,10 @@ impl Training<'_> {
         std::fs::create_dir_all(self.folder).map_err(Error::from).context(|| format!("cannot make the folder {}", self.folder.display()))?;
         let Survey { fingerprint, regions, masks } = self.survey()?;
         let form = self.config.form(if masks { self.config.regions } else { Regions::Mask }, self.features.has_class_token())?;
-        let resumed = Progress::resumed(self.folder, &fingerprint)?;
-        if let Some(progress) = resumed.as_ref().filter(|progress| progress.epoch >= self.config.epochs) {
-            return progress.finish(self, &form);
+        let resumed = (0..self.config.heads).map(|number| Progress::resumed(self.folder, number, &fingerprint)).collect::<Result<Vec<_>>>()?;
+        let done = |progress: &Option<Progress>| progress.as_ref().is_some_and(|progress| progress.epoch >= self.config.epochs);
+        if resumed.iter().all(done) {
+            return finish(&resumed.into_iter().flatten().collect::<Vec<_>>(), self, &form);
         }
         let (config, context) = (self.config, self.context);
         let (device, threads) = (device(context)?, context.settings().threads.max(1));
@@ -72,21 +73,23 @@ impl Training<'_> {
         let views = Views { config, context, features: self.features, form: &form, set: self.set, pool: &pool };
         let mut vectors = VectorFile::open(self.folder, &fingerprint, form.width(self.features.dimension()))?;
         let warnings = extract(&views, &mut vectors, regions)?;
-        let progress = match resumed {
-            Some(progress) => progress,
-            None => Progress::begin(self, &vectors, warnings)?,
-        };
         let parameters = config.parameters(vectors.width(), context);
-        info!(
-            "training a head of {parameters} parameters on {} vectors of {} numbers from epoch {} on",
-            vectors.labels().len(),
-            vectors.width(),
-            progress.epoch + 1
-        );
-        let mut progress = progress.on(device)?;
+        let (rows, width) = (vectors.labels().len(), vectors.width());
         let sgd = Sgd { pool: &pool, device, momentum: config.momentum, weight_decay: config.weight_decay, dropout: config.dropout(context) };
-        self.epochs(&mut progress, &Epoch { training: self, views, sgd, vectors: &vectors }, &fingerprint)?;
-        progress.finish(self, &form)
+        let epoch = Epoch { training: self, views, sgd, vectors: &vectors };
+        let mut heads = Vec::with_capacity(resumed.len());
+        for (number, resumed) in (0..).zip(resumed) {
+            let mut progress = match resumed {
+                Some(progress) => progress,
+                None => Progress::begin(self, number, &vectors, warnings.clone())?,
+            };
+            let which = if config.heads > 1 { format!("head {} of {}", number + 1, config.heads) } else { "a head".to_owned() };
+            info!("training {which} of {parameters} parameters on {rows} vectors of {width} numbers from epoch {} on", progress.epoch + 1);
+            progress = progress.on(device)?;
+            self.epochs(&mut progress, &epoch, &fingerprint)?;
+            heads.push(progress);
+        }
+        finish(&heads, self, &form)
     }
 
     fn epochs(&self, progress: &mut Progress, epoch: &Epoch<'_>, fingerprint: &str) -> Result<()> {
@@ -101,10 +104,11 @@ impl Training<'_> {
             let record = epoch.run(progress)?;
             progress.epoch += 1;
             let message = format!("epoch {}: loss {:.4}, accuracy {:.3}", record.epoch, record.loss, record.accuracy);
-            self.context.progress(u64::from(progress.epoch), u64::from(self.config.epochs), &message);
+            let (epochs, heads) = (u64::from(self.config.epochs), u64::from(self.config.heads));
+            self.context.progress(u64::from(progress.number()) * epochs + u64::from(progress.epoch), heads * epochs, &message);
             progress.curve.push(record);
             if progress.is_best() {
-                progress.export(self, epoch.views.form, "best.safetensors")?;
+                Progress::export(&[&*progress], self, epoch.views.form, "best.safetensors")?;
             }
             if progress.epoch.is_multiple_of(self.config.checkpoint_every) || progress.epoch == self.config.epochs {
                 progress.save(self.folder, fingerprint)?;
@@ -169,7 +173,8 @@ impl Training<'_> {
 
 impl Epoch<'_> {
     fn run(&self, progress: &mut Progress) -> Result<EpochRecord> {
-        let mut random = stream(self.training.context.settings().seed, Purpose::Epoch, u64::from(progress.epoch));
+        let number = (u64::from(progress.number()) << 32) | u64::from(progress.epoch);
+        let mut random = stream(self.training.context.settings().seed, Purpose::Epoch, number);
         let mut sums = Sums::default();
         match self.training.config.mode {
             Mode::PooledFeatures => self.pooled(progress, &mut random, &mut sums)?,
@@ -218,8 +223,9 @@ impl Epoch<'_> {
             if at + 1 == ends[step] {
                 let message = self.step(progress, std::mem::take(&mut batch), (step, steps), random, sums)?;
                 step += 1;
-                let done = u64::from(epoch) * steps as u64 + step as u64;
-                context.progress(done, u64::from(config.epochs) * steps as u64, &message);
+                let epochs_done = u64::from(progress.number()) * u64::from(config.epochs) + u64::from(epoch);
+                let all = u64::from(config.heads) * u64::from(config.epochs) * steps as u64;
+                context.progress(epochs_done * steps as u64 + step as u64, all, &message);
             }
             Ok(())
         })

@@ -142,6 +142,43 @@ fn crops_are_learned_from_and_a_head_on_whole_images_still_makes_maps() {
     assert!(parts(Vec::new()).contains("crop_pooling is empty"));
 }
 
+/// Several heads: the first is that of a single one, an interrupted training continues to the same bytes, and their probabilities are averaged.
+#[test]
+fn several_heads_are_trained_one_after_the_other_and_answer_together() {
+    let heads = |heads| MlpHeadConfig { heads, views: 1, ..config() };
+    let (one, three) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let single = train(heads(1), context(&CLASSES, |_| {}, 10_000), &COLOURS, one.path()).unwrap();
+    let report = train(heads(3), context(&CLASSES, |_| {}, 10_000), &COLOURS, three.path()).unwrap();
+    assert_eq!(report.curve.len(), 12);
+    let mean = |at: usize| report.curve[at].loss;
+    assert!(mean(0) != single.curve[0].loss && (mean(0) - single.curve[0].loss).abs() < 1.0, "the curve is the mean of three");
+
+    let again = tempfile::tempdir().unwrap();
+    for patience in [35, 20] {
+        // The vectors of the images take 30 reports, then comes one an epoch: in the first head, and in the second.
+        let error = train(heads(3), context(&CLASSES, |_| {}, patience), &COLOURS, again.path()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Interrupted, "{error}");
+    }
+    let resumed = train(heads(3), context(&CLASSES, |_| {}, 10_000), &COLOURS, again.path()).unwrap();
+    assert_eq!(resumed.curve, report.curve);
+    let read = |file: &Path| std::fs::read(file).unwrap();
+    assert!(read(&resumed.checkpoint) == read(&report.checkpoint));
+
+    let tensors = |file: &Path| {
+        let bytes = read(file);
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        file.iter().map(|(name, view)| (name.to_owned(), view.data().to_vec())).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (first, all) = (tensors(&single.checkpoint), tensors(&report.checkpoint));
+    assert_eq!(all.len(), 3 * first.len());
+    assert!(first.iter().all(|(name, bytes)| all[name] == *bytes && all[&format!("heads.1.{name}")] != *bytes), "the first head is the single one");
+    let labeler = MlpHead::new(heads(3), Context::for_tests(&CLASSES)).unwrap();
+    let answer =
+        |file: &Path| labeler.load(file).unwrap().predict(&[PredictionInput { id: "a", image: image(1, 9), regions: &[] }]).unwrap().remove(0).global;
+    let (together, alone) = (answer(&report.checkpoint), answer(&single.checkpoint));
+    assert!((together.iter().sum::<f32>() - 1.0).abs() < 1e-5 && together != alone, "{together:?} {alone:?}");
+}
+
 /// The same images, each a region of its own.
 struct WholeImages;
 
