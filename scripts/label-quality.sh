@@ -36,11 +36,14 @@ PY
 # The whole image as its only region: the same head and training make a classifier of whole images.
 whole=('proposals=[{plugin: grid, config: {cells: 1}}]' 'refine=[]' 'select={plugin: keep-largest}')
 threshold() { echo "select.config={maps: own, keep: threshold, threshold: $1, rounds: 1}"; }
-row '(a) single labels' 0
-row '(b) whole-image classifier, with the original label' 1 "${whole[@]}"
-row '(c) trained on all masks' 1 "$(threshold 0)"
-row '(d) trained on masks above 0.2' 1 "$(threshold 0.2)"
-row '(d) trained on masks above 0.5' 1 "$(threshold 0.5)"
-row "(d) trained on masks above 0.75, the paper's threshold" 1 "$(threshold 0.75)"
-row '(e) trained on the best region of each image' 1 'select.config={maps: own, keep: best, rounds: 1}'
-row '(f) the best region, chosen in three rounds' 1
+mask=(label.config.regions=mask label.config.heads=1)
+row '(a) single labels' 0 "${mask[@]}"
+row '(b) whole-image classifier, with the original label' 1 "${mask[@]}" "${whole[@]}"
+row '(c) trained on all masks' 1 "${mask[@]}" "$(threshold 0)"
+row '(d) trained on masks above 0.2' 1 "${mask[@]}" "$(threshold 0.2)"
+row '(d) trained on masks above 0.5' 1 "${mask[@]}" "$(threshold 0.5)"
+row "(d) trained on masks above 0.75, the paper's threshold" 1 "${mask[@]}" "$(threshold 0.75)"
+row '(e) trained on the best region of each image' 1 "${mask[@]}" 'select.config={maps: own, keep: best, rounds: 1}'
+row '(f) the best region, chosen in three rounds' 1 "${mask[@]}"
+row '(g) the same, regions seen in crops' 1 label.config.heads=1
+row '(h) the same, three heads' 1

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use convert_tests::file_server::{Fault, FileServer};
+use convert_tests::random_vit::Shape;
 use convert_tests::{Place, build_folder, repository, skipped, stderr, stdout};
 
 const RECIPE: &str = "version: 1
@@ -259,10 +261,18 @@ fn the_wheel_works_beside_pytorch() {
     assert!(commands.len() >= 5, "{transcript}");
     let script: String = commands.iter().map(|command| format!("printf '%s\\n' '$ {}'\n{command}\n", command.replace('\'', "'\\''"))).collect();
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
+    // DINO's weights as its publisher names them, with random numbers, from a server that breaks off once.
+    std::fs::create_dir(place.path("served")).unwrap();
+    let weights = Shape::of_name("dino-vits16").expect("a published name");
+    weights.write(&place.path("served/dino_deitsmall16_pretrain.pth"), 1).unwrap();
+    let server = FileServer::start(&place.path("served"), &[Fault::BreaksAt(30)]);
     let mut bash = Command::new("bash");
     bash.args(["-euo", "pipefail", "-c", &format!("exec 2>&1\n{script}")])
         .current_dir(place.path(""))
         .env("PATH", path)
+        .env("CONVERT_WEIGHTS_URL", server.url())
+        .env("CONVERT_WEIGHTS", place.path("weights"))
+        .env_remove("CONVERT_OFFLINE")
         .env_remove("LD_LIBRARY_PATH");
     let text = stdout(&done(bash.env_remove("CONVERT_PLUGIN_PATH")));
     if let Some(file) = std::env::var_os("CONVERT_WHEEL_TRANSCRIPT") {
@@ -273,6 +283,7 @@ fn the_wheel_works_beside_pytorch() {
     assert!(text.contains(&format!(" in {}\n", torch.display())), "{text}");
     // The part of CUDA is loaded, whether there is a GPU or not.
     assert!(text.contains(&format!("{} is loaded", torch.join("libtorch_cuda.so").display())), "{text}");
+    assert!(text.contains("trying again from 26 MB") && server.requests()[1].range.is_some(), "{text}");
     assert!(text.contains("200 images, none skipped") && text.contains("epoch 1: loss 0."), "{text}");
 
     // The page's run is that of the transcript, which is not done again.
