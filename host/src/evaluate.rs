@@ -1,4 +1,4 @@
-//! Scores of labels: Table 5, and the comparison with a truth (SPEC 7); scores of proposals.
+//! Scores of labels: Table 5, and the comparison with a truth (method 7); scores of proposals.
 
 pub mod labels;
 mod precision;

@@ -33,7 +33,7 @@ pub trait Host: Send + Sync {
 pub struct Settings {
     /// The plugin's own name.
     pub plugin: String,
-    /// `paper` or `authors-code` (SPEC): the set of defaults to follow where the two differ.
+    /// `paper` or `authors-code` (docs/method.md): the set of defaults to follow where the two differ.
     pub profile: String,
     /// The seed that every random choice derives from.
     pub seed: u64,

@@ -1,4 +1,4 @@
-//! Label maps: for each cell of a grid over an image, its best classes with their logits (ReLabel's form; SPEC 3, paper 3.2 and F.3).
+//! Label maps: for each cell of a grid over an image, its best classes with their logits (ReLabel's form; method 3, paper 3.2 and F.3).
 
 mod torch_file;
 

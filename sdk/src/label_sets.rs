@@ -1,4 +1,4 @@
-//! Image-level label sets as files hold them (SPEC 8): the label files of the paper's authors, ReaL, ImageNetV2, COCO. Host and plugins read them through this module alone.
+//! Image-level label sets as files hold them (method 8): the label files of the paper's authors, ReaL, ImageNetV2, COCO. Host and plugins read them through this module alone.
 
 mod cooccurrence;
 mod image_name;

@@ -150,7 +150,7 @@ impl Place {
 }
 
 /// A disc (even classes) or square (odd ones) whose colour is the class's, on a ground of squares in two greys.
-fn drawn(class: u32, number: u32) -> image::RgbImage {
+pub fn drawn(class: u32, number: u32) -> image::RgbImage {
     const COLOURS: [[u8; 3]; 4] = [[210, 40, 40], [40, 70, 210], [40, 170, 60], [220, 190, 40]];
     let (cx, cy, radius) = (40 + (number * 7) % 20, 44 + (number * 5) % 16, 18 + number % 6);
     image::RgbImage::from_fn(96, 96, |x, y| {

@@ -1,5 +1,6 @@
 //! Rules of the house that a machine can check.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,23 +45,30 @@ fn host_and_plugins_share_the_sdk_alone() {
     }
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All files of the repository itself: no build, no run, nothing hidden.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if path.is_dir() && !hidden && !["target", "vendor", "runs"].iter().any(|name| path.ends_with(name)) {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        if path.is_dir() && !hidden && !["target", "vendor", "runs", "dist", "corpus"].iter().any(|name| path.ends_with(name)) {
+            files(&path, found);
+        } else if path.is_file() {
             found.push(path);
         }
     }
 }
 
-fn all_sources() -> Vec<(PathBuf, String)> {
+/// The texts among them.
+fn all_texts() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    sources(&repository(), &mut found);
+    files(&repository(), &mut found);
+    found.into_iter().filter_map(|path| Some((path.clone(), std::fs::read_to_string(path).ok()?))).collect()
+}
+
+fn all_sources() -> Vec<(PathBuf, String)> {
+    let found: Vec<_> = all_texts().into_iter().filter(|(path, _)| path.extension().is_some_and(|extension| extension == "rs")).collect();
     assert!(found.len() > 50, "the sources are found");
-    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("a source"))).collect()
+    found
 }
 
 #[test]
@@ -101,6 +109,68 @@ fn the_example_plugin_is_short_and_safe_and_stands_in_the_docs_as_it_is() {
     assert!(!code.contains(concat!("uns", "afe")) && !code.contains("abi"));
     let page = std::fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
     assert!(page.contains(manifest.trim()) && page.contains(code.trim()), "docs/writing-a-plugin.md shows the two files as they are");
+}
+
+/// The sections and the numbered steps of docs/method.md: `1`, `1.3`.
+fn method_places() -> BTreeSet<String> {
+    let page = std::fs::read_to_string(repository().join("docs/method.md")).unwrap();
+    let number = |text: &str| text.split_once(". ").map(|(number, _)| number.to_owned()).filter(|number| number.parse::<u32>().is_ok());
+    let mut places = BTreeSet::new();
+    let mut section = String::new();
+    for line in page.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = number(heading).unwrap_or_else(|| panic!("docs/method.md: the section {heading:?} has no number"));
+            places.insert(section.clone());
+        } else if let Some(step) = number(line) {
+            places.insert(format!("{section}.{step}"));
+        }
+    }
+    places
+}
+
+/// What a text cites of docs/method.md: `1.3` and `1.8` of "method 1.3 to 1.8".
+fn citations(text: &str) -> Vec<String> {
+    let place = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        Some(text[..end].trim_end_matches('.').to_owned()).filter(|place| !place.is_empty())
+    };
+    let mut found = Vec::new();
+    for name in ["method ", "Method ", "method.md "] {
+        for mut rest in text.split(name).skip(1) {
+            while let Some(cited) = place(rest) {
+                rest = &rest[cited.len()..];
+                found.push(cited);
+                rest = [" to ", " and "].iter().find_map(|word| rest.strip_prefix(word)).unwrap_or_default();
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_cited_of_the_method_stands_on_its_page() {
+    assert_eq!(citations("(method 1.3 to 1.8). Method 2 has it, docs/method.md 7; a method 5 x"), ["1.3", "1.8", "5", "2", "7"]);
+    let places = method_places();
+    assert!(places.contains("8") && places.contains("1.10"), "{places:?}");
+    let mut cited = 0;
+    for (path, text) in all_texts().into_iter().filter(|(path, _)| !path.ends_with("tests/tests/house.rs")) {
+        for place in citations(&text) {
+            assert!(places.contains(&place), "{} cites method {place}, which docs/method.md does not have", path.display());
+            cited += 1;
+        }
+    }
+    assert!(cited > 100, "{cited} citations are found");
+}
+
+#[test]
+fn nothing_cites_a_page_that_is_not_in_the_repository() {
+    let word = concat!("SP", "EC");
+    for (path, text) in all_texts().into_iter().filter(|(path, _)| !path.ends_with("CHANGELOG.md")) {
+        let part_of_a_name = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let cites = |at: usize| !part_of_a_name(text[..at].chars().next_back()) && !part_of_a_name(text[at + word.len()..].chars().next());
+        let cited = text.match_indices(word).any(|(at, _)| cites(at));
+        assert!(!cited, "{} cites {word}: cite docs/method.md, as (method 1.3)", path.display());
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Image-level labels against a truth (paper 4, 5.1, D.1; SPEC 7).
+//! Image-level labels against a truth (paper 4, 5.1, D.1; method 7).
 
 mod agreement;
 mod decisions;

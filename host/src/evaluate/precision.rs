@@ -37,7 +37,7 @@ pub fn average_precision_of_listed(listed: &mut [(f32, bool)], all: usize, posit
     Some(sum)
 }
 
-/// An object is found when a region covers it with at least this intersection over union (SPEC 7).
+/// An object is found when a region covers it with at least this intersection over union (method 7).
 const FOUND_IOU: f64 = 0.5;
 
 /// Compares labels with a truth, image by image.

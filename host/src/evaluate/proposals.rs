@@ -1,4 +1,4 @@
-//! Proposals against true objects: recall, CorLoc, mean best IoU (SPEC 7).
+//! Proposals against true objects: recall, CorLoc, mean best IoU (method 7).
 //!
 //! The truth is held in memory, about 100 bytes an object and its mask's run lengths; the predictions are read as a stream.
 

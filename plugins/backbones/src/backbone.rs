@@ -150,7 +150,7 @@ impl Backbone {
         }
     }
 
-    /// The features of each image, in their order. Images are resized to S×S by Pillow's LANCZOS (SPEC 1.1). On a CPU they are computed one at a time,
+    /// The features of each image, in their order. Images are resized to S×S by Pillow's LANCZOS (method 1.1). On a CPU they are computed one at a time,
     /// so that how they are grouped never changes a byte; on another device together.
     ///
     /// # Errors

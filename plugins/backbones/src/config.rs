@@ -23,9 +23,9 @@ pub struct BackboneConfig {
     /// The numbers of matrix products: auto, fp32, bf16 or fp16. Default auto: bf16 on CUDA, fp32 on a CPU. The 16-bit ones keep sums, layer norms and softmax in
     /// fp32, as PyTorch's autocast does; what bf16 changes is measured in docs/backbones.md. fp32 is never rounded to TF32.
     pub precision: Precision,
-    /// What is subtracted from the channels red, green and blue in [0, 1]; default ImageNet's 0.485, 0.456, 0.406 (SPEC 1.1). Not used by patch-stats.
+    /// What is subtracted from the channels red, green and blue in [0, 1]; default ImageNet's 0.485, 0.456, 0.406 (method 1.1). Not used by patch-stats.
     pub mean: Option<[f32; 3]>,
-    /// What the channels are then divided by; default ImageNet's 0.229, 0.224, 0.225 (SPEC 1.1). Not used by patch-stats.
+    /// What the channels are then divided by; default ImageNet's 0.229, 0.224, 0.225 (method 1.1). Not used by patch-stats.
     pub std: Option<[f32; 3]>,
     /// The patch's side in pixels, for patch-stats (default 8) and torchscript (required). The other families' is in their weights, and must be this where it is given.
     #[schemars(range(min = 1, max = 256))]
@@ -90,7 +90,7 @@ impl Precision {
     }
 }
 
-/// Which of a transformer's vectors stand for the patches (SPEC 1.2).
+/// Which of a transformer's vectors stand for the patches (method 1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
 #[schemars(crate = "convert_sdk::schemars")]

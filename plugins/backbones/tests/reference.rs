@@ -1,4 +1,4 @@
-//! Features against those that the original code gave in PyTorch (shared reference data, SPEC 1.1 and 1.2).
+//! Features against those that the original code gave in PyTorch (shared reference data, method 1.1 and 1.2).
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use walkdir::WalkDir;
 
 use crate::proposer::Missing;
 
-/// Takes ImageNet-S's annotations as proposals (SPEC 8): one mask for each class in the image's PNG, with all its parts; ignored pixels belong to none.
+/// Takes ImageNet-S's annotations as proposals (method 8): one mask for each class in the image's PNG, with all its parts; ignored pixels belong to none.
 ///
 /// An image is found by its name without folder and extension: `n01440764/n01440764_10026.JPEG` has `FOLDER/n01440764/n01440764_10026.png`. A proposal's
 /// score is 1, its measure `imagenet_s_id` the id in ImageNet-S's own list of 919, 300 or 50 classes, which are not ImageNet's indices.

@@ -12,7 +12,7 @@ use convert_sdk::{
 use crate::proposer::ANNOTATION;
 use crate::results::RegionResults;
 
-/// Takes the classes of masks from a file instead of a network: the authors' region results, or an export of `region-results` (SPEC 8).
+/// Takes the classes of masks from a file instead of a network: the authors' region results, or an export of `region-results` (method 8).
 ///
 /// The file is the `checkpoint` of `label:`, as `.pt` or as JSON, `{mask id: {"prob": [5], "label": [5]}}`; nothing is trained. The proposals must come from
 /// `coco-masks`, whose annotation ids are the mask ids: `{ plugin: coco-masks, config: { file: masks.json } }` with `label: { plugin: region-results, checkpoint:

@@ -7,7 +7,7 @@ use crate::file::CocoFile;
 use crate::results::RegionResults;
 use crate::spool::Entry;
 
-/// Takes the masks of a COCO file as proposals: CutLER's pseudo-masks, annotations of people, or an earlier export (SPEC 8).
+/// Takes the masks of a COCO file as proposals: CutLER's pseudo-masks, annotations of people, or an earlier export (method 8).
 ///
 /// Run lengths, compressed or not, and polygons are read. An image is found by its `file_name`, which should be the sample's id (`n01440764/x.JPEG`), or else by
 /// the name without folder and extension where only one image has it. Files written by CutLER swap the images' width and height: that is detected and

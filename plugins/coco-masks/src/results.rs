@@ -1,4 +1,4 @@
-//! The authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as their `.pt` or as JSON of the same shape (SPEC 8).
+//! The authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as their `.pt` or as JSON of the same shape (method 8).
 
 use std::collections::HashMap;
 use std::io::{BufReader, Read};

@@ -20,7 +20,7 @@ use crate::files;
 use crate::listing::Listing;
 use crate::truth::Truth;
 
-/// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; SPEC 8).
+/// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; method 8).
 ///
 /// A sample's id is its path below `root`, such as `n01440764/n01440764_10026.JPEG`; folders within a class folder are fine, hidden files and
 /// folders are left out, symbolic links are followed. Which files a folder holds is remembered in the work directory's cache and looked up again when the

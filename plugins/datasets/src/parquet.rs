@@ -20,7 +20,7 @@ use crate::truth::Truth;
 use blocks::Blocks;
 use file::ParquetFile;
 
-/// Images and labels in the rows of Parquet files, as Hugging Face's `datasets` writes them (SPEC 8).
+/// Images and labels in the rows of Parquet files, as Hugging Face's `datasets` writes them (method 8).
 ///
 /// The image column is a struct with `bytes`, or the bytes themselves: encoded files. The label column holds integers, whose names stand in the schema's `huggingface`
 /// metadata or in `classes`, or names. A sample's id is `FILE/ROW` without `.parquet`, such as `train-00000-of-00002/00000041`, or what `id_column` holds. Labels are read

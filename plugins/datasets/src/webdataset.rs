@@ -17,7 +17,7 @@ use crate::shards;
 use crate::truth::Truth;
 use shard::{Found, Wanted};
 
-/// Images and labels in tar shards, as the WebDataset library writes them (SPEC 8).
+/// Images and labels in tar shards, as the WebDataset library writes them (method 8).
 ///
 /// Members with one key (all of a member's path before the first dot of its name) that stand side by side are one sample; the extension is all after that dot. A sample's
 /// id is `SHARD/KEY.EXTENSION` of its image, without `.tar`, such as `train-000/n01440764_10026.jpg`. The shards are gone through once for the places of the images,

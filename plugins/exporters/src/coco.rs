@@ -1,4 +1,4 @@
-//! COCO JSON with one annotation a mask (SPEC 8), written as a stream.
+//! COCO JSON with one annotation a mask (method 8), written as a stream.
 
 mod records;
 

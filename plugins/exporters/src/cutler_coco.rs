@@ -1,4 +1,4 @@
-//! Masks in the form of CutLER's pseudo-mask files (SPEC 8), written as a stream.
+//! Masks in the form of CutLER's pseudo-mask files (method 8), written as a stream.
 
 use std::path::Path;
 

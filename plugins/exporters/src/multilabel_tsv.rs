@@ -1,4 +1,4 @@
-//! The tab-separated label file of the paper's authors (SPEC 8).
+//! The tab-separated label file of the paper's authors (method 8).
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,4 @@
-//! The authors' region results as JSON (SPEC 8).
+//! The authors' region results as JSON (method 8).
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,4 +1,4 @@
-//! The JSON that the authors' training code reads (SPEC 8).
+//! The JSON that the authors' training code reads (method 8).
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

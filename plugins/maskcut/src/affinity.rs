@@ -1,4 +1,4 @@
-//! The binary affinity of patches (SPEC 1.3) and fast products with its normalised form.
+//! The binary affinity of patches (method 1.3) and fast products with its normalised form.
 
 use convert_backbones::torch;
 use convert_sdk::{Error, Result};
@@ -125,7 +125,7 @@ impl Affinity {
         self.active.contains(&true)
     }
 
-    /// Takes patches out as if their features were zero (SPEC 1.8).
+    /// Takes patches out as if their features were zero (method 1.8).
     pub fn remove(&mut self, mask: &[bool]) {
         for (patch, _) in mask.iter().enumerate().filter(|(_, removed)| **removed) {
             self.active[patch] = false;

@@ -1,4 +1,4 @@
-//! From an eigenvector to a mask on the patch grid (SPEC 1.5 and 1.6).
+//! From an eigenvector to a mask on the patch grid (method 1.5 and 1.6).
 
 /// The patches of a grid of `rows` x `columns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The cut's eigenvector: the second smallest λ of (D − A)x = λDx (SPEC 1.4).
+//! The cut's eigenvector: the second smallest λ of (D − A)x = λDx (method 1.4).
 //!
 //! With N = D^-½·A·D^-½ and v = D^½·x the problem is N·v = (1 − λ)·v, whose largest eigenvalue 1 belongs to v = D^½·1. The second largest is found
 //! by Lanczos' iteration in the space orthogonal to that vector, with full reorthogonalisation. On photos that takes some twenty steps. Where the spectrum

@@ -1,4 +1,4 @@
-//! MaskCut: repeated normalised cuts (SPEC 1.3 to 1.8; Wang et al., CutLER, CVPR 2023).
+//! MaskCut: repeated normalised cuts (method 1.3 to 1.8; Wang et al., CutLER, CVPR 2023).
 //!
 //! Memory for an image of n patches of d numbers: 8·n·d bytes for features, n²/8 for the affinity, 1,280·n while it is computed, and 8·n a Lanczos step: for
 //! n = 3600 and d = 768 some 30 MB. A crowded spectrum that the dense solver gets takes about 32·n² bytes, there 415 MB.
@@ -9,7 +9,7 @@ use crate::affinity::Affinity;
 use crate::bipartition::{Grid, part_of};
 use crate::eigen::{SecondEigenvector, second_eigenvector};
 
-/// What MaskCut needs besides the features. SPEC 1 has the values.
+/// What MaskCut needs besides the features. Method 1 has the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
     /// τ: patches of a greater cosine are alike.
@@ -26,7 +26,7 @@ pub struct Parameters {
     pub corners: usize,
     /// End at the first rejection.
     pub early_stop: bool,
-    /// Whether the patches of earlier masks stay in the graph, like none, as SPEC 1.8 has it; otherwise later cuts are of the remaining patches alone.
+    /// Whether the patches of earlier masks stay in the graph, like none, as method 1.8 has it; otherwise later cuts are of the remaining patches alone.
     pub keep_masked: bool,
     /// Whether the foreground's components besides the seed's become masks of their own, if larger than `min_area`.
     pub split_components: bool,
@@ -138,7 +138,7 @@ impl<'a> Cutting<'a> {
     }
 }
 
-/// SPEC 1.7. The mask before may be a rejected, empty one, as in CutLER's code.
+/// Method 1.7. The mask before may be a rejected, empty one, as in CutLER's code.
 fn is_rejected(mask: &[bool], previous: &[bool], parameters: &Parameters) -> bool {
     let count = |keep: fn(bool, bool) -> bool| mask.iter().zip(previous).filter(|(a, b)| keep(**a, **b)).count() as f64;
     let (intersection, union) = (count(|a, b| a && b), count(|a, b| a || b));

@@ -7,7 +7,7 @@ use crate::affinity::Affinity;
 use crate::bipartition::Grid;
 use crate::maskcut::{Cut, Parameters, cut};
 
-/// Proposes masks by MaskCut: repeated normalised cuts on a backbone's patch features (SPEC 1; CutLER, CVPR 2023).
+/// Proposes masks by MaskCut: repeated normalised cuts on a backbone's patch features (method 1; CutLER, CVPR 2023).
 ///
 /// A mask has `input_size` x `input_size` pixels. Its score is 1 − λ₂ of its cut: close to 1 where the cut separates what has nothing in common.
 /// Its measures are `iteration` (from 0), `lambda2`, `gap` (λ₃ − λ₂), `residual` and `degenerate` (1 where the cut or one
@@ -18,40 +18,40 @@ use crate::maskcut::{Cut, Parameters, cut};
 pub struct MaskCutConfig {
     /// The model whose features are cut.
     pub backbone: BackboneConfig,
-    /// Which of the model's vectors stand for the patches. Default `k`, the keys (SPEC 1.2).
+    /// Which of the model's vectors stand for the patches. Default `k`, the keys (method 1.2).
     pub feature: FeatureKind,
-    /// The block that they come from, counted from 1. Default: the last (SPEC 1.2).
+    /// The block that they come from, counted from 1. Default: the last (method 1.2).
     #[schemars(range(min = 1))]
     pub layer: Option<u32>,
-    /// S: images are resized to S×S pixels, a multiple of the patch size. Default 480 (SPEC 1.1).
+    /// S: images are resized to S×S pixels, a multiple of the patch size. Default 480 (method 1.1).
     #[schemars(range(min = 1, max = 4096))]
     pub input_size: u32,
-    /// τ: patches whose features' cosine is above this are alike, in [-1, 1]. Default 0.15 (SPEC 1.3).
+    /// τ: patches whose features' cosine is above this are alike, in [-1, 1]. Default 0.15 (method 1.3).
     #[schemars(range(min = -1.0, max = 1.0))]
     pub tau: f32,
-    /// ε: the affinity of patches that are not alike; alike ones have 1. Default 1e-5 (SPEC 1.3).
+    /// ε: the affinity of patches that are not alike; alike ones have 1. Default 1e-5 (method 1.3).
     #[schemars(range(min = 1e-12, max = 1.0))]
     pub epsilon: f64,
-    /// N: how many masks to look for. Default 3 (SPEC 1.8).
+    /// N: how many masks to look for. Default 3 (method 1.8).
     #[schemars(range(min = 1, max = 1000))]
     pub masks: usize,
-    /// From the second mask on, reject one that covers at most this share of the patches, in [0, 1]. Default 0.01 (SPEC 1.7).
+    /// From the second mask on, reject one that covers at most this share of the patches, in [0, 1]. Default 0.01 (method 1.7).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_area: f64,
-    /// From the second mask on, reject one whose IoU with the mask before is above this, in [0, 1]. Default 0.5 (SPEC 1.7).
+    /// From the second mask on, reject one whose IoU with the mask before is above this, in [0, 1]. Default 0.5 (method 1.7).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_iou: f64,
-    /// The side of a cut that covers this many of the four corner patches is background; 5 for no such rule. Default 3 (SPEC 1.5).
+    /// The side of a cut that covers this many of the four corner patches is background; 5 for no such rule. Default 3 (method 1.5).
     #[schemars(range(min = 3, max = 5))]
     pub corners: usize,
     /// Stop at the first rejected mask: the same cut would recur. Default true in the profile `paper` (A.1), false in `authors-code`, which always
     /// makes N attempts and, after a rejection for its overlap, takes the recurring cut.
     pub early_stop: Option<bool>,
-    /// Keep the patches of earlier masks in the graph, like none. Default true (SPEC 1.8); false makes later cuts of the remaining patches alone,
+    /// Keep the patches of earlier masks in the graph, like none. Default true (method 1.8); false makes later cuts of the remaining patches alone,
     /// which cannot find an earlier mask again.
     pub keep_masked: bool,
     /// Make the foreground's components besides the seed's masks of their own where they are larger than `min_area`; `masks` then counts cuts.
-    /// Default false (SPEC 1.6).
+    /// Default false (method 1.6).
     pub split_components: bool,
 }
 
@@ -179,7 +179,7 @@ impl MaskCut {
     }
 }
 
-/// The cuts as masks of `size` x `size` pixels, each without what earlier ones cover (SPEC 1.9); those with nothing left are not proposed.
+/// The cuts as masks of `size` x `size` pixels, each without what earlier ones cover (method 1.9); those with nothing left are not proposed.
 fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
     let mut covered = Mask::empty(size, size)?;
     let mut proposals = Vec::new();

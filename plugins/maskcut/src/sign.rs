@@ -1,6 +1,6 @@
 //! The sign of an eigenvector as LAPACK gives it.
 //!
-//! The sign of an eigenvector is arbitrary, yet SPEC 1.5 can end on either side of a cut when one side holds three corners and the seed as well, which on real
+//! The sign of an eigenvector is arbitrary, yet method 1.5 can end on either side of a cut when one side holds three corners and the seed as well, which on real
 //! photos happens to a third of all masks. The reference's masks are those of `scipy.linalg.eigh(D - A, D, subset_by_index=[1, 2])`, which is LAPACK's `dsygvx`, and
 //! its choice follows from its algorithm: the matrix C = D^-½(D − A)D^-½ is brought to tridiagonal form by Householder reflections from the first column on
 //! (`dsytrd`), and the tridiagonal matrix's eigenvector is returned with its largest entry positive (`dstein`). Only the reflections up to that entry are needed;

@@ -8,7 +8,7 @@ use crate::regions::Form;
 
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
-/// By default it trains in the cheaper mode of SPEC 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
+/// By default it trains in the cheaper mode of method 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
 /// pooled features; `mode: augmented` is the paper's training. A view serves all regions of its image. Prediction runs the backbone once an image, however many masks it has.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
@@ -16,7 +16,7 @@ use crate::regions::Form;
 pub struct MlpHeadConfig {
     /// The frozen backbone that gives the patch features.
     pub backbone: BackboneConfig,
-    /// Which features are pooled; default `patch`, the final-norm patch tokens (SPEC 4).
+    /// Which features are pooled; default `patch`, the final-norm patch tokens (method 4).
     pub feature: FeatureKind,
     /// The block they come from, from 1; default the last.
     pub layer: Option<u32>,
@@ -48,13 +48,13 @@ pub struct MlpHeadConfig {
     /// Whether the features of each plain image are kept on disk (in `cache` of the work directory), so that later stages, rounds and runs need no backbone for
     /// them; default false. The run says how much disk they take before it starts: patches × dimension × 4 bytes an image. Random views are never kept.
     pub cache: bool,
-    /// Share of a region's active patches that each view (with pooled features, each after the first) drops at random, in [0, 1); default 0.25 (SPEC 4).
+    /// Share of a region's active patches that each view (with pooled features, each after the first) drops at random, in [0, 1); default 0.25 (method 4).
     #[schemars(range(min = 0.0, max = 0.99))]
     pub patch_dropout: f64,
     /// A region's patches are those it covers by more than this share; default 0.5 (paper), or 0 in training under the profile authors-code. The best-covered ones where there is none.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub coverage: Option<f64>,
-    /// Whether each feature dimension is shifted and scaled to mean 0 and spread 1 over the training regions; default true (SPEC 3). Folded into the first layer on export.
+    /// Whether each feature dimension is shifted and scaled to mean 0 and spread 1 over the training regions; default true (method 3). Folded into the first layer on export.
     pub standardize: bool,
     /// Width of the hidden layers; default 1024 (paper B.1). A head whose weights take more than the free memory in training, 28 bytes each, is refused.
     #[schemars(range(min = 1, max = 65_536))]
@@ -100,7 +100,7 @@ pub struct MlpHeadConfig {
 #[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub enum Mode {
-    /// Once, before training, for a fixed set of views (SPEC 4's cheaper mode, an approximation: no fresh augmentation each epoch).
+    /// Once, before training, for a fixed set of views (the cheaper mode of method 4, an approximation: no fresh augmentation each epoch).
     #[default]
     PooledFeatures,
     /// Anew in every epoch, as the paper does: a fresh view of each image (RandomResizedCrop, horizontal flip, RandAugment(2, 9), the geometric parts

@@ -1,4 +1,4 @@
-//! Labeler mlp-head: a small MLP over pooled patch features (SPEC 4; paper 3.2, B.1).
+//! Labeler mlp-head: a small MLP over pooled patch features (method 4; paper 3.2, B.1).
 
 #[doc(hidden)] // for benches/views.rs
 pub mod augment;

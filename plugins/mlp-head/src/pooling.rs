@@ -1,4 +1,4 @@
-//! From a mask to the patches it covers, and from patches to one vector (SPEC 4).
+//! From a mask to the patches it covers, and from patches to one vector (method 4).
 
 use convert_backbones::Features;
 use convert_sdk::Mask;

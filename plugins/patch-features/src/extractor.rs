@@ -1,7 +1,7 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest};
 use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Finding, Image, JsonSchema, Result};
 
-/// Gives one feature vector a patch, from the backbones that maskcut and mlp-head use (SPEC 1.1 and 1.2).
+/// Gives one feature vector a patch, from the backbones that maskcut and mlp-head use (method 1.1 and 1.2).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]

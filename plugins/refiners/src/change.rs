@@ -1,4 +1,4 @@
-//! The rule by which a refined mask that is no longer the proposed one is dropped (SPEC 1.10).
+//! The rule by which a refined mask that is no longer the proposed one is dropped (method 1.10).
 
 use convert_sdk::{Mask, Proposal, Refinement, Result};
 

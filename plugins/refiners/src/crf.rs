@@ -1,4 +1,4 @@
-//! Fully connected CRFs with Gaussian pairwise terms and two labels (Krähenbühl & Koltun, NeurIPS 2011; SPEC 2).
+//! Fully connected CRFs with Gaussian pairwise terms and two labels (Krähenbühl & Koltun, NeurIPS 2011; method 2).
 //!
 //! The pairwise terms are filtered on permutohedral lattices (Adams, Baek & Davis, Eurographics 2010) exactly as `pydensecrf` filters them, so that the
 //! results are its results up to rounding. Two labels with Potts terms need one number a pixel instead of two: the messages enter only as their

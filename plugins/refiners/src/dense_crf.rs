@@ -9,35 +9,35 @@ use crate::holes::fill_holes;
 /// The most pixels that a mask may have; the lattices of one of this size take about 4 GB.
 const MAX_PIXELS: u64 = 1 << 24;
 
-/// Fits every mask to the image's edges with a dense CRF, fills its holes, and drops a mask that this changes too much (SPEC 1.10 and 2).
+/// Fits every mask to the image's edges with a dense CRF, fills its holes, and drops a mask that this changes too much (method 1.10 and 2).
 ///
 /// The image is resized to the mask's size. The computation is pydensecrf's, not an approximation of it.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct DenseCrfConfig {
-    /// How much the coarse mask is believed: the probability of its label at each pixel, above 0.5 and below 1. Default e/(1 + e) = 0.731, the softmax of (0, 1) (SPEC 2).
+    /// How much the coarse mask is believed: the probability of its label at each pixel, above 0.5 and below 1. Default e/(1 + e) = 0.731, the softmax of (0, 1) (method 2).
     #[schemars(range(min = 0.5, max = 0.99999))]
     pub unary_probability: f64,
-    /// Standard deviation of the Gaussian pairwise term, in pixels of the mask. Default 3 (SPEC 2).
+    /// Standard deviation of the Gaussian pairwise term, in pixels of the mask. Default 3 (method 2).
     #[schemars(range(min = 0.01, max = 10000.0))]
     pub gaussian_sigma: f32,
-    /// Weight of the Gaussian pairwise term. Default 7 (SPEC 2).
+    /// Weight of the Gaussian pairwise term. Default 7 (method 2).
     #[schemars(range(min = 0.0, max = 10000.0))]
     pub gaussian_weight: f32,
-    /// Standard deviation of the bilateral pairwise term's positions, in pixels of the mask. Default 50 (SPEC 2).
+    /// Standard deviation of the bilateral pairwise term's positions, in pixels of the mask. Default 50 (method 2).
     #[schemars(range(min = 0.01, max = 10000.0))]
     pub bilateral_sigma: f32,
-    /// Standard deviation of the bilateral pairwise term's colours, in grey levels of 0 to 255. Default 5 (SPEC 2).
+    /// Standard deviation of the bilateral pairwise term's colours, in grey levels of 0 to 255. Default 5 (method 2).
     #[schemars(range(min = 0.01, max = 10000.0))]
     pub colour_sigma: f32,
-    /// Weight of the bilateral pairwise term. Default 10 (SPEC 2).
+    /// Weight of the bilateral pairwise term. Default 10 (method 2).
     #[schemars(range(min = 0.0, max = 10000.0))]
     pub bilateral_weight: f32,
-    /// Mean-field iterations. Default 10 (SPEC 2).
+    /// Mean-field iterations. Default 10 (method 2).
     #[schemars(range(min = 0, max = 1000))]
     pub iterations: u32,
-    /// Drop a mask whose IoU before the CRF and after filling holes is below this, in [0, 1]. Default 0.5 (SPEC 1.10).
+    /// Drop a mask whose IoU before the CRF and after filling holes is below this, in [0, 1]. Default 0.5 (method 1.10).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_iou: f64,
 }

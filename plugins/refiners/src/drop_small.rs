@@ -5,7 +5,7 @@ use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Proposal, Refinem
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct DropSmallConfig {
-    /// Drop a mask that covers less than this share of the image, in [0, 1]. Default 0.01, the share of MaskCut's own rule (SPEC 1.7).
+    /// Drop a mask that covers less than this share of the image, in [0, 1]. Default 0.01, the share of MaskCut's own rule (method 1.7).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_area: f64,
 }

@@ -3,12 +3,12 @@ use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Proposal, Refinem
 use crate::change::keep_if_alike;
 use crate::holes::fill_holes;
 
-/// Fills the holes of every mask and drops a mask that this changes too much (SPEC 1.10 without the CRF).
+/// Fills the holes of every mask and drops a mask that this changes too much (method 1.10 without the CRF).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct FillHolesConfig {
-    /// Drop a mask whose IoU before and after is below this, in [0, 1]. Default 0.5 (SPEC 1.10).
+    /// Drop a mask whose IoU before and after is below this, in [0, 1]. Default 0.5 (method 1.10).
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_iou: f64,
 }

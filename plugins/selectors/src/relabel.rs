@@ -1,4 +1,4 @@
-//! Selection by label maps (SPEC 3; paper 3.2).
+//! Selection by label maps (method 3; paper 3.2).
 
 mod confidence;
 mod config;

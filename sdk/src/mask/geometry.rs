@@ -113,7 +113,7 @@ impl Mask {
         Ok(Self::from_intervals(width, height, &resized))
     }
 
-    /// The mask fitted to an image: Pillow's bicubic filter on 0/255, kept where it is over half of the maximum (CutLER's last step, SPEC 1.10).
+    /// The mask fitted to an image: Pillow's bicubic filter on 0/255, kept where it is over half of the maximum (CutLER's last step, method 1.10).
     ///
     /// # Errors
     /// A zero side.

@@ -1,4 +1,4 @@
-//! `convert evaluate labels`: image-level labels against a truth (paper 4, 5.1; SPEC 7).
+//! `convert evaluate labels`: image-level labels against a truth (paper 4, 5.1; method 7).
 
 use std::path::Path;
 

@@ -74,7 +74,7 @@ impl Refining {
     }
 }
 
-/// The masks of all configurations, fitted to their images (SPEC 1.10); those that are empty then are dropped.
+/// The masks of all configurations, fitted to their images (method 1.10); those that are empty then are dropped.
 pub(super) struct Fitting<'a> {
     pub at: At<'a>,
 }

@@ -1,4 +1,4 @@
-//! ImageNet's validation set as it is distributed: all images in one folder, their labels in a file, or in their names (SPEC 8).
+//! ImageNet's validation set as it is distributed: all images in one folder, their labels in a file, or in their names (method 8).
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -6,7 +6,7 @@ use convert_sdk::{Error, Image, Mask, Result};
 
 use super::lattice::{Lattice, add_scaled};
 
-/// The energies and how long to minimise them. SPEC 2 has the values.
+/// The energies and how long to minimise them. Method 2 has the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrfParameters {
     /// The probability of the coarse mask's label at each pixel, in (0.5, 1).

@@ -51,7 +51,7 @@ mod tests {
     fn absent_classes_share_what_is_left_and_can_be_the_best() {
         let map = |logit| LabelMap::new(1, 1, 1, vec![logit], vec![2]).unwrap();
         let opinion = Opinion::of_map(&map(27.0f32.ln()), &[1.0], 2, 10);
-        assert!((opinion.of_label - 0.75).abs() < 1e-7 && opinion.best == 2, "{opinion:?}"); // ln(3 (K - 1)): SPEC 3
+        assert!((opinion.of_label - 0.75).abs() < 1e-7 && opinion.best == 2, "{opinion:?}"); // ln(3 (K - 1)): method 3
         let opinion = Opinion::of_map(&map(-5.0), &[1.0], 2, 4);
         assert_eq!(opinion.best, 0);
         assert!((opinion.of_best - 1.0 / (3.0 + (-5f64).exp())).abs() < 1e-9);

@@ -80,7 +80,7 @@ impl Default for RelabelFilterConfig {
     }
 }
 
-/// Rounds with own maps (SPEC 3).
+/// Rounds with own maps (method 3).
 const ROUNDS_OF_OWN_MAPS: u32 = 3;
 
 impl RelabelFilterConfig {
