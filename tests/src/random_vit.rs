@@ -31,16 +31,21 @@ pub struct Shape {
     pub grid: usize,
     /// Whether the MLPs are gated (SwiGLU), as in DINOv2's largest and DINOv3's "plus" models.
     pub gated: bool,
+    /// Blocks that change anything: what those behind them would add is 0. Random blocks in a row make all patches alike, and cuts then find nothing.
+    pub active: usize,
 }
+
+/// Every block is active.
+const ALL: usize = usize::MAX;
 
 impl Shape {
     /// The five models of recipes/imagenet.yaml by the name of the variable that gives their file.
     pub const PUBLISHED: [(&str, Self); 5] = [
-        ("DINOV3_B", Self { family: Family::Dinov3, width: 768, depth: 12, patch: 16, grid: 0, gated: false }),
-        ("DINOV2_G", Self { family: Family::Dinov2, width: 1536, depth: 40, patch: 14, grid: 37, gated: true }),
-        ("DINOV2_L", Self { family: Family::Dinov2, width: 1024, depth: 24, patch: 14, grid: 37, gated: false }),
-        ("DINO_B", Self { family: Family::Dinov1, width: 768, depth: 12, patch: 8, grid: 28, gated: false }),
-        ("DINOV3_L", Self { family: Family::Dinov3, width: 1024, depth: 24, patch: 16, grid: 0, gated: false }),
+        ("DINOV3_B", Self { family: Family::Dinov3, width: 768, depth: 12, patch: 16, grid: 0, gated: false, active: ALL }),
+        ("DINOV2_G", Self { family: Family::Dinov2, width: 1536, depth: 40, patch: 14, grid: 37, gated: true, active: ALL }),
+        ("DINOV2_L", Self { family: Family::Dinov2, width: 1024, depth: 24, patch: 14, grid: 37, gated: false, active: ALL }),
+        ("DINO_B", Self { family: Family::Dinov1, width: 768, depth: 12, patch: 8, grid: 28, gated: false, active: ALL }),
+        ("DINOV3_L", Self { family: Family::Dinov3, width: 1024, depth: 24, patch: 16, grid: 0, gated: false, active: ALL }),
     ];
 
     /// The model of a published name of docs/backbones.md.
@@ -64,7 +69,7 @@ impl Shape {
             "dinov3" => (Family::Dinov3, 16, 0),
             _ => return None,
         };
-        Some(Self { family, width, depth, patch, grid, gated: size.ends_with("plus") || matches!(width, 1536 | 4096) })
+        Some(Self { family, width, depth, patch, grid, gated: size.ends_with("plus") || matches!(width, 1536 | 4096), active: ALL })
     }
 
     /// The same kind of model with two blocks, of the smallest width that was published.
@@ -91,6 +96,7 @@ impl Shape {
             norm(&mut list, &name("norm1"), d);
             linear(&mut list, &name("attn.qkv"), vec![3 * d, d]);
             linear(&mut list, &name("attn.proj"), vec![d, d]);
+            let of_output = list.len() - 2;
             norm(&mut list, &name("norm2"), d);
             if self.gated {
                 // The hidden width of DINOv2's SwiGLU: two thirds of four times the width, rounded up to a multiple of eight.
@@ -105,6 +111,11 @@ impl Shape {
             } else {
                 linear(&mut list, &name("mlp.fc1"), vec![4 * d, d]);
                 linear(&mut list, &name("mlp.fc2"), vec![d, 4 * d]);
+            }
+            if block >= self.active {
+                let output = list.len() - 2; // the weight of the MLP's last matrix, before its bias
+                list[of_output].2 = Fill::Zeros;
+                list[output].2 = Fill::Zeros;
             }
             if self.family != Family::Dinov1 {
                 list.push((name("ls1.gamma"), vec![d], Fill::Ones));

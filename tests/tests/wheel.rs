@@ -263,7 +263,7 @@ fn the_wheel_works_beside_pytorch() {
     let path = format!("{}:/usr/bin:/bin", venv.join("bin").display());
     // DINO's weights as its publisher names them, with random numbers, from a server that breaks off once.
     std::fs::create_dir(place.path("served")).unwrap();
-    let weights = Shape::of_name("dino-vits16").expect("a published name");
+    let weights = Shape { active: 1, ..Shape::of_name("dino-vits16").expect("a published name") };
     weights.write(&place.path("served/dino_deitsmall16_pretrain.pth"), 1).unwrap();
     let server = FileServer::start(&place.path("served"), &[Fault::BreaksAt(30)]);
     let mut bash = Command::new("bash");

@@ -43,7 +43,7 @@ pub enum PipelineError {
     #[error("another process trains in {}: wait for it", .0.display())]
     TrainsElsewhere(PathBuf),
     /// Nothing was selected.
-    #[error("{stage}: the selector kept no region at all: there is nothing to train on; loosen the selection")]
+    #[error("{stage}: there is no region to train on: the lines above say whether none was proposed, or none selected")]
     NothingToTrainOn {
         /// The training's name.
         stage: String,

@@ -26,7 +26,7 @@ pub struct MlpHeadConfig {
     /// Where the vector of a region comes from; default `mask` (paper). `crop` sees small regions in more detail, and adds a pass of the backbone over `crop_size` pixels for
     /// each region and one for the whole image.
     pub regions: Regions,
-    /// With `regions: crop` or `both`: the side of a region's crop, as a multiple of the longer side of its box; default 1.1. The crop is a square, moved into the image
+    /// With `regions: crop` or `both`: the side of a region's crop, as a multiple of the longer side of its box; default 1. The crop is a square, moved into the image
     /// where it can be.
     #[schemars(range(min = 0.1, max = 100.0))]
     pub crop_scale: f64,
@@ -170,7 +170,7 @@ impl Default for MlpHeadConfig {
             layer: None,
             input_size: 512,
             regions: Regions::default(),
-            crop_scale: 1.1,
+            crop_scale: 1.0,
             crop_size: 224,
             crop_pooling: None,
             mode: Mode::default(),

@@ -69,7 +69,10 @@ impl Session {
         }
         let share = if all == 0 { 0.0 } else { kept as f64 / all as f64 };
         let said = format!("{}: kept {kept} of {all} regions, {:.1} %", step.stage.name, share * 100.0);
-        if all > 0 && !USUAL_SHARES.contains(&share) {
+        if all == 0 {
+            let images = self.samples.list.len();
+            tracing::warn!("{}: the proposals found no region in {images} images, or the refiners dropped them all", step.stage.name);
+        } else if !USUAL_SHARES.contains(&share) {
             let way = if share < 0.5 {
                 "hardly any: is the threshold too high, or are the label maps of another dataset?"
             } else {
