@@ -90,7 +90,9 @@ impl Failure {
 fn help(text: &str) -> Option<&'static str> {
     let is = |number: i32| text.contains(&format!("(os error {number})"));
     if is(libc::ENOSPC) || is(libc::EDQUOT) {
-        return Some("make room on that disk, or choose another with --work-dir; the same command goes on from what is finished");
+        return Some(
+            "make room on that disk, or choose another (--work-dir; CONVERT_WEIGHTS for weights); the same command goes on from what is finished",
+        );
     }
     (is(libc::EMFILE) || is(libc::ENFILE))
         .then_some("too many files are open at once, the named one is not to blame: raise the limit (ulimit -n), or use fewer threads (--threads)")

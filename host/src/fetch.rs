@@ -6,10 +6,12 @@
 mod progress;
 mod server;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use convert_sdk::whole_file;
 
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
@@ -53,6 +55,9 @@ pub enum FetchError {
     /// The server would have us go on without encryption.
     #[error("{0} redirects to an address without encryption (http://), which is not followed: set CONVERT_WEIGHTS_URL to another source")]
     Unencrypted(String),
+    /// The server cannot show who it is.
+    #[error("{0} cannot be trusted ({1}): if this network has certificates of its own, name their file in SSL_CERT_FILE")]
+    Untrusted(String, String),
     /// The certificates that are to be trusted.
     #[error("cannot use the certificates of SSL_CERT_FILE, {file}", file = .0.display())]
     Certificates(PathBuf, #[source] io::Error),
@@ -162,9 +167,13 @@ fn beside(place: &Path, ending: &str) -> PathBuf {
 /// The lock of a file, which another process may hold for a while.
 fn locked(path: &Path, name: &str) -> Result<File, FileError> {
     let lock = OpenOptions::new().create(true).append(true).open(path).map_err(FileError::of("write", path))?;
-    if lock.try_lock().is_err() {
-        tracing::info!("another process fetches {name}: waiting for it");
-        lock.lock().map_err(FileError::of("lock", path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            tracing::info!("another process fetches {name}: waiting for it");
+            lock.lock().map_err(FileError::of("lock", path))?;
+        }
+        Err(TryLockError::Error(error)) => tracing::debug!("{} cannot be locked here: {error}", path.display()),
     }
     Ok(lock)
 }
@@ -196,12 +205,12 @@ impl Fetching<'_> {
                 Attempt::Whole => return Ok(()),
                 Attempt::Broken(why) => why,
             };
-            failures = if self.length() > before { 1 } else { failures + 1 };
+            failures = if self.length() > before { 0 } else { failures + 1 };
             if failures == ATTEMPTS {
                 return Err(FetchError::Broken { url: self.url.clone(), done: self.length(), why });
             }
             tracing::info!("{}: {why}; trying again from {}", self.named.name, size(self.length()));
-            std::thread::sleep(self.timeout / 30 * (1 << (failures - 1)));
+            std::thread::sleep(self.timeout / 30 * (1 << failures.saturating_sub(1)));
         }
     }
 
@@ -216,14 +225,14 @@ impl Fetching<'_> {
         let Answer { start, total, tag, mut body } = answer;
         let expected = self.named.bytes;
         if let Some(offered) = total.filter(|total| !self.may_have(*total)) {
-            self.forget();
+            // What is here already may be good: this can be the page of a network that wants a login.
             return Err(FetchError::Length { url: self.url.clone(), offered, expected });
         }
         let written = FileError::of("write", self.part);
         let mut part = OpenOptions::new().create(true).append(false).write(true).truncate(false).open(self.part).map_err(&written)?;
         part.set_len(start).and_then(|()| part.seek(io::SeekFrom::End(0))).map_err(&written)?;
         match tag {
-            Some(tag) => fs::write(&self.tag, tag).map_err(FileError::of("write", &self.tag))?,
+            Some(tag) => write(&self.tag, &tag)?,
             None => _ = fs::remove_file(&self.tag),
         }
         let mut bytes = Bytes::begin(progress, &self.named.name, start, total);
@@ -249,6 +258,10 @@ impl Fetching<'_> {
         Ok(match (end, total) {
             (Some(why), _) => Attempt::Broken(why),
             (None, Some(total)) if done < total => Attempt::Broken(format!("{} of {} came", size(done), size(total))),
+            (None, total) if total.is_some_and(|total| done > total) => {
+                self.forget();
+                return Err(FetchError::Length { url: self.url.clone(), offered: done, expected: total.unwrap_or(expected) });
+            }
             (None, None) if !self.may_have(done) => {
                 self.forget();
                 return Err(FetchError::Length { url: self.url.clone(), offered: done, expected });
@@ -284,10 +297,15 @@ impl Fetching<'_> {
         }
         if expected.is_empty() {
             let kept = kept_hash(place);
-            fs::write(&kept, format!("{hash}  {}\n", self.named.file)).map_err(FileError::of("write", &kept))?;
+            write(&kept, &format!("{hash}  {}\n", self.named.file))?;
         }
         Ok(())
     }
+}
+
+/// Writes a small file whole.
+fn write(path: &Path, text: &str) -> Result<(), FileError> {
+    whole_file::write(path, |mut file| file.write_all(text.as_bytes())).map_err(FileError::of::<io::Error>("write", path))
 }
 
 /// The file with the hash of a file when it was fetched, in the form of sha256sum.

@@ -17,6 +17,8 @@ pub enum Fault {
     WrongBytes,
     /// Says that the file is longer by this share, in percent, than what it sends.
     AnnouncesMore(u64),
+    /// After what was asked for so many bytes more, in pieces without an announced length.
+    SendsMore(usize),
     /// A page of a few bytes, with status 200.
     SmallPage,
     /// No length, and never an end.
@@ -137,7 +139,8 @@ fn answer(mut stream: TcpStream, folder: &Path, faults: &[Fault], seen: &Mutex<V
         Some(Fault::AnnouncesMore(percent)) => part.len() + total * percent as usize / 100,
         _ => part.len(),
     };
-    let length = if fault == Some(Fault::Endless) { String::new() } else { format!("\r\nContent-Length: {announced}") };
+    let unannounced = matches!(fault, Some(Fault::Endless | Fault::SendsMore(_)));
+    let length = if unannounced { String::new() } else { format!("\r\nContent-Length: {announced}") };
     let status = if start > 0 { format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{total}", total - 1) } else { "200 OK".to_owned() };
     head(&mut stream, &format!("{status}\r\nETag: \"1\"{length}"))?;
     let share = |percent: u64| &part[..part.len() * percent as usize / 100];
@@ -147,6 +150,10 @@ fn answer(mut stream: TcpStream, folder: &Path, faults: &[Fault], seen: &Mutex<V
             stream.write_all(share(percent))?;
             std::thread::sleep(Duration::from_secs(60));
             Ok(())
+        }
+        Some(Fault::SendsMore(count)) => {
+            stream.write_all(part)?;
+            stream.write_all(&vec![0; count])
         }
         Some(Fault::Endless) => loop {
             stream.write_all(part)?;

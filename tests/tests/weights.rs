@@ -129,7 +129,8 @@ fn what_breaks_off_or_stalls_is_resumed_where_it_ended() {
     shelf.fetched("hashed");
     assert_eq!(shelf.ranges().len(), 13);
     // With nothing, a few times only; the next process goes on.
-    let faults = [&[Fault::BreaksAt(30)][..], &[Fault::Status(503), Fault::BreaksAt(0), Fault::StallsAt(0), Fault::Status(500)]].concat();
+    let faults =
+        [&[Fault::BreaksAt(30)][..], &[Fault::Status(503), Fault::BreaksAt(0), Fault::StallsAt(0), Fault::Status(500), Fault::Status(500)]].concat();
     let shelf = Shelf::new("hashed", &faults);
     shelf.refused("hashed", 1, "broke off after 60 kB (it answers 500 Internal Server Error): what is here is kept, the same command continues");
     assert_eq!(std::fs::metadata(shelf.file("hashed.bin.part")).unwrap().len(), 60_000);
@@ -172,6 +173,20 @@ fn another_file_is_refused_in_one_line_and_nothing_of_it_is_kept() {
     }
 }
 
+/// Of a file without a hash the length is all there is to go by; what was good before is kept.
+#[test]
+fn a_resumed_file_is_not_longer_than_announced_and_no_login_page_costs_what_is_here() {
+    let shelf = Shelf::new("plain", &[Fault::BreaksAt(90), Fault::SendsMore(5_000)]);
+    shelf.refused("plain", 2, "plain.bin offers 205 kB where about 200 kB are expected");
+    assert!(!shelf.file("plain.bin.sha256").exists());
+    shelf.fetched("plain");
+    let shelf = Shelf::new("plain", &[Fault::BreaksAt(90), Fault::SmallPage]);
+    shelf.refused("plain", 2, "plain.bin offers 12 bytes");
+    assert_eq!(std::fs::metadata(shelf.file("plain.bin.part")).unwrap().len(), 180_000);
+    shelf.fetched("plain");
+    assert_eq!(shelf.ranges().last().unwrap().as_deref(), Some("bytes=180000-"));
+}
+
 #[test]
 fn what_the_server_refuses_is_said_with_its_address() {
     let shelf = Shelf::new("plain", &[Fault::Status(404)]);
@@ -208,6 +223,7 @@ fn what_the_server_refuses_is_said_with_its_address() {
     );
     with("CONVERT_WEIGHTS", "/dev/null/here", &get, 1, "error: cannot make the folder /dev/null/here");
     with("SSL_CERT_FILE", "/nowhere.pem", &get, 2, "error: cannot use the certificates of SSL_CERT_FILE, /nowhere.pem: No such file or directory");
+    with("SSL_CERT_FILE", "/dev/null", &get, 2, "error: cannot use the certificates of SSL_CERT_FILE, /dev/null: there is no certificate in it");
     with("NO", "", &["weights", "get", "plane"], 2, "`plane` is the name of no published file; did you mean `plain`?");
     assert!(!shelf.file("plain.bin").exists() && shelf.server.requests().is_empty());
     // A mirror's owner has accepted the licence.

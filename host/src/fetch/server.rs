@@ -94,6 +94,10 @@ fn certificates(file: &std::path::Path) -> std::io::Result<RootCerts> {
         PemItem::Certificate(certificate) => Some(certificate),
         _ => None,
     });
+    let certificates: Vec<_> = certificates.collect();
+    if certificates.is_empty() {
+        return Err(std::io::Error::other("there is no certificate in it"));
+    }
     Ok(RootCerts::from(certificates))
 }
 
@@ -101,9 +105,16 @@ fn refused(url: &str, error: Error) -> ServerError {
     match error {
         Error::TooManyRedirects | Error::RedirectFailed => ServerError::Fetch(FetchError::Redirects(url.to_owned())),
         Error::RequireHttpsOnly(_) => ServerError::Fetch(FetchError::Unencrypted(url.to_owned())),
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => untrusted(url, &error),
+        Error::Rustls(error) => untrusted(url, &error),
+        Error::Tls(_) | Error::Pem(_) => untrusted(url, &error),
         Error::BadUri(_) | Error::Http(_) => ServerError::Fetch(FetchError::Address(url.to_owned())),
         error => ServerError::Broken(chain(&error)),
     }
+}
+
+fn untrusted(url: &str, error: &dyn std::error::Error) -> ServerError {
+    ServerError::Fetch(FetchError::Untrusted(url.to_owned(), chain(error)))
 }
 
 fn answer(start: u64, total: Option<u64>, response: Response<Body>) -> Answer {
