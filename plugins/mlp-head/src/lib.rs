@@ -2,6 +2,7 @@
 
 #[doc(hidden)] // for benches/views.rs
 pub mod augment;
+mod cached_files;
 mod checkpoint;
 mod config;
 mod extraction;
