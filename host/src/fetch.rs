@@ -33,10 +33,10 @@ pub enum FetchError {
     #[error("CONVERT_OFFLINE is set, so that nothing is fetched: unset it to fetch {0}")]
     Offline(String),
     /// Its licence is to be accepted first.
-    #[error("{0} is not given out without its licence being accepted: {1}")]
+    #[error("the licence of {0} must be accepted first: {1}")]
     Gated(String, String),
     /// The mirror's address, or the publisher's, is none.
-    #[error("`{0}` is no http:// or https:// address: correct CONVERT_WEIGHTS_URL")]
+    #[error("`{0}` is not an http:// or https:// address: correct CONVERT_WEIGHTS_URL")]
     Address(String),
     /// A variable that makes no sense.
     #[error("CONVERT_WEIGHTS_TIMEOUT is `{0}`, not a number of seconds above 0")]
@@ -50,7 +50,7 @@ pub enum FetchError {
         status: u16,
     },
     /// The server sends from one address to the next.
-    #[error("{0} redirects in a circle, or too often: set CONVERT_WEIGHTS_URL to another source")]
+    #[error("{0} redirects in a loop: set CONVERT_WEIGHTS_URL to another source")]
     Redirects(String),
     /// The server would have us go on without encryption.
     #[error("{0} redirects to an address without encryption (http://), which is not followed: set CONVERT_WEIGHTS_URL to another source")]
@@ -73,7 +73,7 @@ pub enum FetchError {
     },
     /// What came is something else.
     #[error(
-        "what came from {url} has a SHA-256 that begins with {found} instead of {expected}: it was thrown away; try again, or another source (CONVERT_WEIGHTS_URL)"
+        "what came from {url} has a SHA-256 that begins with {found} instead of {expected}: it was discarded; try again, or another source (CONVERT_WEIGHTS_URL)"
     )]
     Hash {
         /// What was asked for.
@@ -100,7 +100,7 @@ pub enum FetchError {
 
 fn advice(status: u16) -> &'static str {
     match status {
-        401 | 403 => "it gives the file out to none or not to everybody; set CONVERT_WEIGHTS_URL to a source that does",
+        401 | 403 => "access is denied; set CONVERT_WEIGHTS_URL to a source that gives the file out",
         404 | 410 => "the file is not there; set CONVERT_WEIGHTS_URL to a source that has it",
         _ => "set CONVERT_WEIGHTS_URL to another source",
     }
@@ -170,7 +170,7 @@ fn locked(path: &Path, name: &str) -> Result<File, FileError> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            tracing::info!("another process fetches {name}: waiting for it");
+            tracing::info!("another process is fetching {name}: waiting for it");
             lock.lock().map_err(FileError::of("lock", path))?;
         }
         Err(TryLockError::Error(error)) => tracing::debug!("{} cannot be locked here: {error}", path.display()),

@@ -160,7 +160,7 @@ fn what_breaks_off_or_stalls_is_resumed_where_it_ended() {
 fn another_file_is_refused_in_one_line_and_nothing_of_it_is_kept() {
     let gone = |shelf: &Shelf, name: &str| assert!(!shelf.file(&format!("{name}.bin.part")).exists(), "nothing is kept");
     let shelf = Shelf::new("hashed", &[Fault::WrongBytes]);
-    shelf.refused("hashed", 2, "it was thrown away; try again, or another source (CONVERT_WEIGHTS_URL)");
+    shelf.refused("hashed", 2, "it was discarded; try again, or another source (CONVERT_WEIGHTS_URL)");
     gone(&shelf, "hashed");
     let shelf = Shelf::new("wrong", &[]);
     shelf.refused("wrong", 2, "instead of 00000000");
@@ -191,9 +191,9 @@ fn a_resumed_file_is_not_longer_than_announced_and_no_login_page_costs_what_is_h
 fn what_the_server_refuses_is_said_with_its_address() {
     let shelf = Shelf::new("plain", &[Fault::Status(404)]);
     shelf.refused("plain", 2, &format!("{}/plain.bin answers 404: the file is not there", shelf.server.url()));
-    Shelf::new("plain", &[Fault::Status(403)]).refused("plain", 2, "answers 403: it gives the file out to none or not to everybody");
+    Shelf::new("plain", &[Fault::Status(403)]).refused("plain", 2, "answers 403: access is denied");
     let shelf = Shelf::new("plain", &[Fault::RedirectLoop; 40]);
-    shelf.refused("plain", 2, "/plain.bin redirects in a circle, or too often");
+    shelf.refused("plain", 2, "/plain.bin redirects in a loop");
     assert!(shelf.server.requests().len() < 20);
     Shelf::new("plain", &[Fault::Redirect, Fault::BreaksAt(50), Fault::Redirect]).fetched("plain");
 
@@ -210,7 +210,7 @@ fn what_the_server_refuses_is_said_with_its_address() {
         "ftp://mirror",
         &get,
         2,
-        "error: `ftp://mirror/plain.bin` is no http:// or https:// address: correct CONVERT_WEIGHTS_URL",
+        "error: `ftp://mirror/plain.bin` is not an http:// or https:// address: correct CONVERT_WEIGHTS_URL",
     );
     with("CONVERT_WEIGHTS_URL", "http://127.0.0.1:1", &get, 1, "error: http://127.0.0.1:1/plain.bin broke off after 0 bytes");
     with("CONVERT_WEIGHTS_TIMEOUT", "soon", &get, 2, "error: CONVERT_WEIGHTS_TIMEOUT is `soon`, not a number of seconds above 0");
@@ -219,7 +219,7 @@ fn what_the_server_refuses_is_said_with_its_address() {
         "",
         &["weights", "get", "gated"],
         2,
-        "gated is not given out without its licence being accepted: get gated.bin from http://127.0.0.1:9/",
+        "the licence of gated must be accepted first: get gated.bin from http://127.0.0.1:9/",
     );
     with("CONVERT_WEIGHTS", "/dev/null/here", &get, 1, "error: cannot make the folder /dev/null/here");
     with("SSL_CERT_FILE", "/nowhere.pem", &get, 2, "error: cannot use the certificates of SSL_CERT_FILE, /nowhere.pem: No such file or directory");
@@ -252,7 +252,7 @@ fn two_processes_fetch_a_file_once() {
     });
     assert!(outputs.iter().all(|output| output.status.code() == Some(0)), "{}", outputs.iter().map(stderr).collect::<String>());
     assert_eq!(shelf.ranges(), [None, Some("bytes=100000-".to_owned())]);
-    assert!(outputs.iter().any(|output| stderr(output).contains("another process fetches plain: waiting for it")));
+    assert!(outputs.iter().any(|output| stderr(output).contains("another process is fetching plain: waiting for it")));
     assert!(std::fs::read(shelf.file("plain.bin")).unwrap() == content());
 }
 
