@@ -229,7 +229,7 @@ impl Fetching<'_> {
             return Err(FetchError::Length { url: self.url.clone(), offered, expected });
         }
         let written = FileError::of("write", self.part);
-        let mut part = OpenOptions::new().create(true).append(false).write(true).truncate(false).open(self.part).map_err(&written)?;
+        let mut part = OpenOptions::new().create(true).write(true).truncate(false).open(self.part).map_err(&written)?;
         part.set_len(start).and_then(|()| part.seek(io::SeekFrom::End(0))).map_err(&written)?;
         match tag {
             Some(tag) => write(&self.tag, &tag)?,
@@ -255,19 +255,18 @@ impl Fetching<'_> {
             }
         };
         part.sync_all().map_err(&written)?;
-        Ok(match (end, total) {
-            (Some(why), _) => Attempt::Broken(why),
-            (None, Some(total)) if done < total => Attempt::Broken(format!("{} of {} came", size(done), size(total))),
-            (None, total) if total.is_some_and(|total| done > total) => {
+        if let Some(why) = end {
+            return Ok(Attempt::Broken(why));
+        }
+        match total {
+            Some(total) if done < total => Ok(Attempt::Broken(format!("{} of {} came", size(done), size(total)))),
+            Some(total) if done == total => Ok(Attempt::Whole),
+            None if self.may_have(done) => Ok(Attempt::Whole),
+            _ => {
                 self.forget();
-                return Err(FetchError::Length { url: self.url.clone(), offered: done, expected: total.unwrap_or(expected) });
+                Err(FetchError::Length { url: self.url.clone(), offered: done, expected: total.unwrap_or(expected) })
             }
-            (None, None) if !self.may_have(done) => {
-                self.forget();
-                return Err(FetchError::Length { url: self.url.clone(), offered: done, expected });
-            }
-            (None, _) => Attempt::Whole,
-        })
+        }
     }
 
     /// Whether a file of so many bytes can be the one that is meant.

@@ -120,7 +120,7 @@ fn answer(mut stream: TcpStream, folder: &Path, faults: &[Fault], seen: &Mutex<V
         Some(Fault::Redirect) => return head(&mut stream, &format!("302 Found\r\nLocation: http://127.0.0.1:{port}{path}\r\nContent-Length: 0")),
         Some(Fault::SmallPage) => {
             head(&mut stream, "200 OK\r\nContent-Length: 12")?;
-            return stream.write_all(b"please log in".split_at(12).0);
+            return stream.write_all(b"please login");
         }
         _ => {}
     }

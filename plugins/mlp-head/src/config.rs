@@ -65,8 +65,8 @@ pub struct MlpHeadConfig {
     /// Share of the inputs of each hidden layer that training drops at random, in [0, 1); default 0 (paper), or 0.1 under the profile authors-code.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: Option<f64>,
-    /// Heads that are trained on the same vectors with other random numbers, one after the other; their probabilities are averaged. Default 1 (paper). Three make labels surer
-    /// (docs/label-quality.md), and take three times as long to train, which is little beside the backbone but with `mode: augmented`.
+    /// Heads that are trained on the same vectors with other random numbers, one after the other; their probabilities are averaged. Default 1 (paper). Three raise precision a
+    /// little (docs/label-quality.md), and take three times as long to train, which is little beside the backbone but with `mode: augmented`.
     #[schemars(range(min = 1, max = 64))]
     pub heads: u32,
     /// Passes over the training regions; default 300 (paper B.1).

@@ -129,7 +129,10 @@ impl Views<'_> {
         let mut left = View { asked: AskedImage { whole, regions: Vec::new() }, labels: Vec::new() };
         for (region, seen) in regions.iter().zip(&seen) {
             let Some(patches) = self.seen_patches(seen, Part::Whole, random) else { continue };
-            let Some(crop) = self.fresh_crop(image, region, random)? else { continue };
+            let crop = self.fresh_crop(image, region, random)?;
+            if crop.is_none() && !self.form.crop.is_empty() {
+                continue;
+            }
             left.asked.regions.push(AskedRegion { patches, crop });
             left.labels.push(region.label);
         }
@@ -146,10 +149,10 @@ impl Views<'_> {
         Some(pooling::with_dropout(self.reader().patches(mask, part), self.config.patch_dropout, random))
     }
 
-    /// A random view of a region's crop; `None` where it does not show the region, and no crop where the form wants none.
-    fn fresh_crop(&self, image: &Image<'_>, region: &TrainingRegion, random: &mut ChaCha8Rng) -> Result<Option<Option<AskedCrop>>> {
+    /// A random view of a region's crop; `None` where it does not show the region, or the form wants no crop.
+    fn fresh_crop(&self, image: &Image<'_>, region: &TrainingRegion, random: &mut ChaCha8Rng) -> Result<Option<AskedCrop>> {
         if self.form.crop.is_empty() {
-            return Ok(Some(None));
+            return Ok(None);
         }
         let size = self.features.input_size(Part::Crop);
         let view = match self.reader().crop(image, region.mask.as_ref())? {
@@ -158,7 +161,7 @@ impl Views<'_> {
         };
         let Some(view) = view else { return Ok(None) };
         let patches = view.regions.first().and_then(|seen| self.seen_patches(seen, Part::Crop, random));
-        Ok(patches.map(|patches| Some(AskedCrop { asked: once(view.image, Part::Crop), patches })))
+        Ok(patches.map(|patches| AskedCrop { asked: once(view.image, Part::Crop), patches }))
     }
 
     /// The vectors of views, whose features are computed one view at a time where they are not known yet.
