@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use convert_backbones::Family;
 use convert_sdk::tracing::warn;
 use convert_sdk::{Context, Error, ErrorKind, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
+use serde_json::json;
 
 use crate::checkpoint::{self, Description};
 use crate::config::{MlpHeadConfig, Regions};
@@ -33,14 +34,18 @@ impl MlpHeadModel {
         let named = || format!("cannot use the checkpoint {}", path.display());
         let file = checkpoint::read(path)?;
         let head = checkpoint::heads_among(&file.tensors).context(named)?;
-        let mut regions = config.regions;
+        let (mut regions, mut crop_pooling) = (config.regions, None);
         if let Some(text) = file.metadata {
             let description: Description =
                 serde_json::from_str(&text).map_err(|error| Error::invalid(format!("its metadata cannot be read: {error}"))).context(named)?;
             check_description(&description, config, features.family(), context).context(named)?;
-            regions = description.regions;
+            (regions, crop_pooling) = (description.regions, Some(description.crop_pooling));
         }
         let form = config.form(regions, features.has_class_token()).context(named)?;
+        if let Some(theirs) = crop_pooling.filter(|theirs| *theirs != form.crop) {
+            let message = format!("it was trained on crop_pooling: {}, but the config asks for {}", json!(theirs), json!(form.crop));
+            return Err(Error::invalid(message)).context(named);
+        }
         check_shape(&head, context.classes().len(), form.width(features.dimension())).context(named)?;
         Ok(Self { features, form, crop_scale: config.crop_scale, coverage: config.prediction_coverage(), head: Mutex::new(head) })
     }
@@ -73,9 +78,8 @@ fn check_description(description: &Description, config: &MlpHeadConfig, family: 
     }
     // A head on whole images looks at those, whatever the config says of regions.
     if description.regions != Regions::Mask && description.regions != config.regions {
-        return Err(Error::invalid(
-            format!("it was trained on regions: {:?}, but the config asks for {:?}", description.regions, config.regions).to_lowercase(),
-        ));
+        let (theirs, ours) = (json!(description.regions), json!(config.regions));
+        return Err(Error::invalid(format!("it was trained on regions: {theirs}, but the config asks for {ours}")));
     }
     if let Some(size) = description.crop_size.filter(|size| *size != config.crop_size) {
         return Err(Error::invalid(format!("it was trained on crops of {size} pixels, but the config's crop_size is {}", config.crop_size)));

@@ -121,8 +121,13 @@ fn crops_are_learned_from_and_a_head_on_whole_images_still_makes_maps() {
             |config: MlpHeadConfig| MlpHead::new(config, Context::for_tests(&CLASSES)).unwrap().load(&report.checkpoint).err().unwrap().to_string();
         let message = refused(MlpHeadConfig { crop_size: 32, ..crops(regions) });
         assert!(message.contains("it was trained on crops of 24 pixels, but the config's crop_size is 32"), "{message}");
+        let message = refused(MlpHeadConfig { crop_pooling: Some(vec![CropPart::MaskStd, CropPart::MaskMean]), ..crops(regions) });
+        assert!(
+            message.contains(r#"it was trained on crop_pooling: ["mask-mean","mask-std"], but the config asks for ["mask-std","mask-mean"]"#),
+            "{message}"
+        );
         let message = refused(config());
-        assert!(message.contains("but the config asks for mask"), "{message}");
+        assert!(message.contains(r#"but the config asks for "mask""#), "{message}");
         let message = model.maps(&[image(0, 1)]).unwrap_err().to_string();
         assert!(message.contains("a head that was trained on crops makes no label maps"), "{message}");
 
