@@ -72,7 +72,7 @@ impl Labeler for MeanColour {
         std::fs::write(&checkpoint, sums.iter().map(line).collect::<String>()).context(|| format!("cannot write {}", checkpoint.display()))?;
         let unseen = sums.iter().filter(|(_, count)| *count == 0.0).count();
         let warnings = if unseen == 0 { Vec::new() } else { vec![format!("{unseen} classes have no region to learn from")] };
-        Ok(TrainingReport { checkpoint, curve: Vec::new(), warnings, lost: Vec::new() })
+        Ok(TrainingReport { checkpoint, warnings, ..TrainingReport::default() })
     }
 
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::abi::Role;
 
@@ -293,6 +294,23 @@ pub enum EvaluateCommand {
         /// Write every figure to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+    },
+    /// A run's features: how diverse those of whole images and of the kept regions are, by their nearest neighbours (paper F.2).
+    Neighbours {
+        /// The work directory of a finished run.
+        run: PathBuf,
+        /// Neighbours of each vector.
+        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000).map(|k| k as usize))]
+        k: usize,
+        /// Look at this many images at most, spread over the dataset: the work grows with the square.
+        #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..).map(|count| count as usize))]
+        images: usize,
+        /// Write every figure to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Threads; all cores by default.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+        threads: Option<u64>,
     },
 }
 

@@ -15,6 +15,7 @@ mod check;
 mod doctor;
 mod evaluate;
 mod features;
+mod finished;
 mod measure;
 mod measured;
 mod new_plugin;
@@ -65,6 +66,10 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(Command::Evaluate { command: EvaluateCommand::Proposals { predictions, truth, json } }) => {
             evaluate::proposals(&predictions, &truth, json.as_deref())
+        }
+        Some(Command::Evaluate { command: EvaluateCommand::Neighbours { run, k, images, json, threads } }) => {
+            let options = evaluate::Options { k, images, json: json.as_deref(), threads };
+            evaluate::neighbours_of(&run, &options, &catalog()?, progress)
         }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads, yes }) => {

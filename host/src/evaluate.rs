@@ -1,10 +1,13 @@
-//! Scores of labels: Table 5, and the comparison with a truth (method 7); scores of proposals.
+//! Scores of labels: Table 5, and the comparison with a truth (method 7); scores of proposals; what neighbours say of features (paper F.2).
 
+mod added;
 pub mod labels;
+mod neighbours;
 mod precision;
 mod proposals;
 mod tally;
 
+pub use neighbours::{Neighbours, neighbours};
 pub use precision::Scorer;
 pub use proposals::{Scores, score_proposals};
 pub use tally::Tally;

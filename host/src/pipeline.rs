@@ -15,6 +15,7 @@ mod session;
 mod steps;
 mod train;
 mod training_sets;
+mod vectors;
 mod work_dir;
 mod works;
 
@@ -23,4 +24,7 @@ pub use error::PipelineError;
 pub(crate) use host_side::HostSide;
 pub use plan::{Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
+pub use train::Trained;
+pub use vectors::LabelledVectors;
+pub use work_dir::{COMPLETE_RECIPE, RUN};
 pub use works::Works;

@@ -149,6 +149,37 @@ impl Recipe {
         serde_yaml::to_string(&self.resolved).unwrap_or_default()
     }
 
+    /// The recipe with every plugin's config as it was used, paths absolute: it reads the same from anywhere.
+    pub fn complete(&self) -> Json {
+        let mut complete = self.resolved.clone();
+        let mut set = |pointer: String, value: Json| {
+            if let Some(place) = complete.pointer_mut(&pointer).and_then(Json::as_object_mut) {
+                place.insert("config".into(), value);
+            }
+        };
+        let lists = [
+            ("proposals", self.proposals.iter().map(|(_, plugin)| plugin).collect::<Vec<_>>()),
+            ("refine", self.refine.iter().map(|(plugin, _)| plugin).collect()),
+            ("postprocess", self.postprocess.iter().collect()),
+            ("export", self.export.iter().map(|(plugin, _)| plugin).collect()),
+        ];
+        for (section, plugins) in lists {
+            plugins.iter().enumerate().for_each(|(at, plugin)| set(format!("/{section}/{at}"), plugin.config.clone()));
+        }
+        set("/select".into(), self.select.config.clone());
+        set("/label".into(), self.label.config.clone());
+        if let Some(sections) = complete.as_object_mut() {
+            let mut dataset = serde_json::json!({ "plugin": self.dataset.plugin.name });
+            if let (Some(all), Some(config)) = (dataset.as_object_mut(), self.dataset.config.as_object()) {
+                all.extend(config.clone());
+            }
+            sections.insert("dataset".into(), dataset);
+            sections.insert("name".into(), self.name.as_str().into());
+            sections.insert("work_dir".into(), self.work_dir.to_string_lossy().into());
+        }
+        complete
+    }
+
     /// The plugins whose config names something that brings values, with the plugin's place in the recipe, such as `proposals.vit`.
     pub fn presets(&self) -> impl Iterator<Item = (String, &Preset)> {
         let proposals = self.proposals.iter().map(|(name, plugin)| (format!("proposals.{name}"), plugin));

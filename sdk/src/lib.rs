@@ -17,6 +17,7 @@ mod label_map;
 pub mod label_sets;
 mod labels;
 mod mask;
+mod reliability;
 mod resample;
 pub mod roles;
 pub mod whole_file;
@@ -28,6 +29,7 @@ pub use image::{Image, LazyImage};
 pub use label_map::LabelMap;
 pub use labels::{ClassScore, LabelVector, Probability};
 pub use mask::{BoundingBox, Mask};
+pub use reliability::{Reliability, ReliabilityBin, ReliabilityCounter};
 pub use roles::*;
 
 // What configs and logs are written with, so that a plugin's manifest needs few dependencies of its own.

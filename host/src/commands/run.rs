@@ -10,7 +10,7 @@ use crate::command_name;
 use crate::engine::{EngineError, Progress};
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{Action, Options, PipelineError, Session};
+use crate::pipeline::{Action, Options, PipelineError, Session, Trained};
 use crate::plugins::Catalog;
 
 /// Runs a recipe from images to files, and prints what came of it.
@@ -52,7 +52,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     if arguments.retry_errors {
         session.retry_errors()?;
     }
-    let (statistics, evaluation) = loop {
+    let (trained, statistics, evaluation) = loop {
         match work(&session) {
             // Each time one stored file less that could be damaged.
             Err(PipelineError::Engine(error @ EngineError::Damaged { .. })) => {
@@ -62,8 +62,8 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
             other => break other?,
         }
     };
-    session.record_run(&statistics, evaluation.as_ref())?;
-    summary::print(&session, &statistics, evaluation.as_ref());
+    session.record_run(&statistics, evaluation.as_ref(), trained.as_ref())?;
+    summary::print(&session, &statistics, trained.as_ref(), evaluation.as_ref());
     match statistics.skipped {
         skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),
         _ => Ok(()),
@@ -71,11 +71,11 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
 }
 
 /// All steps and the exports, as far as no earlier run did them.
-fn work(session: &Session) -> Result<(Statistics, Option<Evaluation>), PipelineError> {
-    let curve = session.run_steps(|step| !step.on_demand)?;
+fn work(session: &Session) -> Result<(Option<Trained>, Statistics, Option<Evaluation>), PipelineError> {
+    let trained = session.run_steps(|step| !step.on_demand)?;
     let (statistics, evaluation) = session.summarise()?;
-    session.run_exports(&statistics, evaluation.as_ref(), &curve)?;
-    Ok((statistics, evaluation))
+    session.run_exports(&statistics, evaluation.as_ref(), trained.as_ref())?;
+    Ok((trained, statistics, evaluation))
 }
 
 /// Removes what earlier runs stored under this run's keys.

@@ -5,7 +5,7 @@ use std::io::Write;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use convert_sdk::{Evaluation, Statistics};
 
-use crate::pipeline::Session;
+use crate::pipeline::{Session, Trained};
 
 /// A table in the house's style.
 pub fn table(header: &[&str]) -> Table {
@@ -48,14 +48,31 @@ fn evaluation_table(evaluation: &Evaluation) -> Table {
         let others = [row.added_precision, row.added_recall, Some(row.per_image_ap), row.per_image_ap_multi].map(figure);
         rows.add_row(std::iter::once(Cell::new(&row.name)).chain(whole).chain(others));
     }
-    if let Some(recall) = evaluation.region_recall {
-        rows.add_row([Cell::new("objects with a region, IoU ≥ 0.5"), Cell::new(""), number(format!("{recall:.3}"))]);
-    }
     rows
 }
 
+/// What the tables have no column for, a line each.
+fn lines(trained: Option<&Trained>, evaluation: Option<&Evaluation>) -> String {
+    let mut text = String::new();
+    if let Some(recall) = evaluation.and_then(|evaluation| evaluation.region_recall) {
+        text += &format!("{:.1} % of the true objects are covered by a region (IoU ≥ 0.5)\n", recall * 100.0);
+    }
+    if let Some(added) = evaluation.and_then(|evaluation| evaluation.added.as_ref()) {
+        text += &format!("added labels: area under the precision-recall curve {:.3}", added.area);
+        if let Some(reliability) = &added.reliability {
+            text += &format!(", calibration error {:.3} from probability {} on", reliability.ece, added.reliability_from);
+        }
+        text.push('\n');
+    }
+    if let Some(held_out) = trained.and_then(|trained| trained.held_out.as_ref()) {
+        let (regions, accuracy) = (held_out.regions, held_out.accuracy * 100.0);
+        text += &format!("labeler: {accuracy:.1} % of {regions} held-out regions get the class that they were kept for\n");
+    }
+    text
+}
+
 /// What came of a run.
-pub fn print(session: &Session, statistics: &Statistics, evaluation: Option<&Evaluation>) {
+pub fn print(session: &Session, statistics: &Statistics, trained: Option<&Trained>, evaluation: Option<&Evaluation>) {
     let mut stages = table(&["stage", "images", "from cache", "seconds", "images/s"]);
     for stage in session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
         let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
@@ -65,6 +82,7 @@ pub fn print(session: &Session, statistics: &Statistics, evaluation: Option<&Eva
     if let Some(evaluation) = evaluation {
         text += &format!("{}\n", evaluation_table(evaluation));
     }
+    text += &lines(trained, evaluation);
     text += &match statistics.skipped {
         0 => format!("{} images, none skipped\n", statistics.images),
         skipped => format!("{} images, {skipped} skipped: the reasons are in {}\n", statistics.images, session.runner.ledger.path().display()),

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use convert_sdk::{Error, Evaluation, LabelVector, Mask, Probability, ScoreRow};
 
+use super::added::Added;
+
 /// Average precision of a ranking as scikit-learn's `average_precision_score` computes it: the sum over distinct scores, highest first, of the
 /// gain in recall times the precision there; equal scores count together. `None` without a positive.
 ///
@@ -49,6 +51,7 @@ pub struct Scorer {
     objects_found: u64,
     single: Sums,
     ours: Sums,
+    added: Added,
 }
 
 #[derive(Default)]
@@ -65,7 +68,7 @@ struct Sums {
 impl Scorer {
     /// A scorer for labels of so many classes; precision and recall are taken above `threshold`.
     pub fn new(classes: usize, threshold: f32) -> Self {
-        Self { classes, threshold, images: 0, objects: 0, objects_found: 0, single: Sums::default(), ours: Sums::default() }
+        Self { classes, threshold, images: 0, objects: 0, objects_found: 0, single: Sums::default(), ours: Sums::default(), added: Added::default() }
     }
 
     /// Adds an image: its single label, its labels, and the classes that it really shows.
@@ -76,6 +79,9 @@ impl Scorer {
         self.images += 1;
         self.single.add(self.classes, self.threshold, label, &single, &truth);
         self.ours.add(self.classes, self.threshold, label, labels, &truth);
+        let others = labels.entries().iter().filter(|entry| entry.class != label);
+        let positives = truth.iter().filter(|class| **class != label).count();
+        self.added.add(others.map(|entry| (entry.probability.get(), truth.contains(&entry.class))), positives);
     }
 
     /// Adds an image's true masks and its regions.
@@ -98,7 +104,7 @@ impl Scorer {
     pub fn evaluation(&self) -> Option<Evaluation> {
         let rows = vec![self.single.row("single label"), self.ours.row("convert")];
         let region_recall = (self.objects > 0).then(|| self.objects_found as f64 / self.objects as f64);
-        (self.images > 0).then_some(Evaluation { images: self.images, threshold: self.threshold, rows, region_recall })
+        (self.images > 0).then_some(Evaluation { images: self.images, threshold: self.threshold, rows, region_recall, added: self.added.scores() })
     }
 }
 

@@ -73,6 +73,9 @@ pub enum PipelineError {
         /// The training's name.
         stage: String,
     },
+    /// A command wants the models of a run that trained none.
+    #[error("this run trained no labeler, it used a checkpoint: run its recipe without `label.checkpoint`")]
+    NotTrainedHere,
     /// What is stored of a sample does not fit together.
     #[error("{sample}")]
     Sample {

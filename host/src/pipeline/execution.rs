@@ -2,39 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use convert_sdk::EpochRecord;
-
 use super::action::Action;
 use super::error::PipelineError;
 use super::labeler::LabelerOnDemand;
 use super::plan::{Kind, Step};
 use super::session::Session;
 use super::steps::PlanStep;
+use super::train::Trained;
 use super::training_sets::{NamedSet, SelectedRegions, WholeImages};
 use crate::engine::SampleStep;
 use crate::errors::chain;
 use crate::recipe::{Configured, Residency};
 
 impl Session {
-    /// Runs the steps that are `wanted`, exports apart, in the plan's order, as far as no earlier run did; the learning curve of the last training.
+    /// Runs the steps that are `wanted`, exports apart, in the plan's order, as far as no earlier run did; what the last training gave.
     ///
     /// # Errors
     /// As [`crate::engine::Runner::run_segment`], and what training says.
-    pub fn run_steps(&self, wanted: impl Fn(&Step) -> bool) -> Result<Vec<EpochRecord>, PipelineError> {
+    pub fn run_steps(&self, wanted: impl Fn(&Step) -> bool) -> Result<Option<Trained>, PipelineError> {
         let labeler = LabelerOnDemand::new(self);
-        let (mut segment, mut curve) = (Vec::new(), Vec::new());
+        let (mut segment, mut trained) = (Vec::new(), None);
         for step in self.plan.steps().iter().filter(|step| wanted(step)) {
             match (step.kind(), step.action) {
                 (Kind::PerSample, _) => segment.push(step),
                 (Kind::WholeSet, Action::Export { .. }) => {}
                 (Kind::WholeSet, _) => {
                     self.run_segment(&std::mem::take(&mut segment), &labeler)?;
-                    curve = self.train(step, &labeler)?;
+                    trained = Some(self.train(step, &labeler)?);
                 }
             }
         }
         self.run_segment(&segment, &labeler)?;
-        Ok(curve)
+        Ok(trained)
     }
 
     /// Runs one step by itself, and before own label maps the training for them. What it reads must be finished.
@@ -97,8 +96,8 @@ impl Session {
         true
     }
 
-    fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Vec<EpochRecord>, PipelineError> {
-        let trained = self.trained_or(&step.stage, || {
+    fn train(&self, step: &Step, labeler: &LabelerOnDemand<'_>) -> Result<Trained, PipelineError> {
+        self.trained_or(&step.stage, || {
             let image = Box::new(|sample| self.lasting_image(sample));
             let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
                 Some(select) => {
@@ -108,8 +107,7 @@ impl Session {
                 None => Box::new(WholeImages::new(&self.samples, image)),
             };
             Ok((labeler.get()?, set))
-        })?;
-        Ok(trained.curve)
+        })
     }
 }
 

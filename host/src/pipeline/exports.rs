@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::ForeignExporter;
 use convert_sdk::whole_file::Temporary;
-use convert_sdk::{EpochRecord, Error, Evaluation, ExportRun, Exporter, LabelledSample, PluginInfo, Statistics, TruthObject};
+use convert_sdk::{Error, Evaluation, ExportRun, Exporter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
@@ -14,7 +15,8 @@ use super::error::PipelineError;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
-use super::work_dir::{EVALUATION, RECORD, RUN};
+use super::train::Trained;
+use super::work_dir::{COMPLETE_RECIPE, EVALUATION, RECORD, RUN};
 use crate::engine::{Key, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
@@ -35,11 +37,16 @@ struct FinishedRun<'a> {
     version: u32,
     convert: &'a str,
     recipe: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    device: &'a str,
     dataset: FinishedDataset<'a>,
     samples: usize,
     classes: &'a [String],
     exports: Vec<FinishedExport<'a>>,
     statistics: &'a Statistics,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_out: Option<&'a HeldOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<&'a Evaluation>,
 }
@@ -124,10 +131,10 @@ impl Session {
     ///
     /// # Errors
     /// What an exporter says; a file that cannot be written.
-    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> Result<(), PipelineError> {
+    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> Result<(), PipelineError> {
         let record = self.recipe.work_dir.join(RECORD);
         let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let run = self.export_run(statistics, evaluation, curve);
+        let run = self.export_run(statistics, evaluation, trained);
         let mut writers = Vec::new();
         for step in self.plan.steps() {
             let Action::Export { exporter } = step.action else { continue };
@@ -173,24 +180,29 @@ impl Session {
         Ok(())
     }
 
-    /// Writes `run.json`: what this run made, and where it lies.
+    /// Writes `run.json`: what this run made, and where it lies; and `recipe.yaml`, which opens it again.
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn record_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>) -> Result<(), FileError> {
+    pub fn record_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> Result<(), FileError> {
         let within = |file: &Path| file.strip_prefix(&self.recipe.work_dir).unwrap_or(file).to_owned();
         let exports = self.recipe.export.iter().map(|(configured, file)| FinishedExport { plugin: &configured.plugin.name, file: within(file) });
         let run = FinishedRun {
             version: 1,
             convert: env!("CARGO_PKG_VERSION"),
             recipe: &self.recipe.name,
+            limit: self.limit,
+            device: self.device(),
             dataset: FinishedDataset { plugin: &self.recipe.dataset.plugin.name, config: &self.recipe.dataset.config },
             samples: self.samples.list.len(),
             classes: &self.samples.classes,
             exports: exports.collect(),
             statistics,
+            held_out: trained.and_then(|trained| trained.held_out.as_ref()),
             evaluation,
         };
+        let complete = self.recipe.complete();
+        crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?))?;
         crate::engine::replace_file(&self.recipe.work_dir.join(RUN), |file| Ok(serde_json::to_writer_pretty(file, &run)?))
     }
 
@@ -224,7 +236,7 @@ impl Session {
         Ok(())
     }
 
-    fn export_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, curve: &[EpochRecord]) -> ExportRun {
+    fn export_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> ExportRun {
         let mut plugins: Vec<PluginInfo> = Vec::new();
         for configured in self.recipe.plugins() {
             let plugin = &configured.plugin;
@@ -241,7 +253,8 @@ impl Session {
             stages: self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
             samples: statistics.images,
             statistics: statistics.clone(),
-            curve: curve.to_vec(),
+            curve: trained.map_or_else(Vec::new, |trained| trained.curve.clone()),
+            held_out: trained.and_then(|trained| trained.held_out.clone()),
             evaluation: evaluation.cloned(),
         }
     }

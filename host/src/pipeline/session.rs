@@ -51,6 +51,8 @@ pub struct Session {
     pub runner: Runner,
     host: Arc<HostSide>,
     device: String,
+    /// The samples that the run was limited to.
+    pub(super) limit: Option<usize>,
     threads: usize,
     /// What plugins declared to hold, by their address in the recipe.
     memory: Mutex<HashMap<usize, u64>>,
@@ -175,7 +177,8 @@ impl Session {
         let host = Arc::new(HostSide::with_progress(cancel.clone(), Arc::clone(&current)));
         let runner =
             Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, part: options.part, finished: Mutex::default() };
-        Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, threads, memory: Mutex::default(), _lock: lock })
+        let limit = options.limit;
+        Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, limit, threads, memory: Mutex::default(), _lock: lock })
     }
 
     /// The context of a plugin.
@@ -223,6 +226,11 @@ impl Session {
     pub(super) fn declared_memory(&self, configured: &Configured) -> u64 {
         let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         memory.get(&(std::ptr::from_ref(configured) as usize)).copied().unwrap_or(0)
+    }
+
+    /// The device of the networks.
+    pub(super) fn device(&self) -> &str {
+        &self.device
     }
 
     /// Whether the networks work on the CPU, in the machine's own memory.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convert_sdk::{EpochRecord, Error, ErrorKind, Labeler, StageInfo, files};
+use convert_sdk::{EpochRecord, Error, ErrorKind, HeldOut, Labeler, StageInfo, files};
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
@@ -30,6 +30,9 @@ pub struct Trained {
     /// Images that could not be used, each with the reason.
     #[serde(default)]
     pub lost: Vec<String>,
+    /// How well it does on regions that it has not seen, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<HeldOut>,
     /// The BLAKE3 hash of the checkpoint's bytes; earlier versions had none.
     #[serde(default)]
     pub blake3: Option<String>,
@@ -111,8 +114,8 @@ impl Session {
             false => None,
         };
         let relative = report.checkpoint.strip_prefix(&stage.folder).map(PathBuf::from).unwrap_or(report.checkpoint);
-        let (curve, warnings, lost) = (report.curve, report.warnings, report.lost);
-        let trained = Trained { checkpoint: relative, images, curve, warnings, lost, blake3 };
+        let (curve, warnings, lost, held_out) = (report.curve, report.warnings, report.lost, report.held_out);
+        let trained = Trained { checkpoint: relative, images, curve, warnings, lost, held_out, blake3 };
         trained.warn(stage);
         crate::engine::replace_file(&stage.folder.join(TRAINED), |mut file| Ok(file.write_all(&seal::json(&trained)?)?))?;
         self.note_trained(stage, seconds, images, 0);

@@ -12,7 +12,9 @@ use crate::recipe::Recipe;
 /// Which files earlier runs exported.
 pub(super) const RECORD: &str = ".exports.json";
 /// What a finished run made, for programs.
-pub(super) const RUN: &str = "run.json";
+pub const RUN: &str = "run.json";
+/// The recipe of a finished run with everything filled in, to open the run again.
+pub const COMPLETE_RECIPE: &str = "recipe.yaml";
 /// The comparison with the truth, for programs.
 pub(super) const EVALUATION: &str = "evaluation.json";
 
@@ -23,7 +25,7 @@ pub(super) const EVALUATION: &str = "evaluation.json";
 pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
     fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
-    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD, RUN] {
+    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD, RUN, COMPLETE_RECIPE] {
         let file = work_dir.join(name);
         whole_file::destination(&file).map_err(FileError::of("write", &file))?;
     }

@@ -8,7 +8,7 @@ use convert_sdk::Result;
 use crate::card::Card;
 use crate::escape::{Html, json_for_script};
 use crate::report::Page;
-use crate::sections::{charts, classes, gallery, pairs, run, summary};
+use crate::sections::{charts, classes, gallery, pairs, run, summary, trust};
 
 const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
@@ -55,10 +55,11 @@ impl Page<'_> {
             "<main>\n".to_owned(),
             summary::tiles(self),
             charts::label_counts_and_truth(self),
+            trust::section(self),
             gallery::section(cards.len(), self.run.statistics.images, has_truth, self.run.statistics.threshold),
             classes::section(self),
             pairs::section(self),
-            charts::learning_curve(&self.run.curve),
+            charts::learning_curve(self.run),
             run::section(self.run),
             "</main>\n".to_owned(),
             gallery::DIALOG.to_owned(),

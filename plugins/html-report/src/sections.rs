@@ -7,3 +7,4 @@ pub mod gallery;
 pub mod pairs;
 pub mod run;
 pub mod summary;
+pub mod trust;

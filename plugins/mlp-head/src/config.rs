@@ -65,6 +65,15 @@ pub struct MlpHeadConfig {
     /// Share of the inputs of each hidden layer that training drops at random, in [0, 1); default 0 (paper), or 0.1 under the profile authors-code.
     #[schemars(range(min = 0.0, max = 0.99))]
     pub dropout: Option<f64>,
+    /// How the head is built and trained; default `paper`: as `hidden` to `batch_size` say. `auto` takes what does best on regions held out, and does not look at these keys but
+    /// `hidden`.
+    pub head: HeadChoice,
+    /// Parts of the images that are held out, each while one more head learns from the rest: the run says how well these do on regions that they have not seen. Default 1, a tenth of
+    /// the images. With several every image is in one, as `convert audit` wants. With `mode: augmented`, and with fewer than three images a class, there are none.
+    #[schemars(range(min = 0, max = 64))]
+    pub folds: u32,
+    /// What is done so that probabilities mean what they say; default `none`.
+    pub calibration: Calibration,
     /// Heads that are trained on the same vectors with other random numbers, one after the other; their probabilities are averaged. Default 1 (paper). Three raise precision a
     /// little (docs/label-quality.md), and take three times as long to train, which is little beside the backbone but with `mode: augmented`.
     #[schemars(range(min = 1, max = 64))]
@@ -107,6 +116,32 @@ pub enum Mode {
     /// identically on image and masks) goes through the backbone and serves all its regions, each with its own patch dropout. A region whose mask leaves the view is skipped in
     /// that epoch and counted. The regions of an image are in one batch.
     Augmented,
+}
+
+/// How the head is built and trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum HeadChoice {
+    /// As the keys say; their defaults are the paper's, for a million images.
+    #[default]
+    Paper,
+    /// Linear heads of several weight decays and an MLP are trained without a part of the images and asked about it; the one with the best probabilities there is
+    /// trained on all. For sets of hundreds or thousands of images.
+    Auto,
+}
+
+/// What is done so that probabilities mean what they say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "convert_sdk::serde", rename_all = "kebab-case")]
+#[schemars(crate = "convert_sdk::schemars")]
+pub enum Calibration {
+    /// Nothing: they are the head's.
+    #[default]
+    None,
+    /// Logits are divided by the number that suits the held-out folds best (Guo et al. 2017). Their labels are the training set's: where these are often wrong,
+    /// probabilities become smaller than they should be.
+    Temperature,
 }
 
 /// Where the vector of a region comes from.
@@ -183,6 +218,9 @@ impl Default for MlpHeadConfig {
             hidden: 1024,
             hidden_layers: None,
             dropout: None,
+            head: HeadChoice::default(),
+            folds: 1,
+            calibration: Calibration::default(),
             heads: 1,
             epochs: 300,
             learning_rate: 0.1,

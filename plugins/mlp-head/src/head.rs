@@ -63,6 +63,15 @@ impl Head {
         Ok(Self { layers: self.layers.iter().map(moved).collect::<Result<_>>()? })
     }
 
+    /// A head whose logits are those of this one, divided by `temperature`.
+    pub fn cooled(&self, temperature: f64) -> Result<Self> {
+        let mut cooled = self.handles();
+        if let Some(last) = cooled.layers.last_mut().filter(|_| temperature != 1.0) {
+            *last = torch(|| Ok(Layer { weight: last.weight.f_div_scalar(temperature)?, bias: last.bias.f_div_scalar(temperature)? }))?;
+        }
+        Ok(cooled)
+    }
+
     /// Logits `[n, K]` of vectors `[n, d]`.
     pub fn forward(&self, vectors: &Tensor) -> Result<Tensor, TchError> {
         let mut values = vectors.shallow_clone();
@@ -105,6 +114,11 @@ impl Ensemble {
             Some((first, others)) if others.iter().any(|head| form(head) != form(first)) => Err(Error::invalid("its heads are of different forms")),
             Some(_) => Ok(Self { heads }),
         }
+    }
+
+    /// The heads one by one.
+    pub fn into_heads(self) -> Vec<Head> {
+        self.heads
     }
 
     /// Width of the input, d.
@@ -190,6 +204,11 @@ impl Standardisation {
         }
         let mean: Vec<f32> = mean.into_iter().map(|mean| mean as f32).collect();
         torch(|| Ok(Self { mean: Tensor::f_from_slice(&mean)?, scale: Tensor::f_from_slice(&scale)? }))
+    }
+
+    /// New handles to the same memory.
+    pub fn handles(&self) -> Self {
+        Self { mean: self.mean.shallow_clone(), scale: self.scale.shallow_clone() }
     }
 
     /// The numbers on a device.

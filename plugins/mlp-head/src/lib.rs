@@ -2,29 +2,33 @@
 
 #[doc(hidden)] // for benches/views.rs
 pub mod augment;
+mod auto;
 mod cached_files;
 mod checkpoint;
 mod config;
 mod extraction;
 mod features;
+mod folds;
 mod head;
 mod in_order;
 mod label_maps;
 mod labeler;
 mod model;
+mod outcome;
 mod passes;
 mod pooling;
 mod progress;
 #[doc(hidden)]
 pub mod randomness;
 mod regions;
+mod settings;
 mod sgd;
 mod task;
 mod training;
 mod vector_file;
 mod views;
 
-pub use config::{CropPart, MlpHeadConfig, Mode, Pooling, Regions};
+pub use config::{Calibration, CropPart, HeadChoice, MlpHeadConfig, Mode, Pooling, Regions};
 pub use labeler::MlpHead;
 
 convert_sdk::export_plugins! {

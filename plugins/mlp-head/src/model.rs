@@ -1,19 +1,21 @@
 //! Prediction with a trained head.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use convert_backbones::Family;
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Error, ErrorKind, Image, LabelMap, LabelModel, Prediction, PredictionInput, Result, ResultExt};
+use convert_sdk::{Context, Error, ErrorKind, Image, LabelMap, LabelModel, Prediction, PredictionInput, RegionVectors, Result, ResultExt};
 use serde_json::json;
 
 use crate::checkpoint::{self, Description};
 use crate::config::{MlpHeadConfig, Regions};
 use crate::features::FeatureSource;
-use crate::head::Ensemble;
+use crate::folds::Folds;
+use crate::head::{Ensemble, Head};
 use crate::label_maps;
 use crate::regions::{AskedImage, Form, RegionReader};
+use crate::training::FOLDS;
 
 /// A trained head and its backbone.
 pub struct MlpHeadModel {
@@ -23,6 +25,9 @@ pub struct MlpHeadModel {
     coverage: f32,
     /// A tensor may move between threads but not be shared, so each call takes its own handles to the same memory.
     head: Mutex<Ensemble>,
+    /// Where the heads of the folds lie, if there are some, and these once somebody asked for them.
+    folds: PathBuf,
+    heads_of_folds: OnceLock<Mutex<Vec<Head>>>,
 }
 
 impl MlpHeadModel {
@@ -47,7 +52,15 @@ impl MlpHeadModel {
             return Err(Error::invalid(message)).context(named);
         }
         check_shape(&head, context.classes().len(), form.width(features.dimension())).context(named)?;
-        Ok(Self { features, form, crop_scale: config.crop_scale, coverage: config.prediction_coverage(), head: Mutex::new(head) })
+        Ok(Self {
+            features,
+            form,
+            crop_scale: config.crop_scale,
+            coverage: config.prediction_coverage(),
+            head: Mutex::new(head),
+            folds: path.with_file_name(FOLDS),
+            heads_of_folds: OnceLock::new(),
+        })
     }
 }
 
@@ -94,6 +107,42 @@ impl MlpHeadModel {
     fn head(&self) -> Ensemble {
         self.head.lock().unwrap_or_else(PoisonError::into_inner).handles()
     }
+
+    /// The heads of the folds.
+    ///
+    /// # Errors
+    /// That there are none; files that cannot be read.
+    fn heads_of_folds(&self) -> Result<Vec<Head>> {
+        if self.heads_of_folds.get().is_none() {
+            let named = || format!("cannot use {}", self.folds.display());
+            if !self.folds.try_exists().context(named)? {
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    "no images were held out in several folds: set `label.config.folds: 5` and run the recipe again",
+                ));
+            }
+            let heads = checkpoint::heads_among(&checkpoint::read(&self.folds)?.tensors).context(named)?;
+            let (ours, theirs) = (self.head(), (heads.inputs(), heads.outputs()));
+            if theirs != (ours.inputs(), ours.outputs()) {
+                return Err(Error::invalid("its heads are of another form than the checkpoint's")).context(named);
+            }
+            let _ = self.heads_of_folds.set(Mutex::new(heads.into_heads()));
+        }
+        let heads = self.heads_of_folds.get().map(|heads| heads.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(heads.iter().flat_map(|heads| heads.iter().map(Head::handles)).collect())
+    }
+
+    /// Does something with each image's vectors: that of the whole image first, then those of its regions.
+    fn with_vectors<T: Send>(&self, batch: &[PredictionInput<'_>], of: impl Fn(&str, Vec<Vec<f32>>) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let reader = RegionReader { features: &self.features, form: &self.form, crop_scale: self.crop_scale, coverage: self.coverage };
+        let mut asked = self.features.map(batch.iter().collect(), |input: &PredictionInput<'_>| {
+            let masks: Vec<_> = std::iter::once(None).chain(input.regions.iter().map(|region| Some(&region.mask))).collect();
+            reader.ask(&input.image, &masks)
+        })?;
+        self.features.answer(&mut asked.iter_mut().flat_map(AskedImage::asked_mut).collect::<Vec<_>>())?;
+        let asked = asked.into_iter().zip(batch).map(|(asked, input)| (input.id, asked)).collect();
+        self.features.map(asked, |(id, asked): (&str, AskedImage)| of(id, asked.vectors(&self.form, &self.features)?))
+    }
 }
 
 impl LabelModel for MlpHeadModel {
@@ -102,20 +151,26 @@ impl LabelModel for MlpHeadModel {
     }
 
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        let reader = RegionReader { features: &self.features, form: &self.form, crop_scale: self.crop_scale, coverage: self.coverage };
-        let mut asked = self.features.map(batch.iter().collect(), |input: &PredictionInput<'_>| {
-            // The whole image first, then its regions.
-            let masks: Vec<_> = std::iter::once(None).chain(input.regions.iter().map(|region| Some(&region.mask))).collect();
-            reader.ask(&input.image, &masks)
-        })?;
-        self.features.answer(&mut asked.iter_mut().flat_map(AskedImage::asked_mut).collect::<Vec<_>>())?;
-        self.features.map(asked, |asked| {
+        self.with_vectors(batch, |_, vectors| {
             let head = self.head();
-            // Region by region, so that the bytes depend on no other.
-            let vectors = asked.vectors(&self.form, &self.features)?;
-            let mut all = vectors.iter().map(|vector| head.probabilities(vector));
-            let global = all.next().unwrap_or_else(|| Err(Error::numeric("there is no vector of the whole image")))?;
-            Ok(Prediction { global, masks: all.collect::<Result<_>>()? })
+            predicted(&vectors, |vector| head.probabilities(vector))
+        })
+    }
+
+    fn predict_held_out(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+        let count = self.heads_of_folds()?.len() as u32;
+        self.with_vectors(batch, |id, vectors| {
+            let (heads, fold) = (self.heads_of_folds()?, Folds { count }.of_image(id));
+            let head = heads.get(fold as usize).ok_or_else(|| Error::invalid(format!("there is no head of fold {fold}")))?;
+            predicted(&vectors, |vector| head.probabilities(vector))
+        })
+    }
+
+    fn vectors(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<RegionVectors>> {
+        self.with_vectors(batch, |_, vectors| {
+            let mut all = vectors.into_iter();
+            let global = all.next().ok_or_else(|| Error::numeric("there is no vector of the whole image"))?;
+            Ok(RegionVectors { global, masks: all.collect() })
         })
     }
 
@@ -127,4 +182,11 @@ impl LabelModel for MlpHeadModel {
         let features = self.features.of_each(&images.iter().collect::<Vec<_>>())?;
         self.features.map(features, |features| label_maps::of(&features, &self.head(), pooling))
     }
+}
+
+/// The prediction from an image's vectors, region by region, so that the bytes depend on no other.
+fn predicted(vectors: &[Vec<f32>], probabilities: impl Fn(&[f32]) -> Result<Vec<f32>>) -> Result<Prediction> {
+    let mut all = vectors.iter().map(|vector| probabilities(vector));
+    let global = all.next().unwrap_or_else(|| Err(Error::numeric("there is no vector of the whole image")))?;
+    Ok(Prediction { global, masks: all.collect::<Result<_>>()? })
 }

@@ -5,19 +5,52 @@ use std::path::{Path, PathBuf};
 
 use convert_backbones::torch;
 use convert_sdk::tracing::warn;
-use convert_sdk::{EpochRecord, Error, Result, ResultExt, TrainingReport};
+use convert_sdk::{EpochRecord, Error, Result, ResultExt};
 use tch::{Device, TchError, Tensor};
 
 use crate::checkpoint::{self, Contents, Description, State};
 use crate::head::{Head, Standardisation};
 use crate::regions::Form;
+use crate::settings::HeadSettings;
 use crate::task::Training;
 use crate::vector_file::VectorFile;
 
+/// Which of the heads of a training it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// One of those that predict together.
+    Head(u32),
+    /// The one that is trained without a fold.
+    Fold(u32),
+    /// One that is tried without a part of the images, and forgotten.
+    Trial { candidate: u32, without: u32 },
+}
+
+impl Part {
+    /// Tells its random numbers from those of the others.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Head(number) => number,
+            Self::Fold(number) => (1 << 16) | number,
+            Self::Trial { candidate, without } => (2 << 16) | (candidate << 8) | without,
+        }
+    }
+
+    /// The file from which its training continues.
+    fn file(self) -> String {
+        match self {
+            Self::Head(0) => "last.safetensors".to_owned(),
+            Self::Head(number) => format!("last-{number}.safetensors"),
+            Self::Fold(number) => format!("fold-{number}.safetensors"),
+            Self::Trial { candidate, without } => format!("trial-{candidate}-{without}.safetensors"),
+        }
+    }
+}
+
 /// What changes from step to step.
 pub struct Progress {
-    /// Which of several heads it is.
-    number: u32,
+    /// Which head it is.
+    part: Part,
     /// Epochs done.
     pub epoch: u32,
     pub head: Head,
@@ -30,22 +63,15 @@ pub struct Progress {
     pub lost: Vec<String>,
 }
 
-/// The file from which the training of a head continues.
-fn last(number: u32) -> String {
-    if number == 0 { "last.safetensors".to_owned() } else { format!("last-{number}.safetensors") }
-}
-
 impl Progress {
     /// Before the first epoch.
-    pub fn begin(training: &Training<'_>, number: u32, vectors: &VectorFile, warnings: Vec<String>) -> Result<Self> {
+    pub fn begin(training: &Training<'_>, part: Part, settings: &HeadSettings, vectors: &VectorFile, warnings: Vec<String>) -> Result<Self> {
         let (config, context) = (training.config, training.context);
-        let mut widths = vec![vectors.width() as i64];
-        widths.extend((0..config.hidden_layers(context)).map(|_| i64::from(config.hidden)));
-        widths.push(context.classes().len() as i64);
-        let head = Head::random(&widths, context.settings().seed, number)?;
+        let widths = settings.widths(vectors.width(), context.classes().len());
+        let head = Head::random(&widths, context.settings().seed, part.number())?;
         let momenta = head.parameters().into_iter().map(|parameter| torch(|| parameter.f_zeros_like())).collect::<Result<_>>()?;
         let standardisation = Standardisation::of(vectors, config.standardize)?;
-        Ok(Self { number, epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0, lost: vectors.unusable().to_vec() })
+        Ok(Self { part, epoch: 0, head, momenta, standardisation, curve: Vec::new(), warnings, lost_views: 0, lost: vectors.unusable().to_vec() })
     }
 
     /// The same on a device.
@@ -54,21 +80,21 @@ impl Progress {
         Ok(Self { head: self.head.on(device)?, momenta, standardisation: self.standardisation.on(device)?, ..self })
     }
 
-    /// Which of several heads it is, from 0.
-    pub fn number(&self) -> u32 {
-        self.number
+    /// Which head it is.
+    pub fn part(&self) -> Part {
+        self.part
     }
 
     /// Whether no epoch of the first head before was better than the last.
     pub fn is_best(&self) -> bool {
-        self.number == 0 && self.curve.last().is_some_and(|last| self.curve.iter().all(|earlier| earlier.loss >= last.loss))
+        self.part == Part::Head(0) && self.curve.last().is_some_and(|last| self.curve.iter().all(|earlier| earlier.loss >= last.loss))
     }
 
-    /// Writes heads as they predict.
-    pub fn export(heads: &[&Self], training: &Training<'_>, form: &Form, name: &str) -> Result<PathBuf> {
+    /// Writes heads as they predict, at a temperature.
+    pub fn export(heads: &[&Self], training: &Training<'_>, form: &Form, settings: &HeadSettings, temperature: f64, name: &str) -> Result<PathBuf> {
         let mut tensors = BTreeMap::new();
         for (at, progress) in heads.iter().enumerate() {
-            let head = progress.standardisation.on(Device::Cpu)?.folded_into(&progress.head.on(Device::Cpu)?)?;
+            let head = progress.standardisation.on(Device::Cpu)?.folded_into(&progress.head.on(Device::Cpu)?.cooled(temperature)?)?;
             tensors.append(&mut checkpoint::named_tensors(&checkpoint::prefix(at), head.parameters()));
         }
         let path = training.folder.join(name);
@@ -83,7 +109,7 @@ impl Progress {
             regions: form.regions(),
             crop_size: (!form.crop.is_empty()).then_some(config.crop_size),
             crop_pooling: form.crop.clone(),
-            training: training.settings(),
+            training: training.described(settings, temperature),
         };
         Contents { tensors, metadata: description }.write(&path)?;
         Ok(path)
@@ -104,19 +130,19 @@ impl Progress {
             lost_views: self.lost_views,
             lost: self.lost.clone(),
         };
-        Contents { tensors, metadata }.write(&folder.join(last(self.number)))
+        Contents { tensors, metadata }.write(&folder.join(self.part.file()))
     }
 
     /// What an interrupted training of the same kind left; one of another kind, or a broken file, is begun anew.
     ///
     /// # Errors
     /// A file that is there and cannot be read: a disk that fails must not cost the epochs that it holds.
-    pub fn resumed(folder: &Path, number: u32, fingerprint: &str) -> Result<Option<Self>> {
-        let path = folder.join(last(number));
+    pub fn resumed(folder: &Path, part: Part, fingerprint: &str) -> Result<Option<Self>> {
+        let path = folder.join(part.file());
         if !path.try_exists().context(|| format!("cannot look at {}", path.display()))? {
             return Ok(None);
         }
-        match Self::read(&path, number, fingerprint) {
+        match Self::read(&path, part, fingerprint) {
             Ok(Some(progress)) => Ok(Some(progress)),
             Ok(None) => {
                 warn!("{} is of a training with other regions or settings: beginning anew", path.display());
@@ -130,7 +156,7 @@ impl Progress {
         }
     }
 
-    fn read(path: &Path, number: u32, fingerprint: &str) -> Result<Option<Self>> {
+    fn read(path: &Path, part: Part, fingerprint: &str) -> Result<Option<Self>> {
         let file = checkpoint::read(path)?;
         let state: State =
             serde_json::from_str(file.metadata.as_deref().unwrap_or_default()).context(|| format!("cannot read {}", path.display()))?;
@@ -145,7 +171,7 @@ impl Progress {
         let curve: Vec<f64> = torch(|| Vec::try_from(&find("curve").map_err(|error| TchError::FileFormat(error.to_string()))?.f_view([-1])?))?;
         let records = curve.chunks_exact(2).zip(1..).map(|(pair, epoch)| EpochRecord { epoch, loss: pair[0], accuracy: pair[1] });
         Ok(Some(Self {
-            number,
+            part,
             epoch: state.epoch,
             momenta: momenta.parameters().into_iter().map(Tensor::shallow_clone).collect(),
             head,
@@ -156,24 +182,4 @@ impl Progress {
             lost: state.lost,
         }))
     }
-}
-
-/// Writes the trained heads as they predict, and deletes the vectors, which nobody needs any more. The learning curve is the mean of theirs.
-pub fn finish(heads: &[Progress], training: &Training<'_>, form: &Form) -> Result<TrainingReport> {
-    let checkpoint = Progress::export(&heads.iter().collect::<Vec<_>>(), training, form, "head.safetensors")?;
-    let Some(first) = heads.first() else { return Err(Error::config("heads must be at least 1")) };
-    let mut warnings = first.warnings.clone();
-    let lost: u64 = heads.iter().map(|head| head.lost_views).sum();
-    if lost > 0 {
-        let epochs: u32 = heads.iter().map(|head| head.epoch).sum();
-        warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
-    }
-    VectorFile::remove(training.folder);
-    let mean = |at: usize, of: fn(&EpochRecord) -> f64| heads.iter().filter_map(|head| head.curve.get(at)).map(of).sum::<f64>() / heads.len() as f64;
-    let record = |(at, record): (usize, &EpochRecord)| EpochRecord {
-        epoch: record.epoch,
-        loss: mean(at, |record| record.loss),
-        accuracy: mean(at, |record| record.accuracy),
-    };
-    Ok(TrainingReport { checkpoint, curve: first.curve.iter().enumerate().map(record).collect(), warnings, lost: first.lost.clone() })
 }

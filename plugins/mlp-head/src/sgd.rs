@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 use crate::head::{Head, Layer};
+use crate::settings::HeadSettings;
 
 /// Columns of a block: few enough to keep 8 threads busy with the paper's 1024 + 1000. On the CPU where it was compared (AVX-512, MKL) blocks of 256 have the very bits of
 /// the whole product, blocks of 128 not always.
@@ -21,11 +22,14 @@ const BLOCK: i64 = 256;
 pub struct Sgd<'a> {
     pub pool: &'a rayon::ThreadPool,
     pub device: Device,
-    /// Nesterov.
-    pub momentum: f64,
-    pub weight_decay: f64,
-    /// Share of the inputs of each hidden layer that is dropped.
-    pub dropout: f64,
+}
+
+/// What a step follows.
+pub struct Step<'a> {
+    /// Momentum (Nesterov's), weight decay and dropout.
+    pub settings: &'a HeadSettings,
+    /// The learning rate.
+    pub rate: f64,
 }
 
 /// What a layer did with a batch.
@@ -44,8 +48,8 @@ impl Sgd<'_> {
     ///
     /// # Errors
     /// What libtorch says.
-    pub fn step(&self, head: &Head, momenta: &[Tensor], vectors: &Tensor, labels: &Tensor, rate: f64, random: &mut ChaCha8Rng) -> Result<(f64, i64)> {
-        let traces = self.forward(head, vectors, random)?;
+    pub fn step(&self, head: &Head, momenta: &[Tensor], vectors: &Tensor, labels: &Tensor, step: &Step<'_>, random: &mut ChaCha8Rng) -> Result<(f64, i64)> {
+        let traces = self.forward(head, vectors, step.settings.dropout, random)?;
         let logits = joined(&traces[traces.len() - 1].sums)?;
         let (loss, gradient) = torch(|| {
             tch::with_grad(|| {
@@ -56,7 +60,7 @@ impl Sgd<'_> {
             })
         })?;
         let gradients = self.backward(head, &traces, gradient)?;
-        self.update(head, momenta, &traces, &gradients, rate)?;
+        self.update(head, momenta, &traces, &gradients, step)?;
         torch(|| {
             let right = logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
             Ok((loss.f_double_value(&[])?, right))
@@ -77,7 +81,7 @@ impl Sgd<'_> {
         }
     }
 
-    fn forward(&self, head: &Head, vectors: &Tensor, random: &mut ChaCha8Rng) -> Result<Vec<Trace>> {
+    fn forward(&self, head: &Head, vectors: &Tensor, dropout: f64, random: &mut ChaCha8Rng) -> Result<Vec<Trace>> {
         let mut traces: Vec<Trace> = Vec::with_capacity(head.layers.len());
         for (index, layer) in head.layers.iter().enumerate() {
             let mut input = match traces.last() {
@@ -85,8 +89,8 @@ impl Sgd<'_> {
                 Some(before) => joined(&self.each(handles(&before.sums), |sums| sums.f_gelu("none"))?)?,
             };
             let mut mask = None;
-            if index + 1 < head.layers.len() && self.dropout > 0.0 {
-                let drawn = torch(|| drawn(&input, self.dropout, random))?;
+            if index + 1 < head.layers.len() && dropout > 0.0 {
+                let drawn = torch(|| drawn(&input, dropout, random))?;
                 input = torch(|| input.f_mul(&drawn))?;
                 mask = Some(drawn);
             }
@@ -123,7 +127,8 @@ impl Sgd<'_> {
     }
 
     /// The gradients of the parameters, and the parameters moved along them.
-    fn update(&self, head: &Head, momenta: &[Tensor], traces: &[Trace], gradients: &[Tensor], rate: f64) -> Result<()> {
+    fn update(&self, head: &Head, momenta: &[Tensor], traces: &[Trace], gradients: &[Tensor], step: &Step<'_>) -> Result<()> {
+        let (decay, of_before) = (step.settings.weight_decay, step.settings.momentum);
         let mut parts = Vec::new();
         for (((layer, momenta), trace), gradient) in head.layers.iter().zip(momenta.chunks(2)).zip(traces).zip(gradients) {
             let [of_weight, of_bias] = momenta else { continue };
@@ -141,10 +146,10 @@ impl Sgd<'_> {
             };
             // The same memory, of which no other part touches these rows.
             let (mut parameter, mut momentum) = (parameter.f_narrow(0, start, length)?, momentum.f_narrow(0, start, length)?);
-            let gradient = gradient.f_add(&parameter.f_mul_scalar(self.weight_decay)?)?;
-            let _ = momentum.f_mul_scalar_(self.momentum)?.f_add_(&gradient)?;
-            let change = gradient.f_add(&momentum.f_mul_scalar(self.momentum)?)?;
-            parameter.f_sub_(&change.f_mul_scalar(rate)?)
+            let gradient = gradient.f_add(&parameter.f_mul_scalar(decay)?)?;
+            let _ = momentum.f_mul_scalar_(of_before)?.f_add_(&gradient)?;
+            let change = gradient.f_add(&momentum.f_mul_scalar(of_before)?)?;
+            parameter.f_sub_(&change.f_mul_scalar(step.rate)?)
         })?;
         Ok(())
     }
@@ -194,12 +199,15 @@ mod tests {
     /// The head after some steps, as one list of numbers.
     fn trained(widths: &[i64], threads: usize, dropout: f64) -> Vec<f32> {
         let pool = pool(threads);
-        let sgd = Sgd { pool: &pool, device: Device::Cpu, momentum: 0.9, weight_decay: 1e-4, dropout };
+        let sgd = Sgd { pool: &pool, device: Device::Cpu };
+        let config = crate::MlpHeadConfig { dropout: Some(dropout), ..Default::default() };
+        let settings = HeadSettings::of(&config, &convert_sdk::Context::for_tests(&["a"]));
+        let step = Step { settings: &settings, rate: 0.1 };
         let head = Head::random(widths, 1, 0).unwrap();
         let momenta: Vec<Tensor> = head.parameters().into_iter().map(Tensor::zeros_like).collect();
         let (vectors, labels) = batch(200, widths[0], widths[widths.len() - 1]);
         let mut random = stream(1, Purpose::Epoch, 0);
-        let losses: Vec<f64> = (0..5).map(|_| sgd.step(&head, &momenta, &vectors, &labels, 0.1, &mut random).unwrap().0).collect();
+        let losses: Vec<f64> = (0..5).map(|_| sgd.step(&head, &momenta, &vectors, &labels, &step, &mut random).unwrap().0).collect();
         assert!(losses[4] < losses[0], "{losses:?}");
         head.parameters().into_iter().flat_map(|parameter| Vec::<f32>::try_from(parameter.view([-1])).unwrap()).collect()
     }

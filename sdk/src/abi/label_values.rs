@@ -4,7 +4,7 @@ use abi_stable::std_types::{ROption, RString, RVec};
 use abi_stable::StableAbi;
 
 use super::values::*;
-use crate::{ClassScore, LabelMap, LabelVector, LabelledRegion, Mask, Prediction, Probability, Result, Selection, TrainingRegion};
+use crate::{ClassScore, LabelMap, LabelVector, LabelledRegion, Mask, Prediction, Probability, RegionVectors, Result, Selection, TrainingRegion};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -102,6 +102,31 @@ impl PredictionAbi {
 impl From<PredictionAbi> for Prediction {
     fn from(prediction: PredictionAbi) -> Self {
         Self { global: prediction.global.into_vec(), masks: prediction.masks.into_iter().map(RVec::into_vec).collect() }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct RegionVectorsAbi {
+    global: RVec<f32>,
+    masks: RVec<RVec<f32>>,
+}
+
+impl From<RegionVectors> for RegionVectorsAbi {
+    fn from(vectors: RegionVectors) -> Self {
+        Self { global: vectors.global.into(), masks: all(vectors.masks) }
+    }
+}
+
+impl RegionVectorsAbi {
+    pub fn mask_count(&self) -> usize {
+        self.masks.len()
+    }
+}
+
+impl From<RegionVectorsAbi> for RegionVectors {
+    fn from(vectors: RegionVectorsAbi) -> Self {
+        Self { global: vectors.global.into_vec(), masks: vectors.masks.into_iter().map(RVec::into_vec).collect() }
     }
 }
 

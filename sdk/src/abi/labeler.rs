@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
+use abi_stable::std_types::{RBox, ROption, RSlice, RStr, RString, RVec};
 use abi_stable::{sabi_trait, StableAbi};
 
 use super::entry::{enter, read_config};
@@ -10,8 +10,8 @@ use super::label_values::*;
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
-    Context, EpochRecord, Image, LabelMap, LabelModel, Labeler, Prediction, PredictionInput, Region, Result, TrainingReport, TrainingSample,
-    TrainingSet, Work,
+    Context, EpochRecord, HeldOut, Image, LabelMap, LabelModel, Labeler, Prediction, PredictionInput, Region, RegionVectors, Reliability,
+    ReliabilityBin, Result, TrainingReport, TrainingSample, TrainingSet, Work,
 };
 
 #[repr(C)]
@@ -73,11 +73,47 @@ pub struct EpochAbi {
 
 #[repr(C)]
 #[derive(StableAbi)]
+pub struct ReliabilityBinAbi {
+    count: u64,
+    confidence: f64,
+    accuracy: f64,
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct HeldOutAbi {
+    folds: u32,
+    regions: u64,
+    accuracy: f64,
+    loss: f64,
+    ece: f64,
+    bins: RVec<ReliabilityBinAbi>,
+}
+
+impl From<HeldOut> for HeldOutAbi {
+    fn from(held_out: HeldOut) -> Self {
+        let bin = |bin: ReliabilityBin| ReliabilityBinAbi { count: bin.count, confidence: bin.confidence, accuracy: bin.accuracy };
+        let HeldOut { folds, regions, accuracy, loss, reliability } = held_out;
+        Self { folds, regions, accuracy, loss, ece: reliability.ece, bins: reliability.bins.into_iter().map(bin).collect() }
+    }
+}
+
+impl From<HeldOutAbi> for HeldOut {
+    fn from(held_out: HeldOutAbi) -> Self {
+        let bin = |bin: ReliabilityBinAbi| ReliabilityBin { count: bin.count, confidence: bin.confidence, accuracy: bin.accuracy };
+        let HeldOutAbi { folds, regions, accuracy, loss, ece, bins } = held_out;
+        Self { folds, regions, accuracy, loss, reliability: Reliability { ece, bins: bins.into_iter().map(bin).collect() } }
+    }
+}
+
+#[repr(C)]
+#[derive(StableAbi)]
 pub struct TrainingReportAbi {
     checkpoint: RString,
     curve: RVec<EpochAbi>,
     warnings: RVec<RString>,
     lost: RVec<RString>,
+    held_out: ROption<HeldOutAbi>,
 }
 
 impl From<TrainingReport> for TrainingReportAbi {
@@ -88,6 +124,7 @@ impl From<TrainingReport> for TrainingReportAbi {
             curve: report.curve.into_iter().map(epoch).collect(),
             warnings: strings(report.warnings),
             lost: strings(report.lost),
+            held_out: report.held_out.map(HeldOutAbi::from).into(),
         }
     }
 }
@@ -100,6 +137,7 @@ impl From<TrainingReportAbi> for TrainingReport {
             curve: report.curve.into_iter().map(epoch).collect(),
             warnings: report.warnings.into_iter().map(Into::into).collect(),
             lost: report.lost.into_iter().map(Into::into).collect(),
+            held_out: report.held_out.into_option().map(HeldOut::from),
         }
     }
 }
@@ -129,6 +167,8 @@ impl<'a> From<&'a PredictionInput<'_>> for PredictionInputAbi<'a> {
 pub trait LabelModelAbi: Send + Sync {
     fn batch_size(&self) -> u32;
     fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>>;
+    fn predict_held_out(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
+    fn vectors(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<RegionVectorsAbi>>;
     #[sabi(last_prefix_field)]
     fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
 }
@@ -154,16 +194,21 @@ impl LabelModelAbi for ExportedModel {
         )
     }
     fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
-        guard(
-            || {
-                let parts = batch.into_iter().map(PredictionInputAbi::parts).collect::<Result<Vec<_>>>()?;
-                let inputs = parts.iter().map(|(id, image, regions)| PredictionInput { id, image: image.clone(), regions });
-                let batch: Vec<PredictionInput<'_>> = inputs.collect();
-                self.model.predict(&batch)
-            },
-            all,
-        )
+        guard(|| with_inputs(batch, |batch| self.model.predict(batch)), all)
     }
+    fn predict_held_out(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
+        guard(|| with_inputs(batch, |batch| self.model.predict_held_out(batch)), all)
+    }
+    fn vectors(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<RegionVectorsAbi>> {
+        guard(|| with_inputs(batch, |batch| self.model.vectors(batch)), all)
+    }
+}
+
+/// Asks for something of a batch that came from the other side.
+fn with_inputs<T>(batch: RVec<PredictionInputAbi<'_>>, ask: impl FnOnce(&[PredictionInput<'_>]) -> Result<T>) -> Result<T> {
+    let parts = batch.into_iter().map(PredictionInputAbi::parts).collect::<Result<Vec<_>>>()?;
+    let inputs = parts.iter().map(|(id, image, regions)| PredictionInput { id, image: image.clone(), regions });
+    ask(&inputs.collect::<Vec<_>>())
 }
 
 #[sabi_trait]
@@ -237,12 +282,16 @@ impl LabelModel for ForeignModel {
         self.0.batch_size() as usize
     }
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        let predictions = received(self.0.predict(batch.iter().map(PredictionInputAbi::from).collect()))?;
-        same_count("labeler", "predictions", predictions.len(), batch.len())?;
-        for (prediction, input) in predictions.iter().zip(batch) {
-            same_count("labeler", "mask predictions", prediction.mask_count(), input.regions.len())?;
-        }
-        Ok(predictions.into_iter().map(Prediction::from).collect())
+        predictions(received(self.0.predict(batch.iter().map(PredictionInputAbi::from).collect()))?, batch)
+    }
+    fn predict_held_out(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+        predictions(received(self.0.predict_held_out(batch.iter().map(PredictionInputAbi::from).collect()))?, batch)
+    }
+    fn vectors(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<RegionVectors>> {
+        let vectors = received(self.0.vectors(batch.iter().map(PredictionInputAbi::from).collect()))?;
+        same_count("labeler", "images with vectors", vectors.len(), batch.len())?;
+        vectors.iter().zip(batch).try_for_each(|(vectors, input)| same_count("labeler", "vectors of masks", vectors.mask_count(), input.regions.len()))?;
+        Ok(vectors.into_iter().map(RegionVectors::from).collect())
     }
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
         let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
@@ -250,4 +299,13 @@ impl LabelModel for ForeignModel {
         same_count("labeler", "label maps", maps.len(), images.len())?;
         checked(maps)
     }
+}
+
+/// Predictions from the other side, one for each image and each of its regions.
+fn predictions(given: RVec<PredictionAbi>, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+    same_count("labeler", "predictions", given.len(), batch.len())?;
+    for (prediction, input) in given.iter().zip(batch) {
+        same_count("labeler", "mask predictions", prediction.mask_count(), input.regions.len())?;
+    }
+    Ok(given.into_iter().map(Prediction::from).collect())
 }

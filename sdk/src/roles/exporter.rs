@@ -3,7 +3,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{PluginConfig, TruthObject};
-use crate::{ClassScore, Context, LabelVector, LazyImage, Mask, Result};
+use crate::{ClassScore, Context, HeldOut, LabelVector, LazyImage, Mask, Reliability, Result};
 
 /// A region with the labeler's opinion.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +114,30 @@ pub struct ScoreRow {
     pub added_recall: Option<f64>,
 }
 
+/// A point of a precision-recall curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    /// The labels of at least this probability count.
+    pub threshold: f32,
+    /// The share of them that is true.
+    pub precision: f64,
+    /// The share of the true ones that they are.
+    pub recall: f64,
+}
+
+/// How far the labels besides the original ones can be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddedLabels {
+    /// The area under the precision-recall curve over all images: average precision, as scikit-learn computes it.
+    pub area: f64,
+    /// The curve, from the surest label on; at most a hundred points and one for each whole tenth of probability.
+    pub curve: Vec<CurvePoint>,
+    /// The least probability that counts in `reliability`.
+    pub reliability_from: f32,
+    /// Of the labels of at least that probability; `None` where there is none.
+    pub reliability: Option<Reliability>,
+}
+
 /// The labels of a run compared with the truth, where the dataset knows it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
@@ -126,6 +150,9 @@ pub struct Evaluation {
     /// Share of the true objects with a mask that some region covers with an IoU of at least 0.5; `None` when there is none.
     #[serde(default)]
     pub region_recall: Option<f64>,
+    /// The labels of the run besides the original ones; `None` where no image has a true one.
+    #[serde(default)]
+    pub added: Option<AddedLabels>,
 }
 
 /// What an exporter may say of the run besides its samples.
@@ -147,6 +174,9 @@ pub struct ExportRun {
     pub statistics: Statistics,
     /// The labeler's learning curve; empty when a checkpoint was used.
     pub curve: Vec<EpochRecord>,
+    /// How well the labeler does on regions that it has not seen, where that was measured.
+    #[serde(default)]
+    pub held_out: Option<HeldOut>,
     /// The comparison with the truth, if the dataset knows it.
     pub evaluation: Option<Evaluation>,
 }

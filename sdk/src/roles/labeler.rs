@@ -1,7 +1,9 @@
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::{EpochRecord, PluginConfig, Region, Work};
-use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Result};
+use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Reliability, Result};
 
 /// A region to train on.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +41,23 @@ pub trait TrainingSet: Send + Sync {
     fn get(&self, index: usize) -> Result<TrainingSample<'_>>;
 }
 
+/// How well a labeler does on training regions that it has not seen. Their classes are those of the training set, right or wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// The parts of the training set that were held out, each while another model was trained on the rest.
+    pub folds: u32,
+    /// Regions in them.
+    pub regions: u64,
+    /// Share of these regions whose most probable class is theirs, in [0, 1].
+    pub accuracy: f64,
+    /// Their mean cross-entropy.
+    pub loss: f64,
+    /// Of the probability of each region's most probable class.
+    pub reliability: Reliability,
+}
+
 /// What training gave.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingReport {
     /// The checkpoint to predict with.
     pub checkpoint: PathBuf,
@@ -51,6 +68,8 @@ pub struct TrainingReport {
     /// The images that it could not use, each with its id and the reason. A failure that [may pass](ErrorKind::may_pass) is none: training ends with it, and
     /// continues when it is called again.
     pub lost: Vec<String>,
+    /// How well it does on regions that it has not seen, where it was measured.
+    pub held_out: Option<HeldOut>,
 }
 
 /// An image and the regions whose classes are wanted.
@@ -73,6 +92,15 @@ pub struct Prediction {
     pub masks: Vec<Vec<f32>>,
 }
 
+/// What a labeler makes of the pixels of an image: a vector for the whole image and for each mask, all of one length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionVectors {
+    /// Of the whole image.
+    pub global: Vec<f32>,
+    /// Of each region's mask, in their order.
+    pub masks: Vec<Vec<f32>>,
+}
+
 /// A trained labeler.
 pub trait LabelModel: Send + Sync {
     /// How many images one call should get.
@@ -82,6 +110,16 @@ pub trait LabelModel: Send + Sync {
 
     /// The prediction for each image, in their order. Called from several threads at once.
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>>;
+
+    /// As [`LabelModel::predict`], each image by a model that was trained without it. Called from several threads at once.
+    fn predict_held_out(&self, _batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
+        Err(Error::new(ErrorKind::Unsupported, "this labeler has no models that were trained without a part of the images"))
+    }
+
+    /// The vectors that its classifier looks at. Called from several threads at once.
+    fn vectors(&self, _batch: &[PredictionInput<'_>]) -> Result<Vec<RegionVectors>> {
+        Err(Error::new(ErrorKind::Unsupported, "this labeler has no vectors of regions to give"))
+    }
 
     /// A label map of each image: the classifier applied to every place by itself (paper F.3). Called from several threads at once.
     fn maps(&self, _images: &[Image<'_>]) -> Result<Vec<LabelMap>> {

@@ -206,7 +206,7 @@ impl Labeler for HostileLabeler {
         }
         let loss = f64::from(self.config.number(spoiled, 1.0));
         let (curve, lost) = (vec![EpochRecord { epoch: 1, loss, accuracy: 0.5 }], vec![format!("one of {}", set.len())]);
-        Ok(TrainingReport { checkpoint, curve, warnings: vec!["learned nothing".into()], lost })
+        Ok(TrainingReport { checkpoint, curve, warnings: vec!["learned nothing".into()], lost, ..TrainingReport::default() })
     }
 
     fn load(&self, _: &Path) -> Result<Box<dyn LabelModel>> {

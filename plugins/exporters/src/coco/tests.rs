@@ -13,6 +13,7 @@ pub(crate) fn run() -> ExportRun {
         samples: 0,
         statistics: Statistics { threshold: 0.5, images: 0, by_count: [0; 5], average: 0.0, skipped: 0 },
         curve: Vec::new(),
+        held_out: None,
         evaluation: None,
     }
 }

@@ -1,6 +1,6 @@
 //! Labels per image (the paper's Table 5), the comparison with the truth, and the learning curve, as inline SVG and a table.
 
-use convert_sdk::{EpochRecord, Evaluation, ScoreRow, Statistics};
+use convert_sdk::{EpochRecord, Evaluation, ExportRun, ScoreRow, Statistics};
 
 use super::format::{count, decimals, percent, share};
 use crate::escape::Html;
@@ -43,7 +43,9 @@ fn label_counts(statistics: &Statistics) -> String {
 type Column = (&'static str, fn(&ScoreRow) -> Option<f64>);
 
 fn truth_table(evaluation: &Evaluation) -> String {
-    const COLUMNS: [Column; 5] = [
+    const COLUMNS: [Column; 7] = [
+        ("Added labels: precision", |row| row.added_precision),
+        ("Added labels: recall", |row| row.added_recall),
         ("Precision", |row| Some(row.precision)),
         ("Recall", |row| Some(row.recall)),
         ("F1", |row| Some(row.f1)),
@@ -85,15 +87,17 @@ fn change(difference: f64) -> String {
 }
 
 /// Loss and accuracy by epoch; nothing when the run used a checkpoint.
-pub fn learning_curve(curve: &[EpochRecord]) -> String {
+pub fn learning_curve(run: &ExportRun) -> String {
+    let curve = run.curve.as_slice();
     let (Some(first), Some(last)) = (curve.first(), curve.last()) else {
         return String::new();
     };
     let highest = curve.iter().map(|record| record.loss).filter(|loss| loss.is_finite()).fold(0.0, f64::max);
     let loss = line_chart(curve, "Training loss", |record| record.loss, highest, 3);
+    let held_out = run.held_out.as_ref().map_or_else(String::new, |held_out| format!("; on regions held out {}", percent(held_out.accuracy)));
     let accuracy = line_chart(curve, "Training accuracy", |record| record.accuracy, 1.0, 3);
     format!(
-        "<section class=\"panel\" id=\"training\">\n<h2>Training of the labeler</h2>\n<p class=\"hint\">{} epochs on the selected regions: loss from {} to {}, accuracy {}.</p>\n\
+        "<section class=\"panel\" id=\"training\">\n<h2>Training of the labeler</h2>\n<p class=\"hint\">{} epochs on the selected regions: loss from {} to {}, accuracy {}{held_out}.</p>\n\
          <div class=\"columns plain\">\n{loss}{accuracy}</div>\n</section>\n",
         curve.len(),
         decimals(first.loss, 3),

@@ -23,10 +23,12 @@ pub fn header(page: &Page<'_>) -> String {
             percent(share_of_several(page)),
         ),
     };
+    let trusted = page.run.held_out.is_some() || page.run.evaluation.as_ref().is_some_and(|evaluation| evaluation.added.is_some());
+    let trust = if trusted { "<a href=\"#trust\">Trust</a>" } else { "" };
     let training = if page.run.curve.is_empty() { "" } else { "<a href=\"#training\">Training</a>" };
     format!(
         "<header class=\"top\">\n<p class=\"overline\">Multi-label report</p>\n<h1>{}</h1>\n<p class=\"lead\">{lead}</p>\n\
-         <nav aria-label=\"Sections\"><a href=\"#gallery\">Gallery</a><a href=\"#classes\">Classes</a><a href=\"#pairs\">Pairs</a>{training}<a href=\"#run\">Run</a>\
+         <nav aria-label=\"Sections\">{trust}<a href=\"#gallery\">Gallery</a><a href=\"#classes\">Classes</a><a href=\"#pairs\">Pairs</a>{training}<a href=\"#run\">Run</a>\
          <span class=\"version\">convert {}</span></nav>\n</header>\n",
         Html(&page.run.name),
         Html(&page.run.version),

@@ -1,0 +1,68 @@
+//! `convert evaluate neighbours`: how diverse a run's features are (paper F.2).
+
+use std::path::Path;
+
+use comfy_table::{Cell, CellAlignment};
+use serde::Serialize;
+
+use crate::commands::{finished, summary, writable};
+use crate::engine::{Progress, replace_file};
+use crate::evaluate::{Neighbours, neighbours};
+use crate::failure::Failure;
+use crate::pipeline::LabelledVectors;
+use crate::plugins::Catalog;
+
+/// What is asked of a run's neighbours.
+pub struct Options<'a> {
+    /// k.
+    pub k: usize,
+    /// At most so many images.
+    pub images: usize,
+    /// Where every figure goes.
+    pub json: Option<&'a Path>,
+    /// Threads; all cores by default.
+    pub threads: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Report {
+    k: usize,
+    images: Option<Neighbours>,
+    regions: Option<Neighbours>,
+}
+
+/// Prints the figures of the run's images and kept regions.
+pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
+    let json = options.json.map(writable).transpose()?;
+    let session = finished::reopen(run, options.threads, catalog, progress)?;
+    let vectors = session.region_vectors(options.images)?;
+    let of = |vectors: &LabelledVectors| session.runner.pool.install(|| neighbours(&vectors.values, &vectors.labels, options.k));
+    let report = Report { k: options.k, images: of(&vectors.images), regions: of(&vectors.regions) };
+    if let Some(file) = json {
+        replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, &report)?))?;
+    }
+    let k = options.k;
+    let mut table = summary::table(&[
+        &format!("{k} nearest neighbours"),
+        "vectors",
+        "numbers each",
+        "entropy, nats",
+        "class entropy, bits",
+        "of the same class",
+    ]);
+    for (name, figures) in [("whole images", &report.images), ("regions trained on", &report.regions)] {
+        let cells = match figures {
+            Some(figures) => [
+                figures.vectors.to_string(),
+                figures.width.to_string(),
+                figures.entropy.map_or_else(|| "–".to_owned(), |entropy| format!("{entropy:.1}")),
+                format!("{:.3}", figures.class_entropy),
+                format!("{:.3}", figures.same_class),
+            ],
+            None => ["too few", "–", "–", "–", "–"].map(str::to_owned),
+        };
+        table.add_row(std::iter::once(Cell::new(name)).chain(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right))));
+    }
+    answer!("{table}");
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The run that a work directory holds, opened again by the commands that look at finished runs.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::cancel_on_ctrl_c;
+use crate::command_name;
+use crate::engine::Progress;
+use crate::errors::FileError;
+use crate::failure::Failure;
+use crate::pipeline::{COMPLETE_RECIPE, Options, RUN, Session};
+use crate::plugins::Catalog;
+use crate::recipe::{Overrides, Recipe};
+
+/// What a run's stages depend on besides its recipe.
+#[derive(Deserialize)]
+struct Recorded {
+    limit: Option<usize>,
+    device: String,
+}
+
+/// Opens the finished run in the folder `run`, with the samples and the device that it had.
+///
+/// # Errors
+/// A folder without a finished run; a recipe, dataset or plugin that has changed for the worse since.
+pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Progress) -> Result<Session, Failure> {
+    if run.is_file() {
+        let run = run.display();
+        return Err(Failure::usage(format!("{run} is a file: name the work directory of a finished run, where its {RUN} lies")));
+    }
+    let record = run.join(RUN);
+    let bytes = match std::fs::read(&record) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let (run, typed) = (run.display(), command_name::typed());
+            return Err(Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one")));
+        }
+        Err(error) => return Err(FileError::of("read", &record)(error).into()),
+    };
+    let unreadable = |why: String| {
+        let (run, typed) = (run.display(), command_name::typed());
+        Failure::usage(format!("{run} was made by another version ({why}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"))
+    };
+    let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| unreadable(format!("{RUN}: {error}")))?;
+    let file = run.join(COMPLETE_RECIPE);
+    if !file.is_file() {
+        return Err(unreadable(format!("there is no {COMPLETE_RECIPE}")));
+    }
+    // The folder may have been moved since.
+    let recipe = Recipe::load(&file, &Overrides { set: &[], work_dir: Some(run) }, catalog)?;
+    let options = Options {
+        limit: recorded.limit,
+        device: recorded.device,
+        threads: threads.map(|threads| threads as usize),
+        rescan: false,
+        part: Some((0, 1)),
+        progress,
+        cancel: cancel_on_ctrl_c()?,
+    };
+    Ok(Session::open(recipe, options)?)
+}

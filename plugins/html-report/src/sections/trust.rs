@@ -1,0 +1,123 @@
+//! How far the labels can be trusted: precision and recall of the added ones, and whether probabilities mean what they say; as inline SVG.
+
+use convert_sdk::{AddedLabels, Reliability};
+
+use super::format::{count, percent};
+use crate::report::Page;
+
+const LEFT: f64 = 44.0;
+const RIGHT: f64 = 344.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 264.0;
+
+/// The panel, with what is known: nothing without a truth and without regions held out.
+pub fn section(page: &Page<'_>) -> String {
+    let added = page.run.evaluation.as_ref().and_then(|evaluation| evaluation.added.as_ref());
+    let mut figures = String::new();
+    if let Some(added) = added {
+        figures += &precision_recall(added, page.run.evaluation.as_ref().map_or(0.5, |evaluation| evaluation.threshold));
+        if let Some(reliability) = &added.reliability {
+            figures += &diagram(reliability, &format!("Added labels of at least {}", added.reliability_from), "true");
+        }
+    }
+    if let Some(held_out) = &page.run.held_out {
+        figures += &diagram(&held_out.reliability, &format!("The surest class of {} held-out regions", count(held_out.regions)), "right");
+    }
+    if figures.is_empty() {
+        return String::new();
+    }
+    let held_out = page.run.held_out.as_ref().map_or_else(String::new, |held_out| {
+        format!(" On regions of images that it was not trained on, the labeler gives the class of the training set in {}.", percent(held_out.accuracy))
+    });
+    format!(
+        "<section class=\"panel\" id=\"trust\">\n<h2>How far to trust the labels</h2>\n<p class=\"hint\">On the dashed line a probability of 0.8 is right in four of five \
+         cases.{held_out}</p>\n<div class=\"columns plain\">\n{figures}</div>\n</section>\n"
+    )
+}
+
+fn x(value: f64) -> f64 {
+    LEFT + (RIGHT - LEFT) * value.clamp(0.0, 1.0)
+}
+
+fn y(value: f64) -> f64 {
+    BOTTOM - (BOTTOM - TOP) * value.clamp(0.0, 1.0)
+}
+
+/// The frame of a chart from 0 to 1 both ways.
+fn frame(across: &str) -> String {
+    let mut frame = String::new();
+    for tick in [0.0, 0.5, 1.0] {
+        frame += &format!(
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{0}\" y2=\"{0}\"/><text class=\"faint end\" x=\"{1}\" y=\"{2}\">{tick}</text>\
+             <text class=\"faint\" x=\"{3}\" y=\"{4}\">{tick}</text>\n",
+            y(tick),
+            LEFT - 8.0,
+            y(tick) + 4.0,
+            x(tick),
+            BOTTOM + 17.0,
+        );
+    }
+    frame + &format!("<text class=\"faint\" x=\"{}\" y=\"{}\">{across}</text>\n", (LEFT + RIGHT) / 2.0, BOTTOM + 34.0)
+}
+
+fn precision_recall(added: &AddedLabels, threshold: f32) -> String {
+    let points: Vec<String> = added.curve.iter().map(|point| format!("{:.1},{:.1}", x(point.recall), y(point.precision))).collect();
+    let hovers: String = (added.curve.iter())
+        .map(|point| {
+            format!(
+                "<circle class=\"hover\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"6\"><title>from {:.2} on: precision {:.3}, recall {:.3}</title></circle>",
+                x(point.recall),
+                y(point.precision),
+                point.threshold,
+                point.precision,
+                point.recall
+            )
+        })
+        .collect();
+    let mark = added.curve.iter().rfind(|point| point.threshold > threshold).map_or_else(String::new, |point| {
+        format!(
+            "<circle class=\"dot\" cx=\"{0:.1}\" cy=\"{1:.1}\" r=\"4\"/><text class=\"faint start\" x=\"{2:.1}\" y=\"{3:.1}\">above {threshold}: {4:.2} / {5:.2}</text>",
+            x(point.recall),
+            y(point.precision),
+            x(point.recall).min(RIGHT - 130.0) + 8.0,
+            y(point.precision) - 10.0,
+            point.precision,
+            point.recall
+        )
+    });
+    format!(
+        "<figure>\n<figcaption>Added labels: precision by recall, area {:.3}</figcaption>\n<svg class=\"chart\" viewBox=\"0 0 360 304\" role=\"img\" \
+         aria-label=\"Precision of the added labels by their recall\">\n{}<polyline class=\"line\" points=\"{}\"/>{mark}\n{hovers}\n</svg>\n</figure>\n",
+        added.area,
+        frame("recall"),
+        points.join(" "),
+    )
+}
+
+fn diagram(reliability: &Reliability, name: &str, right: &str) -> String {
+    let width = 1.0 / reliability.bins.len().max(1) as f64;
+    let bars: String = (reliability.bins.iter().enumerate())
+        .filter(|(_, bin)| bin.count > 0)
+        .map(|(at, bin)| {
+            let left = x(at as f64 * width) + 1.0;
+            format!(
+                "<g><title>{} of probability {:.2} on average: {} {right}</title><rect class=\"bar\" x=\"{left:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>\
+                 <circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/></g>\n",
+                count(bin.count),
+                bin.confidence,
+                percent(bin.accuracy),
+                y(bin.accuracy),
+                (RIGHT - LEFT) * width - 2.0,
+                BOTTOM - y(bin.accuracy),
+                x(bin.confidence),
+                y(bin.accuracy),
+            )
+        })
+        .collect();
+    format!(
+        "<figure>\n<figcaption>{name}: share {right} by probability, calibration error {:.3}</figcaption>\n<svg class=\"chart\" viewBox=\"0 0 360 304\" role=\"img\" \
+         aria-label=\"{name}: share {right} by probability\">\n{}{bars}<line class=\"ideal\" x1=\"{LEFT}\" y1=\"{BOTTOM}\" x2=\"{RIGHT}\" y2=\"{TOP}\"/>\n</svg>\n</figure>\n",
+        reliability.ece,
+        frame("probability"),
+    )
+}
