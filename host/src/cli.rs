@@ -204,6 +204,24 @@ pub enum Command {
         #[command(subcommand)]
         command: EvaluateCommand,
     },
+    /// List a run's given labels that nothing in their images supports, by models that were trained without the image; classes that are taken for each other; and near
+    /// duplicates with different labels. Every image goes into `audit.tsv` of the run. The recipe needs `label.config.folds: 5` or so.
+    Audit {
+        /// The work directory of a finished run.
+        run: PathBuf,
+        /// Rows of each table.
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        top: usize,
+        /// Look for duplicates among this many images at most, spread over the dataset: the work grows with the square.
+        #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..).map(|count| count as usize))]
+        images: usize,
+        /// Two images are near duplicates when the cosine of their features, each taken from its mean, is at least this.
+        #[arg(long, default_value_t = 0.98, value_name = "COSINE", value_parser = share)]
+        duplicates: f64,
+        /// Threads; all cores by default.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+        threads: Option<u64>,
+    },
     /// List the pairs of classes that occur together most often (paper, Table 8), tab-separated.
     Pairs {
         /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.
@@ -364,6 +382,10 @@ fn role(text: &str) -> Result<Role, String> {
 fn device(text: &str) -> Result<String, String> {
     let known = text == "cpu" || text == "cuda" || text.strip_prefix("cuda:").is_some_and(|index| index.parse::<u32>().is_ok());
     if known { Ok(text.to_owned()) } else { Err("a device is cpu, cuda or cuda:N".into()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "give a number from 0 to 1".into())
 }
 
 fn part(text: &str) -> Result<(usize, usize), String> {

@@ -11,6 +11,7 @@ macro_rules! answer {
     }};
 }
 
+mod audit;
 mod check;
 mod doctor;
 mod evaluate;
@@ -70,6 +71,9 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Evaluate { command: EvaluateCommand::Neighbours { run, k, images, json, threads } }) => {
             let options = evaluate::Options { k, images, json: json.as_deref(), threads };
             evaluate::neighbours_of(&run, &options, &catalog()?, progress)
+        }
+        Some(Command::Audit { run, top, images, duplicates, threads }) => {
+            audit::audit(&run, &audit::Options { top, images, duplicates, threads }, &catalog()?, progress)
         }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads, yes }) => {

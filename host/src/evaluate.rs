@@ -1,13 +1,15 @@
 //! Scores of labels: Table 5, and the comparison with a truth (method 7); scores of proposals; what neighbours say of features (paper F.2).
 
 mod added;
+mod audit;
 pub mod labels;
 mod neighbours;
 mod precision;
 mod proposals;
 mod tally;
 
-pub use neighbours::{Neighbours, neighbours};
+pub use audit::{Suspect, look_alikes};
+pub use neighbours::{Neighbours, near_duplicates, neighbours};
 pub use precision::Scorer;
 pub use proposals::{Scores, score_proposals};
 pub use tally::Tally;

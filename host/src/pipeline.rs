@@ -1,6 +1,7 @@
 //! The pipeline: which stages a recipe makes, what each reads, and how each calls its plugin.
 
 mod action;
+mod audit;
 mod error;
 mod execution;
 mod exports;

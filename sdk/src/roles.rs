@@ -15,9 +15,14 @@ mod selector;
 mod work;
 
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
-pub use exporter::{AddedLabels, CurvePoint, EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo, Statistics};
+pub use exporter::{
+    AddedLabels, CurvePoint, EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo,
+    Statistics,
+};
 pub use extractor::{Extractor, FeatureMap, Finding};
-pub use labeler::{HeldOut, LabelModel, Labeler, Prediction, PredictionInput, RegionVectors, TrainingRegion, TrainingReport, TrainingSample, TrainingSet};
+pub use labeler::{
+    HeldOut, LabelModel, Labeler, Prediction, PredictionInput, RegionVectors, TrainingRegion, TrainingReport, TrainingSample, TrainingSet,
+};
 pub use postprocessor::Postprocessor;
 pub use proposer::{Measure, Proposal, Proposer, SampleImage};
 pub use refiner::{Refinement, Refiner};

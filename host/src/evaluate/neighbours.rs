@@ -37,7 +37,47 @@ pub fn neighbours(values: &[f32], labels: &[u32], k: usize) -> Option<Neighbours
     let mean = |of: fn(&(f64, f64, f64)) -> f64| found.iter().map(of).sum::<f64>() / count as f64;
     let log_distance = mean(|(distance, ..)| distance.ln());
     let entropy = digamma(count) - digamma(k) + log_unit_ball(width) + width as f64 * log_distance;
-    Some(Neighbours { vectors: count, width, entropy: entropy.is_finite().then_some(entropy), class_entropy: mean(|found| found.1), same_class: mean(|found| found.2) })
+    Some(Neighbours {
+        vectors: count,
+        width,
+        entropy: entropy.is_finite().then_some(entropy),
+        class_entropy: mean(|found| found.1),
+        same_class: mean(|found| found.2),
+    })
+}
+
+/// Two vectors that are almost the same, by their places.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NearDuplicates {
+    /// The place of the one, ...
+    pub first: usize,
+    /// ... that of the other, which comes later, ...
+    pub second: usize,
+    /// ... and the cosine of the angle between them, each dimension taken from its mean.
+    pub cosine: f64,
+}
+
+/// The pairs among `count` vectors whose cosine is at least `least`, most alike first.
+pub fn near_duplicates(values: &[f32], count: usize, least: f64) -> Vec<NearDuplicates> {
+    let Some(width) = values.len().checked_div(count).filter(|width| *width > 0) else { return Vec::new() };
+    let mut mean = vec![0.0f64; width];
+    values.chunks_exact(width).for_each(|vector| mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += f64::from(*value) / count as f64));
+    let mut unit: Vec<f32> = values.iter().zip(mean.iter().cycle()).map(|(value, mean)| (f64::from(*value) - mean) as f32).collect();
+    for vector in unit.chunks_exact_mut(width) {
+        let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            vector.iter_mut().for_each(|value| *value = (f64::from(*value) / length) as f32);
+        }
+    }
+    let of_one = |first: usize| {
+        let own = &unit[first * width..(first + 1) * width];
+        // Of unit vectors the squared distance is 2 - 2 cos.
+        let cosines = (first + 1..count).map(|second| (second, 1.0 - squared_distance(own, &unit[second * width..(second + 1) * width]) / 2.0));
+        cosines.filter(|(_, cosine)| *cosine >= least).map(|(second, cosine)| NearDuplicates { first, second, cosine }).collect::<Vec<_>>()
+    };
+    let mut pairs: Vec<NearDuplicates> = (0..count).into_par_iter().flat_map_iter(of_one).collect();
+    pairs.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.first, a.second).cmp(&(b.first, b.second))));
+    pairs
 }
 
 /// The k nearest others of a vector, nearest first, with their squared distances; of equal ones the earlier first.
@@ -118,6 +158,15 @@ mod tests {
         assert!((found.class_entropy - 2.0 / 6.0).abs() < 1e-12 && (found.same_class - (0.5 + 0.5 + 3.0) / 6.0).abs() < 1e-12, "{found:?}");
         assert_eq!(neighbours(&[0.0, 1.0], &[0, 1], 2), None);
         assert_eq!(neighbours(&[1.0; 5], &[0; 5], 3).unwrap().entropy, None);
+    }
+
+    #[test]
+    fn near_duplicates_are_found_whatever_they_have_in_common_with_all() {
+        // All share a large first number, as features do; the first and the last are the same but for a hair.
+        let vectors = [9.0, 1.0, 0.0, 9.0, -1.0, 0.1, 9.0, 0.0, -1.0, 9.0, 1.0, 0.001];
+        let pairs = near_duplicates(&vectors, 4, 0.99);
+        assert_eq!(pairs.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(), [(0, 3)]);
+        assert!(pairs[0].cosine > 0.99999 && near_duplicates(&[], 0, 0.5).is_empty());
     }
 
     #[test]

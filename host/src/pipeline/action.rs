@@ -21,6 +21,8 @@ pub enum Action {
     Predict { round: u32 },
     /// Label maps by the trained labeler.
     LabelMaps,
+    /// Predictions by models that were trained without the image.
+    HeldOut,
     /// The final labels.
     Labels,
     /// An exporter's file.

@@ -202,7 +202,9 @@ impl Session {
             evaluation,
         };
         let complete = self.recipe.complete();
-        crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?))?;
+        crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| {
+            Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?)
+        })?;
         crate::engine::replace_file(&self.recipe.work_dir.join(RUN), |file| Ok(serde_json::to_writer_pretty(file, &run)?))
     }
 

@@ -54,7 +54,9 @@ impl Step {
             Action::Propose { configuration } => Some(&recipe.proposals[configuration].1),
             Action::Refine { refiner, .. } => Some(&recipe.refine[refiner].0),
             Action::Select { .. } => Some(&recipe.select),
-            Action::TrainOnImages | Action::Maps | Action::Train { .. } | Action::Predict { .. } | Action::LabelMaps => Some(&recipe.label),
+            Action::TrainOnImages | Action::Maps | Action::Train { .. } | Action::Predict { .. } | Action::LabelMaps | Action::HeldOut => {
+                Some(&recipe.label)
+            }
             Action::Export { exporter } => Some(&recipe.export[exporter].0),
             Action::Regions | Action::Labels => None,
         }
@@ -204,6 +206,9 @@ impl Planner<'_> {
         let (select, train, predict) = last;
         let key = self.labeler("maps", &[self.key(train), &self.samples.key])?;
         self.label_maps(key, vec![train]);
+        let key = self.labeler("held out", &[self.key(train), self.key(regions)])?;
+        let held_out = self.add(format!("held-out-{labeler}"), key, Action::HeldOut, vec![train, regions]);
+        self.steps[held_out].on_demand = true;
         Ok((predict, Some(select)))
     }
 

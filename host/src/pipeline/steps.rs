@@ -65,7 +65,7 @@ impl SampleStep<Record> for PlanStep<'_> {
             Action::Regions => Box::new(Fitting { at }),
             Action::Maps | Action::LabelMaps => Box::new(Mapping { at, model: self.labeler.model_for(at.step)? }),
             Action::Select { .. } => Box::new(Selecting::new(at)?),
-            Action::Predict { .. } => Box::new(Predicting { at, model: self.labeler.model_for(at.step)? }),
+            Action::Predict { .. } | Action::HeldOut => Box::new(Predicting { at, model: self.labeler.model_for(at.step)? }),
             Action::Labels => Box::new(Labelling::new(at)?),
             Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => {
                 return Err(PipelineError::WholeSet { stage: at.step.stage.name.clone() });
@@ -100,7 +100,7 @@ pub(super) fn form(action: Action) -> Option<Form> {
         Action::Regions => Some(Form::Regions),
         Action::Maps | Action::LabelMaps => Some(Form::Map),
         Action::Select { .. } => Some(Form::Selections),
-        Action::Predict { .. } => Some(Form::Prediction),
+        Action::Predict { .. } | Action::HeldOut => Some(Form::Prediction),
         Action::Labels => Some(Form::Labels),
         Action::TrainOnImages | Action::Train { .. } | Action::Export { .. } => None,
     }

@@ -35,16 +35,30 @@ pub struct RunVectors {
     pub images: LabelledVectors,
     /// Of the regions that the labeler was trained on, with the class that each stands for.
     pub regions: LabelledVectors,
+    /// The sample of each vector of `images`.
+    pub samples: Vec<usize>,
 }
 
 impl Session {
+    /// As [`Session::region_vectors`], of whole images alone; with the sample of each.
+    ///
+    /// # Errors
+    /// As [`Session::region_vectors`].
+    pub fn image_vectors(&self, most: usize) -> Result<(LabelledVectors, Vec<usize>), PipelineError> {
+        let RunVectors { images, samples, .. } = self.vectors(most, false)?;
+        Ok((images, samples))
+    }
+
     /// The vectors of at most so many images, evenly spread over the samples, and of their kept regions.
     ///
     /// # Errors
     /// A run without a trained labeler, or one that gives no vectors; an image that cannot be read; an interruption.
     pub fn region_vectors(&self, most: usize) -> Result<RunVectors, PipelineError> {
-        let (Some(predict), Some(select)) =
-            (self.plan.last(|round| Action::Predict { round }), self.plan.last(|round| Action::Select { round }))
+        self.vectors(most, true)
+    }
+
+    fn vectors(&self, most: usize, with_regions: bool) -> Result<RunVectors, PipelineError> {
+        let (Some(predict), Some(select)) = (self.plan.last(|round| Action::Predict { round }), self.plan.last(|round| Action::Select { round }))
         else {
             return Err(PipelineError::NotTrainedHere);
         };
@@ -60,15 +74,14 @@ impl Session {
             if of_shard.is_empty() {
                 continue;
             }
-            let regions: HashMap<usize, ImageRegions> =
-                self.plan.stage_of(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
+            let regions: HashMap<usize, ImageRegions> = self.plan.stage_of(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
             let selections: HashMap<usize, ImageSelections> = select.stage.read(&self.samples, shard)?.into_iter().collect();
             let one = |index: &usize| -> Result<Option<(usize, RegionVectors)>, PipelineError> {
                 self.runner.stop_if_cancelled()?;
                 let (Some(row), true) = (regions.get(index), selections.contains_key(index)) else { return Ok(None) };
                 let sample = &self.samples.list[*index];
                 let failed = |error: convert_sdk::Error| PipelineError::Sample { sample: sample.id.clone(), source: error.into() };
-                let regions = row.clone().into_regions().map_err(failed)?;
+                let regions = if with_regions { row.clone().into_regions().map_err(failed)? } else { Vec::new() };
                 let image: LazyImage<'_> = self.lasting_image(*index);
                 let input = PredictionInput { id: &sample.id, image: image.get().map_err(failed)?, regions: &regions };
                 let given = patiently(&self.runner.cancel, || sample.id.clone(), || model.vectors(std::slice::from_ref(&input))).map_err(failed)?;
@@ -79,6 +92,7 @@ impl Session {
                 self.runner.pool.install(|| of_shard.par_iter().map(one).collect::<Result<_, PipelineError>>())?;
             for (index, RegionVectors { global, masks }) in found.into_iter().flatten() {
                 vectors.images.push(&global, self.samples.list[index].label);
+                vectors.samples.push(index);
                 let kept = masks.iter().zip(&selections[&index].selections).filter(|(_, selection)| selection.keep);
                 kept.for_each(|(vector, selection)| vectors.regions.push(vector, selection.label));
             }

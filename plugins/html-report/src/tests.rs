@@ -106,8 +106,13 @@ fn any_number_of_images_with_and_without_truth_makes_a_page() {
                 added_precision: None,
                 added_recall: None,
             };
-            run.evaluation =
-                Some(Evaluation { images, threshold: 0.5, rows: vec![row("single label", 0.5), row("convert", 0.75)], region_recall: None, added: None });
+            run.evaluation = Some(Evaluation {
+                images,
+                threshold: 0.5,
+                rows: vec![row("single label", 0.5), row("convert", 0.75)],
+                region_recall: None,
+                added: None,
+            });
             run.curve = vec![EpochRecord { epoch: 1, loss: f64::INFINITY, accuracy: f64::NAN }];
         }
         let page = report(HtmlReportConfig::default(), run, &["a", "b"], (0..images).map(|image| sample(&format!("{image}"), 16, truth)));

@@ -64,12 +64,14 @@ impl Measured {
     /// # Errors
     /// Vectors that cannot be read; what libtorch says.
     pub fn of(folds: &[Fold<'_>], temperatures: &[f64], vectors: &VectorFile, sgd: &Sgd<'_>) -> Result<Self> {
-        let mut measured = Self { rows: 0, right: 0, losses: temperatures.iter().map(|temperature| (*temperature, 0.0)).collect(), surest: Vec::new() };
+        let mut measured =
+            Self { rows: 0, right: 0, losses: temperatures.iter().map(|temperature| (*temperature, 0.0)).collect(), surest: Vec::new() };
         for fold in folds {
             // A tensor may move between threads but not be shared.
             let chunks: Vec<(Head, Standardisation, &[u32])> =
                 fold.rows.chunks(CHUNK).map(|rows| (fold.head.handles(), fold.standardisation.handles(), rows)).collect();
-            let ask = |(head, standardisation, rows): (Head, Standardisation, &[u32])| part(&head, &standardisation, rows, temperatures, vectors, sgd);
+            let ask =
+                |(head, standardisation, rows): (Head, Standardisation, &[u32])| part(&head, &standardisation, rows, temperatures, vectors, sgd);
             let parts: Result<Vec<Self>> = sgd.pool.install(|| chunks.into_par_iter().with_max_len(1).map(ask).collect());
             parts?.into_iter().for_each(|part| measured.add(part));
         }

@@ -48,7 +48,15 @@ impl Sgd<'_> {
     ///
     /// # Errors
     /// What libtorch says.
-    pub fn step(&self, head: &Head, momenta: &[Tensor], vectors: &Tensor, labels: &Tensor, step: &Step<'_>, random: &mut ChaCha8Rng) -> Result<(f64, i64)> {
+    pub fn step(
+        &self,
+        head: &Head,
+        momenta: &[Tensor],
+        vectors: &Tensor,
+        labels: &Tensor,
+        step: &Step<'_>,
+        random: &mut ChaCha8Rng,
+    ) -> Result<(f64, i64)> {
         let traces = self.forward(head, vectors, step.settings.dropout, random)?;
         let logits = joined(&traces[traces.len() - 1].sums)?;
         let (loss, gradient) = torch(|| {

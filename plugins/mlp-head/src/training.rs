@@ -1,81 +1,23 @@
 //! Training: cross-entropy, SGD with Nesterov momentum, linear warm-up and cosine (paper B.1), on the run's device or all its threads, resumable with equal bits.
 
-use std::collections::HashSet;
-
-use convert_backbones::{device, torch};
-use convert_sdk::tracing::{debug, info};
-use convert_sdk::{EpochRecord, Error, ErrorKind, Result, ResultExt, TrainingReport};
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use convert_backbones::device;
+use convert_sdk::tracing::info;
+use convert_sdk::{EpochRecord, Error, Result, ResultExt, TrainingReport};
 
 use crate::auto;
 use crate::config::{Calibration, HeadChoice, Mode, Regions};
+use crate::course::{Course, Learning};
 use crate::extraction::extract;
 use crate::folds::{Fold, Folds, Measured, temperatures};
 use crate::outcome::Outcome;
 use crate::progress::{Part, Progress};
-use crate::randomness::{Purpose, stream};
 use crate::regions::Form;
 use crate::settings::HeadSettings;
-use crate::sgd::{Sgd, Step};
+use crate::sgd::Sgd;
+use crate::survey::Survey;
 use crate::task::Training;
 use crate::vector_file::VectorFile;
-use crate::views::{Views, Wanted};
-
-/// Changes with what training computes, so that no training continues one that computed something else.
-const METHOD: u32 = 2;
-
-/// The vectors of a step.
-#[derive(Default)]
-struct Batch {
-    values: Vec<f32>,
-    labels: Vec<u32>,
-}
-
-/// What an epoch adds up.
-#[derive(Default)]
-struct Sums {
-    loss: f64,
-    right: i64,
-    count: i64,
-}
-
-/// What the training set comes to.
-struct Survey {
-    /// A hash of everything that the training's result depends on, but for the pixels and the weights, whose content is the host's to watch.
-    fingerprint: String,
-    /// How many regions there are.
-    regions: u64,
-    /// Whether a region is not a whole image. A training on whole images is for label maps, which look at whole images too.
-    masks: bool,
-    /// The id of each image.
-    ids: Vec<String>,
-    /// Classes with a region.
-    classes: usize,
-}
-
-/// What all heads of a training learn from.
-struct Learning<'a> {
-    training: &'a Training<'a>,
-    views: Views<'a>,
-    sgd: Sgd<'a>,
-    vectors: &'a VectorFile,
-    fingerprint: &'a str,
-    /// Epochs of all heads, for the bar.
-    epochs: u64,
-}
-
-/// A head on its way.
-struct Course<'a> {
-    learning: &'a Learning<'a>,
-    settings: &'a HeadSettings,
-    /// The rows of the vectors that it learns from.
-    rows: Vec<u32>,
-    /// Epochs that other heads had before.
-    before: u64,
-}
-
+use crate::views::Views;
 impl Training<'_> {
     /// Trains, or continues what an interrupted call left in the folder.
     pub fn run(&self) -> Result<TrainingReport> {
@@ -130,9 +72,8 @@ impl Training<'_> {
                 Part::Fold(fold) => Some((progress, rows_where(&folds_of_rows, |of_row| of_row == fold))),
                 _ => None,
             });
-            let of_folds: Vec<Fold<'_>> = of_folds
-                .map(|(progress, rows)| Fold { head: &progress.head, standardisation: &progress.standardisation, rows })
-                .collect();
+            let of_folds: Vec<Fold<'_>> =
+                of_folds.map(|(progress, rows)| Fold { head: &progress.head, standardisation: &progress.standardisation, rows }).collect();
             if config.calibration == Calibration::Temperature && folds.count > 0 {
                 (known.temperature, _) = Measured::of(&of_folds, &temperatures(), &vectors, &learning.sgd)?.best_temperature();
                 info!("logits are divided by {:.3}, which suits the regions held out best", known.temperature);
@@ -153,9 +94,8 @@ impl Training<'_> {
     /// Writes the trained heads as they predict, and deletes the vectors, which nobody needs any more. The learning curve is the mean of theirs.
     fn finish(&self, heads: Vec<Progress>, outcome: &Outcome, form: &Form) -> Result<TrainingReport> {
         let (of_folds, heads): (Vec<Progress>, Vec<Progress>) = heads.into_iter().partition(|progress| matches!(progress.part(), Part::Fold(_)));
-        let export = |heads: &[Progress], name| {
-            Progress::export(&heads.iter().collect::<Vec<_>>(), self, form, &outcome.settings, outcome.temperature, name)
-        };
+        let export =
+            |heads: &[Progress], name| Progress::export(&heads.iter().collect::<Vec<_>>(), self, form, &outcome.settings, outcome.temperature, name);
         let checkpoint = export(&heads, "head.safetensors")?;
         if of_folds.len() > 1 {
             export(&of_folds, FOLDS)?;
@@ -168,7 +108,8 @@ impl Training<'_> {
             warnings.push(format!("{lost} views in {epochs} epochs were skipped because the region's mask had left them"));
         }
         VectorFile::remove(self.folder);
-        let mean = |at: usize, of: fn(&EpochRecord) -> f64| heads.iter().filter_map(|head| head.curve.get(at)).map(of).sum::<f64>() / heads.len() as f64;
+        let mean =
+            |at: usize, of: fn(&EpochRecord) -> f64| heads.iter().filter_map(|head| head.curve.get(at)).map(of).sum::<f64>() / heads.len() as f64;
         let record = |(at, record): (usize, &EpochRecord)| EpochRecord {
             epoch: record.epoch,
             loss: mean(at, |record| record.loss),
@@ -176,85 +117,6 @@ impl Training<'_> {
         };
         let curve = first.curve.iter().enumerate().map(record).collect();
         Ok(TrainingReport { checkpoint, curve, warnings, lost: first.lost.clone(), held_out: outcome.held_out.clone() })
-    }
-
-    /// What the training's result depends on.
-    fn settings(&self) -> serde_json::Value {
-        let config = self.config;
-        let mut settings = serde_json::json!({
-            "profile": self.context.settings().profile, "seed": self.context.settings().seed, "mode": config.mode, "views": config.views, "pooling": config.pooling,
-            "patch_dropout": config.patch_dropout, "coverage": config.training_coverage(self.context), "standardize": config.standardize,
-            "head": config.head, "folds": config.folds, "calibration": config.calibration,
-        });
-        let of_head = match config.head {
-            HeadChoice::Paper => serde_json::json!(HeadSettings::of(config, self.context)),
-            HeadChoice::Auto => serde_json::json!({ "hidden": config.hidden }),
-        };
-        let crops = serde_json::json!({
-            "regions": config.regions, "crop_scale": config.crop_scale, "crop_pooling": config.crop_pooling, "crop_size": config.crop_size
-        });
-        if let Some(settings) = settings.as_object_mut() {
-            let crops = crops.as_object().filter(|_| config.regions != Regions::Mask);
-            settings.extend(of_head.as_object().into_iter().chain(crops).flatten().map(|(key, value)| (key.clone(), value.clone())));
-        }
-        settings
-    }
-
-    /// The same for the reader of a checkpoint, with what was decided in training.
-    pub fn described(&self, head: &HeadSettings, temperature: f64) -> serde_json::Value {
-        let mut described = self.settings();
-        if let (Some(described), Some(head)) = (described.as_object_mut(), serde_json::json!(head).as_object()) {
-            described.extend(head.clone());
-            described.insert("temperature".into(), temperature.into());
-        }
-        described
-    }
-
-    /// A look at all regions.
-    fn survey(&self) -> Result<Survey> {
-        let backbone = &self.config.backbone;
-        let features = format!(
-            "{METHOD} {:?} {:?}",
-            self.config.request(),
-            (backbone.family, backbone.heads, backbone.precision, backbone.mean, backbone.std, backbone.patch_size)
-        );
-        let mut hash = blake3::Hasher::new();
-        hash.update(self.settings().to_string().as_bytes()).update(features.as_bytes());
-        for class in self.context.classes() {
-            hash.update(&(class.len() as u64).to_le_bytes()).update(class.as_bytes());
-        }
-        let (mut regions, mut masks, mut ids, mut classes) = (0, false, Vec::with_capacity(self.set.len()), HashSet::new());
-        for index in 0..self.set.len() {
-            let sample = match self.set.get(index) {
-                Ok(sample) => sample,
-                Err(error) if crate::views::stops(&error) => return Err(error),
-                Err(_) => {
-                    // The extraction names it.
-                    ids.push(String::new());
-                    continue;
-                }
-            };
-            hash.update(&(sample.id.len() as u64).to_le_bytes()).update(sample.id.as_bytes());
-            for region in &sample.regions {
-                let (width, height, runs) = region.mask.as_ref().map_or((0, 0, &[][..]), |mask| (mask.width(), mask.height(), mask.runs()));
-                let size = [region.label, width, height, runs.len() as u32];
-                for number in size.iter().chain(runs) {
-                    hash.update(&number.to_le_bytes());
-                }
-                classes.insert(region.label);
-            }
-            regions += sample.regions.len() as u64;
-            masks |= sample.regions.iter().any(|region| region.mask.is_some());
-            ids.push(sample.id);
-        }
-        Ok(Survey { fingerprint: hash.finalize().to_hex().to_string(), regions, masks, ids, classes: classes.len() })
-    }
-}
-
-impl Survey {
-    /// Whether classes have images enough that some can be held out.
-    fn has_enough(&self) -> bool {
-        self.ids.len() as f64 >= auto::LEAST_IMAGES_A_CLASS * self.classes as f64
     }
 }
 
@@ -317,8 +179,10 @@ impl Learning<'_> {
                 let rows = rows_where(&parts, |part| part != without);
                 heads.push((Course { learning: self, settings, rows, before: 0 }.run(progress)?, rows_where(&parts, |part| part == without)));
             }
-            let folds: Vec<Fold<'_>> =
-                heads.iter().map(|(progress, rows)| Fold { head: &progress.head, standardisation: &progress.standardisation, rows: rows.clone() }).collect();
+            let folds: Vec<Fold<'_>> = heads
+                .iter()
+                .map(|(progress, rows)| Fold { head: &progress.head, standardisation: &progress.standardisation, rows: rows.clone() })
+                .collect();
             Measured::of(&folds, &temperatures(), self.vectors, &self.sgd)
         })
     }
@@ -335,158 +199,5 @@ impl Learning<'_> {
             _ => "a head".to_owned(),
         };
         info!("training {which} of {parameters} parameters on {rows} vectors of {} numbers from epoch {} on", self.vectors.width(), epochs_done + 1);
-    }
-}
-
-impl Course<'_> {
-    /// All epochs that are left.
-    fn run(&self, mut progress: Progress) -> Result<Progress> {
-        let Learning { training, views, fingerprint, .. } = self.learning;
-        let trial = matches!(progress.part(), Part::Trial { .. });
-        while progress.epoch < self.settings.epochs {
-            if training.context.cancelled() {
-                if !trial {
-                    progress.save(training.folder, fingerprint)?;
-                }
-                return Err(Error::new(
-                    ErrorKind::Interrupted,
-                    format!("interrupted after epoch {} of the training: run again to continue", progress.epoch),
-                ));
-            }
-            let record = self.epoch(&mut progress)?;
-            progress.epoch += 1;
-            let message = format!("epoch {}: loss {:.4}, accuracy {:.3}", record.epoch, record.loss, record.accuracy);
-            if trial {
-                continue;
-            }
-            training.context.progress(self.before + u64::from(progress.epoch), self.learning.epochs, &message);
-            progress.curve.push(record);
-            if progress.is_best() {
-                Progress::export(&[&progress], training, views.form, self.settings, 1.0, "best.safetensors")?;
-            }
-            if progress.epoch.is_multiple_of(training.config.checkpoint_every) || progress.epoch == self.settings.epochs {
-                progress.save(training.folder, fingerprint)?;
-            }
-        }
-        Ok(progress)
-    }
-
-    fn epoch(&self, progress: &mut Progress) -> Result<EpochRecord> {
-        let training = self.learning.training;
-        let number = (u64::from(progress.part().number()) << 32) | u64::from(progress.epoch);
-        let mut random = stream(training.context.settings().seed, Purpose::Epoch, number);
-        let mut sums = Sums::default();
-        match training.config.mode {
-            Mode::PooledFeatures => self.pooled(progress, &mut random, &mut sums)?,
-            Mode::Augmented => self.augmented(progress, &mut random, &mut sums)?,
-        }
-        let epoch = progress.epoch + 1;
-        if sums.count == 0 {
-            return Err(Error::numeric(format!("in epoch {epoch} every region's mask left its view: the masks are too small to train on")));
-        }
-        Ok(EpochRecord { epoch, loss: sums.loss / sums.count as f64, accuracy: sums.right as f64 / sums.count as f64 })
-    }
-
-    /// Every vector once, in batches of equal size but for the last.
-    fn pooled(&self, progress: &mut Progress, random: &mut ChaCha8Rng, sums: &mut Sums) -> Result<()> {
-        let Learning { vectors, sgd, .. } = self.learning;
-        let labels = vectors.labels();
-        let mut order = self.rows.clone();
-        order.shuffle(random);
-        let batches = order.chunks((self.settings.batch_size as usize).min(order.len()).max(1));
-        let steps = batches.len();
-        for (step, numbers) in batches.enumerate() {
-            let values = vectors.gather(numbers, sgd.pool)?;
-            let batch = Batch { values, labels: numbers.iter().map(|number| labels[*number as usize]).collect() };
-            self.step(progress, batch, (step, steps), random, sums)?;
-        }
-        Ok(())
-    }
-
-    /// A fresh view of every image once; the regions of an image are in one batch.
-    fn augmented(&self, progress: &mut Progress, random: &mut ChaCha8Rng, sums: &mut Sums) -> Result<()> {
-        let (context, regions) = (self.learning.training.context, self.learning.vectors.rows_of_images());
-        let mut order: Vec<u32> = (0..regions.len() as u32).filter(|image| regions[*image as usize] > 0).collect();
-        order.shuffle(random);
-        let ends = packed(order.iter().map(|image| regions[*image as usize]), self.settings.batch_size);
-        let (epoch, steps) = (progress.epoch, ends.len());
-        let (mut step, mut batch) = (0, Batch::default());
-        self.learning.views.pass(&order, Wanted::Epoch(epoch), |at, vectors| {
-            // An epoch is a pass of the backbone over all images: too long to wait for its end.
-            if context.cancelled() {
-                let message = format!("interrupted in epoch {} of the training: run again to continue from its last checkpoint", epoch + 1);
-                return Err(Error::new(ErrorKind::Interrupted, message));
-            }
-            let vectors = vectors?;
-            progress.lost_views += vectors.lost;
-            batch.values.extend(vectors.values);
-            batch.labels.extend(vectors.labels);
-            if at + 1 == ends[step] {
-                let message = self.step(progress, std::mem::take(&mut batch), (step, steps), random, sums)?;
-                step += 1;
-                let steps = steps as u64;
-                context.progress((self.before + u64::from(epoch)) * steps + step as u64, self.learning.epochs * steps, &message);
-            }
-            Ok(())
-        })
-    }
-
-    /// One step of so many; what there is to say of it. Nothing where every region left its view.
-    fn step(&self, progress: &mut Progress, batch: Batch, (step, steps): (usize, usize), random: &mut ChaCha8Rng, sums: &mut Sums) -> Result<String> {
-        let (epoch, count) = (progress.epoch + 1, batch.labels.len() as i64);
-        let rate = self.settings.rate_after(f64::from(progress.epoch) + (step + 1) as f64 / steps as f64);
-        if count == 0 {
-            return Ok(format!("step {} of epoch {epoch}: no region", step + 1));
-        }
-        let sgd = &self.learning.sgd;
-        let (inputs, labels) = torch(|| {
-            let labels: Vec<i64> = batch.labels.iter().map(|label| i64::from(*label)).collect();
-            let on = |tensor: Tensor| if sgd.device == Device::Cpu { Ok(tensor) } else { tensor.f_to_device(sgd.device) };
-            Ok((on(Tensor::f_from_slice(&batch.values)?.f_view([count, -1])?)?, on(Tensor::f_from_slice(&labels)?)?))
-        })?;
-        let inputs = progress.standardisation.apply(&inputs)?;
-        let step_of = Step { settings: self.settings, rate };
-        let (loss, right) = sgd.step(&progress.head, &progress.momenta, &inputs, &labels, &step_of, random)?;
-        if !loss.is_finite() {
-            return Err(Error::numeric(format!(
-                "the loss is {loss} in step {} of epoch {epoch} at learning rate {rate:.4}: lower learning_rate or raise warmup_epochs",
-                step + 1
-            )));
-        }
-        sums.loss += loss * count as f64;
-        sums.right += right;
-        sums.count += count;
-        let message = format!("step {} of epoch {epoch}: loss {loss:.4}, accuracy {:.3}", step + 1, right as f64 / count as f64);
-        debug!("{message}");
-        Ok(message)
-    }
-}
-
-/// Where the batches end when images of so many regions are filled into batches of at most `size` regions, in their order; one with more is a batch of its own.
-fn packed(regions: impl Iterator<Item = u32>, size: u32) -> Vec<usize> {
-    let (mut ends, mut filled, mut images) = (Vec::new(), 0, 0);
-    for count in regions {
-        if filled > 0 && filled + count > size {
-            ends.push(images);
-            filled = 0;
-        }
-        filled += count;
-        images += 1;
-    }
-    if images > 0 {
-        ends.push(images);
-    }
-    ends
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_regions_of_an_image_stay_together() {
-        assert_eq!(packed([1, 2, 1, 3, 9, 1, 1].into_iter(), 4), [3, 4, 5, 7]);
-        assert_eq!(packed([1; 7].into_iter(), 3), [3, 6, 7]);
-        assert_eq!(packed([].into_iter(), 3), [] as [usize; 0]);
     }
 }

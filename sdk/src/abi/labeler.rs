@@ -290,7 +290,10 @@ impl LabelModel for ForeignModel {
     fn vectors(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<RegionVectors>> {
         let vectors = received(self.0.vectors(batch.iter().map(PredictionInputAbi::from).collect()))?;
         same_count("labeler", "images with vectors", vectors.len(), batch.len())?;
-        vectors.iter().zip(batch).try_for_each(|(vectors, input)| same_count("labeler", "vectors of masks", vectors.mask_count(), input.regions.len()))?;
+        vectors
+            .iter()
+            .zip(batch)
+            .try_for_each(|(vectors, input)| same_count("labeler", "vectors of masks", vectors.mask_count(), input.regions.len()))?;
         Ok(vectors.into_iter().map(RegionVectors::from).collect())
     }
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {

@@ -42,14 +42,8 @@ pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progr
         replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, &report)?))?;
     }
     let k = options.k;
-    let mut table = summary::table(&[
-        &format!("{k} nearest neighbours"),
-        "vectors",
-        "numbers each",
-        "entropy, nats",
-        "class entropy, bits",
-        "of the same class",
-    ]);
+    let mut table =
+        summary::table(&[&format!("{k} nearest neighbours"), "vectors", "numbers each", "entropy, nats", "class entropy, bits", "of the same class"]);
     for (name, figures) in [("whole images", &report.images), ("regions trained on", &report.regions)] {
         let cells = match figures {
             Some(figures) => [

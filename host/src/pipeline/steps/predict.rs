@@ -4,6 +4,7 @@ use convert_sdk::{ClassScore, Error, LabelModel, PredictionInput, Probability};
 
 use super::{At, row};
 use crate::engine::{Input, SampleWork};
+use crate::pipeline::action::Action;
 use crate::pipeline::rows::{ImagePrediction, Record};
 
 /// Below this a probability is zero at four decimals, and is not stored.
@@ -32,7 +33,11 @@ impl SampleWork<Record> for Predicting<'_> {
                 masks: prediction.masks.iter().map(|mask| sparse(mask, classes)).collect::<Result<_, Error>>()?,
             }))
         };
-        self.model.predict(&inputs)?.into_iter().map(stored).collect()
+        let predictions = match self.at.step.action {
+            Action::HeldOut => self.model.predict_held_out(&inputs)?,
+            _ => self.model.predict(&inputs)?,
+        };
+        predictions.into_iter().map(stored).collect()
     }
 }
 

@@ -27,7 +27,10 @@ pub fn section(page: &Page<'_>) -> String {
         return String::new();
     }
     let held_out = page.run.held_out.as_ref().map_or_else(String::new, |held_out| {
-        format!(" On regions of images that it was not trained on, the labeler gives the class of the training set in {}.", percent(held_out.accuracy))
+        format!(
+            " On regions of images that it was not trained on, the labeler gives the class of the training set in {}.",
+            percent(held_out.accuracy)
+        )
     });
     format!(
         "<section class=\"panel\" id=\"trust\">\n<h2>How far to trust the labels</h2>\n<p class=\"hint\">On the dashed line a probability of 0.8 is right in four of five \
