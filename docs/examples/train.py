@@ -54,7 +54,7 @@ def arguments(argv=None):
     data.add_argument("--target", default="soft", choices=["soft", "hard", "single", "truth", "maps"])
     data.add_argument("--threshold", type=float, default=0.5, help="of --target hard")
     data.add_argument("--truth", help="true labels of the training images, for --target truth")
-    data.add_argument("--maps", help="folder of `convert stage label-maps --output FOLDER`, or ReLabel's, for --target maps")
+    data.add_argument("--maps", help="folder of `convert stage maps --output FOLDER`, or ReLabel's, for --target maps")
     data.add_argument("--classes", type=int, help="how many; default: the folders in DATA, or the categories of TRUTH")
     data.add_argument("--validation", help="folder of images to predict")
     data.add_argument("--validation-truth", help="their true labels, for the mAP that is printed")
@@ -138,6 +138,8 @@ def list_images(folder):
     root = Path(folder)
     ids = sorted(str(f.relative_to(root)) for f in root.rglob("*") if f.suffix.lower() in IMAGES)
     classes = sorted(d.name for d in root.iterdir() if d.is_dir())
+    if all(c.isdecimal() for c in classes):    # ImageNetV2: folders 0 to 999
+        classes.sort(key=int)
     return ids, [classes.index(i.split("/")[0]) if "/" in i else 0 for i in ids], len(classes)
 
 
@@ -383,29 +385,22 @@ def mix(a, x, y):
 class FrozenViews:
     """What a frozen trunk gives for some views of each image, computed once; iterating gives batches with a random view of each."""
 
-    computed = {}    # kept for other runs of one process, by everything that matters
+    computed = {}    # (arguments, file): the views' features and boxes, for other runs of this process
 
     def __init__(self, a, images, trunk, views, training):
         self.images, self.views, self.batch, self.training = images, views, a.batch, training
-        key = (a.model, a.pretrained, a.freeze_blocks, a.size, a.in_memory, a.eval_crop, tuple(a.crop_scale), images.folder, tuple(images.ids), views)
-        if key not in self.computed:
-            self.computed[key] = self.compute(a, images, trunk, views)
-        self.features, boxes = self.computed[key]
-        self.targets = torch.stack([images.target(k // views, box) for k, box in enumerate(boxes)])
-
-    @staticmethod
-    def compute(a, images, trunk, views):
-        features, boxes, waiting = [], [], []
-        for i in range(len(images)):
-            for v in range(views):
-                pixels, box = images.view(i, crop=v > 0)
-                boxes.append(box)
-                waiting.append(pixels)
-            if len(waiting) >= 64 or i == len(images) - 1:
-                with torch.no_grad(), torch.autocast(a.device, torch.bfloat16, enabled=a.amp):
-                    features.append(trunk(torch.stack(waiting).to(a.device)).half().cpu())
-                waiting = []
-        return torch.cat(features), boxes
+        settings = (a.model, a.pretrained, a.freeze_blocks, a.size, a.in_memory, a.eval_crop, tuple(a.crop_scale), a.randaugment, views)
+        keys = [(settings, os.path.realpath(os.path.join(images.folder, name))) for name in images.ids]
+        new = [i for i, key in enumerate(keys) if key not in self.computed]
+        for begin in range(0, len(new), 32):
+            part = new[begin:begin + 32]
+            pixels, boxes = zip(*(images.view(i, crop=v > 0) for i in part for v in range(views)))
+            with torch.no_grad(), torch.autocast(a.device, torch.bfloat16, enabled=a.amp):
+                features = trunk(torch.stack(pixels).to(a.device)).half().cpu()
+            for n, i in enumerate(part):
+                self.computed[keys[i]] = features[n * views:(n + 1) * views].clone(), boxes[n * views:(n + 1) * views]
+        self.features = torch.cat([self.computed[key][0] for key in keys])
+        self.targets = torch.stack([images.target(i, box) for i, key in enumerate(keys) for box in self.computed[key][1]])
 
     def __len__(self):
         whole = len(self.images) // self.batch
@@ -428,7 +423,7 @@ def datasets(a):
     if a.target in ("soft", "hard") and not a.labels:
         raise SystemExit(f"error: --target {a.target} needs --labels")
     if a.target == "truth":
-        ids = [i for i in truth if os.path.exists(os.path.join(a.data, i))] if not set(truth) & set(ids) else [i for i in ids if i in truth]
+        ids = [i for i in ids if i in truth]
     else:
         ids = [i for i in ids if i in labels]
     if not ids:
@@ -457,12 +452,17 @@ def mean_average_precision(scores, truth):
     return 100 * float(np.mean(precisions))
 
 
+def arranged(x, device):
+    """A batch on the device; images with their channels last, which convolutions are faster with."""
+    return x.to(device, non_blocking=True, **({"memory_format": torch.channels_last} if x.ndim == 4 else {}))
+
+
 def predict(a, model, loader):
     model.eval()
     logits = []
     with torch.no_grad(), torch.autocast(a.device, torch.bfloat16, enabled=a.amp):
         for x, _, _ in loader:
-            logits.append(model(x.to(a.device)).float().cpu())
+            logits.append(model(arranged(x, a.device)).float().cpu())
     logits = torch.cat(logits)
     softmax = a.scores == "softmax" or a.scores is None and a.loss == "ce"
     return (logits.softmax(1) if softmax else logits.sigmoid()).numpy()
@@ -490,7 +490,7 @@ def run(a):
     random.seed(a.seed + rank), np.random.seed(a.seed + rank), torch.manual_seed(a.seed)
     ids, rows, validation = datasets(a)
     trunk, model, normalize = build(a)
-    trained = model.to(a.device)
+    trained = model.to(a.device, memory_format=torch.channels_last)
 
     def images(folder, names, targets, training):
         memory = decoded(folder, tuple(names), a.in_memory) if a.in_memory else None
@@ -519,7 +519,7 @@ def loader_of(a, data, training, world=1):
 
 def step(a, model, trained, optimize, batch, epoch, flipped):
     x, y, index = batch
-    x, y = x.to(a.device, non_blocking=True), y.to(a.device, non_blocking=True)
+    x, y = arranged(x, a.device), y.to(a.device, non_blocking=True)
     if flipped is not None:
         y = torch.where(flipped[index].to(a.device), 1.0, y)
     x, y = mix(a, x, y)
@@ -580,8 +580,11 @@ def save(a, trained, log, names, scores, score):
     torch.save(trained.folded() if isinstance(trained, Transfer) else trained.state_dict(), output / "model.pt")
     (output / "log.json").write_text(json.dumps({"arguments": vars(a), "epochs": log, "class_map": score}, indent=1))
     if names is not None:
-        rows = {n: {"multilabel": [round(float(p), 7) for p in row], "gt": g} for n, row, g in zip(names, scores, list_images(a.validation)[1])}
-        (output / "predictions.json").write_text(json.dumps(rows))
+        with open(output / "predictions.json", "w") as file:
+            for k, (name, row, label) in enumerate(zip(names, scores, list_images(a.validation)[1])):
+                numbers = ",".join(f"{p:.6g}" for p in row)
+                file.write(f'{"{" if k == 0 else ","}\n{json.dumps(name)}: {{"multilabel": [{numbers}], "gt": {label}}}')
+            file.write("\n}\n")
     if score is not None:
         print(f"class mAP {score:.2f} %")
 
