@@ -64,11 +64,11 @@ PROTOCOLS = {
     },
     "vit": {
         "arguments": "--freeze-blocks 10 --size 96 --batch 64 --weight-decay 0.05 --warmup 1 --views 2 --crop-scale 0.5 1 --amp",
-        "epochs": 6, "large-epochs": 2, "more": {"30 %": 1.5, "10 %": 3}, "grid": {"lr": [1e-3, 3e-3]}, "large": {"lr": [1e-4], "ll-rate": [0.1, 0.4]},
+        "epochs": 6, "large-epochs": 3, "more": {"30 %": 1.5, "10 %": 3}, "grid": {"lr": [1e-3, 3e-3]}, "large": {"lr": [1e-4], "ll-rate": [0.4, 1.2]},
     },
     "cnn": {
         "arguments": "--model test_resnet --size 48 --in-memory 56 --crop-scale 0.5 1 --batch 64 --weight-decay 0.05 --warmup 2 --amp",
-        "epochs": 12, "large-epochs": 5, "more": {"30 %": 1.5, "10 %": 3}, "grid": {"lr": [5e-3, 1e-2, 2e-2]}, "large": {"lr": [1e-3], "ll-rate": [0.1, 0.4]},
+        "epochs": 12, "large-epochs": 5, "more": {"30 %": 1.5, "10 %": 3}, "grid": {"lr": [5e-3, 1e-2, 2e-2]}, "large": {"lr": [1e-3], "ll-rate": [0.2, 0.8]},
     },
 }
 

@@ -121,9 +121,9 @@ def read_truth(source):
     if ":" in source and not Path(source).exists():
         folder, split = source.rsplit(":", 1)
         names = (Path(folder) / "ImageSets/Main" / f"{split}.txt").read_text().split()
-        objects = {n: xml.etree.ElementTree.parse(Path(folder) / "Annotations" / f"{n}.xml").findall("object") for n in names}
+        objects = {f.stem: xml.etree.ElementTree.parse(f).findall("object") for f in (Path(folder) / "Annotations").glob("*.xml")}
         categories = sorted({o.findtext("name") for found in objects.values() for o in found})
-        easy = {n: {categories.index(o.findtext("name")) for o in found if o.findtext("difficult") != "1"} for n, found in objects.items()}
+        easy = {n: {categories.index(o.findtext("name")) for o in objects[n] if o.findtext("difficult") != "1"} for n in names}
         return {f"{n}.jpg": classes for n, classes in easy.items()}, len(categories)
     content = json.loads(Path(source).read_text())
     order = {c: i for i, c in enumerate(sorted(c["id"] for c in content["categories"]))}
@@ -305,12 +305,15 @@ def build(a):
         extra["pretrained_cfg_overlay"] = {"file": a.pretrained}
     known = timm.get_pretrained_cfg(a.model)
     own_classes = known.num_classes if known and known.num_classes else 1000
+    state = torch.load(a.init, map_location="cpu", weights_only=True) if a.init else None
+    if a.transfer and state:
+        own_classes = len(state[f"{known.classifier}.weight"])
     model = timm.create_model(a.model, pretrained=bool(a.pretrained), num_classes=own_classes if a.transfer else a.classes, drop_rate=a.dropout, **extra)
     config = timm.data.resolve_model_data_config(model)
     trunk = None
     if a.transfer:
         if a.init:
-            model.load_state_dict(torch.load(a.init, map_location="cpu", weights_only=True))
+            model.load_state_dict(state)
         model = Transfer(model, a.classes)
     else:
         if a.freeze_blocks:
@@ -321,7 +324,7 @@ def build(a):
             nn.init.normal_(model.get_classifier().weight, std=0.01)
             nn.init.constant_(model.get_classifier().bias, -math.log(a.classes) if a.loss != "ce" else 0.0)
         if a.init:
-            model.load_state_dict(torch.load(a.init, map_location="cpu", weights_only=True))
+            model.load_state_dict(state)
     return trunk, model, (list(config["mean"]), list(config["std"]))
 
 
@@ -414,32 +417,42 @@ class FrozenViews:
             yield self.features[rows].float(), self.targets[rows], index
 
 
+class Rows:
+    """Targets of many images, only what is not 0; a row of ImageNet's 1.28 million would else take 4 kB in each process."""
+
+    def __init__(self, classes, rows):
+        self.classes = classes
+        self.ends = np.cumsum([0, *(len(row) for row in rows)])
+        self.columns = np.array([c for row in rows for c in row], np.int32)
+        self.values = np.array([p for row in rows for p in row.values()], np.float32)
+
+    def __getitem__(self, i):
+        row, part = np.zeros(self.classes, np.float32), slice(self.ends[i], self.ends[i + 1])
+        row[self.columns[part]] = self.values[part]
+        return row
+
+
 def datasets(a):
-    """Training images with their targets, and validation images, as (folder, ids, rows of targets)."""
+    """Ids of the training images, their targets, and ids of the validation images."""
     ids, folders, count = list_images(a.data)
     labels = read_labels(a.labels) if a.labels else {i: (c, {}) for i, c in zip(ids, folders)}
     truth, categories = read_truth(a.truth) if a.truth else ({}, 0)
     a.classes = a.classes or categories or count
     if a.target in ("soft", "hard") and not a.labels:
         raise SystemExit(f"error: --target {a.target} needs --labels")
-    if a.target == "truth":
-        ids = [i for i in ids if i in truth]
-    else:
-        ids = [i for i in ids if i in labels]
+    if (a.target == "truth" and not a.truth) or (a.target == "maps" and not a.maps):
+        raise SystemExit(f"error: --target {a.target} needs --{a.target}")
+    ids = [i for i in ids if i in (truth if a.target == "truth" else labels)]
     if not ids:
         raise SystemExit("error: no image of --data is among the labels")
-    rows = np.zeros((len(ids), a.classes), np.float32)
-    for row, name in zip(rows, ids):
-        label, found = labels.get(name, (0, {}))
-        if a.target == "single":
-            row[label] = 1
-        elif a.target == "truth":
-            row[list(truth[name])] = 1
-        elif a.target in ("soft", "hard"):
-            for c, p in found.items():
-                row[c] = p if a.target == "soft" else p > a.threshold
-    validation = list_images(a.validation)[:2] if a.validation else None
-    return ids, rows, validation
+    kinds = {
+        "single": lambda name: {labels[name][0]: 1.0},
+        "truth": lambda name: dict.fromkeys(truth[name], 1.0),
+        "soft": lambda name: labels[name][1],
+        "hard": lambda name: {c: 1.0 for c, p in labels[name][1].items() if p > a.threshold},
+        "maps": lambda name: {},
+    }
+    return ids, Rows(a.classes, [kinds[a.target](name) for name in ids]), list_images(a.validation)[0] if a.validation else None
 
 
 def mean_average_precision(scores, truth):
@@ -497,7 +510,7 @@ def run(a):
         return ImageSet(a, folder, names, targets, normalize, training, memory)
 
     train_set = images(a.data, ids, rows, True)
-    valid_set = images(a.validation, validation[0], None, False) if validation else None
+    valid_set = images(a.validation, validation, None, False) if validation else None
     if a.dry_run:
         return dry_run(a, trunk, trained, train_set, world)
     if trunk:
@@ -506,7 +519,10 @@ def run(a):
         valid_set = valid_set and FrozenViews(a, valid_set, trunk, 1, False)
     if world > 1:
         model = nn.parallel.DistributedDataParallel(trained)
-    return fit(a, model, trained, train_set, valid_set, world, rank)
+    result = fit(a, model, trained, train_set, valid_set, world, rank)
+    if world > 1:
+        torch.distributed.destroy_process_group()
+    return result
 
 
 def loader_of(a, data, training, world=1):
@@ -545,7 +561,8 @@ def fit(a, model, trained, train_set, valid_set, world=1, rank=0):
     warm = len(loader) * min(a.warmup, a.epochs / 4)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimize, lambda s: (s + 1) / warm if s < warm else 0.5 * (1 + math.cos(math.pi * (s - warm) / max(1, steps - warm))))
-    flipped = torch.zeros(len(train_set.images if isinstance(train_set, FrozenViews) else train_set), a.classes, dtype=torch.bool) if a.loss == "ll-cp" else None
+    count = len(train_set.images if isinstance(train_set, FrozenViews) else train_set)
+    flipped = torch.zeros(count, a.classes, dtype=torch.bool) if a.loss == "ll-cp" else None
     log, begin = [], time.time()
     for epoch in range(a.epochs):
         model.train()
