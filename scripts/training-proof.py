@@ -73,6 +73,8 @@ PROTOCOLS = {
         "epochs": 12, "large-epochs": 5, "more": {"30 %": 1.5, "10 %": 3}, "grid": {"lr": [5e-3, 1e-2, 2e-2]}, "large": {"lr": [1e-3], "ll-rate": [0.2, 0.8]},
     },
 }
+NAMES = {"mlp": "MLP on frozen features", "vit": "ViT-Ti, upper blocks", "cnn": "small CNN from scratch"}
+
 
 class Proof:
     def __init__(self, a):
@@ -158,7 +160,7 @@ class Proof:
         """Trains once; the class mAP and, of a test, everything that `convert evaluate labels` says."""
         p, name = PROTOCOLS[protocol], FOLDERS[images]
         testing = folder == self.a.test
-        key = " | ".join([protocol, row, images, json.dumps(setting), str(seed), "test" if testing else "validation"])
+        key = self.key(protocol, row, images, setting, seed, testing)
         if key in self.results:
             return self.results[key]
         large = row.startswith("large")
@@ -200,6 +202,9 @@ class Proof:
         print(f"{key}: {score:.2f} %, {result['seconds']:.0f} s", flush=True)
         return result
 
+    def key(self, protocol, row, images, setting, seed, testing):
+        return " | ".join([protocol, row, images, json.dumps(setting), str(seed), "test" if testing else "validation"])
+
     def model(self, protocol, row, images, setting, seed):
         parts = [protocol, row.replace(", ", "-").replace(" ", "-"), FOLDERS[images], *(str(v) for v in setting.values()), str(seed)]
         return self.work / "models" / "-".join(parts)
@@ -234,54 +239,69 @@ class Proof:
                 for row in self.rows(protocol, images):
                     for seed in SEEDS:
                         self.run(protocol, row, images, self.setting(protocol, row), seed, self.a.test)
-        self.report()
+        self.report(protocols)
 
     # ------------------------------------------------------------ results
 
+    def tests(self, protocol, row, images):
+        """The results of the seeds; none where one is missing."""
+        if row not in self.rows(protocol, images):
+            return []
+        keys = [self.key(protocol, row, images, self.setting(protocol, row), seed, True) for seed in SEEDS]
+        return [self.results[key] for key in keys] if all(key in self.results for key in keys) else []
+
     def scores(self, protocol, row, images):
-        found = [v["class_map"] for k, v in self.results.items() if k.endswith("| test") and k.startswith(f"{protocol} | {row} | {images} |")]
-        return (statistics.mean(found), statistics.stdev(found)) if len(found) == len(SEEDS) else None
+        """Mean and deviation of the class mAP."""
+        found = [result["class_map"] for result in self.tests(protocol, row, images)]
+        return (statistics.mean(found), statistics.stdev(found)) if found else None
 
     def best(self, protocol, images):
         """The baseline with the highest mean."""
         known = [row for row in BASELINES if self.scores(protocol, row, images)]
         return max(known, key=lambda row: self.scores(protocol, row, images)[0], default=None)
 
-    def table(self, rows, columns, title):
-        lines = [f"| {title} | " + " | ".join(f"{p}, {i}" if i != "whole" else p for p, i in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-        for row in rows:
-            cells = [self.scores(p, row, i) for p, i in columns]
-            lines.append(f"| {row} | " + " | ".join(f"{c[0]:.1f} ± {c[1]:.1f}" if c else "–" for c in cells) + " |")
-        return lines
+    def report(self, protocols):
+        """The tables of docs/label-quality.md and the plot."""
+        def cell(protocol, row, images):
+            score = self.scores(protocol, row, images)
+            return f"{score[0]:.1f} ± {score[1]:.1f}" if score else "–"
 
-    def report(self):
-        protocols = [p for p in PROTOCOLS if self.scores(p, "true labels", "whole")]
-        lines = self.table(ROWS, [(p, "whole") for p in protocols], "class mAP, %")
+        def line(*cells):
+            lines.append("| " + " | ".join(cells) + " |")
+
+        def head(*cells):
+            lines.append("")
+            line(*cells)
+            lines.append("|---" * len(cells) + "|")
+
+        lines, sets = [], {"whole": "all images", "swapped": "20 % swapped"}
+        head("class mAP, %", *(NAMES[p] for p in protocols))
+        for row in ROWS:
+            line(row, *(cell(p, row, "whole") for p in protocols))
+        head("class mAP, %", *(f"{p}, {sets.get(i, i)}" for i in SETS[1:] for p in protocols))
+        for row in MAIN:
+            line(row, *(cell(p, row, i) for i in SETS[1:] for p in protocols))
+        head("", "the best baseline", "true labels above it", *OURS)
+        for images, p in itertools.product(SETS, protocols):
+            row = self.best(p, images)
+            base, true, *ours = (self.scores(p, r, images) for r in (row, "true labels", *OURS))
+            above = [(x[0] - base[0], max(0.01, base[1], x[1])) for x in ours]
+            line(f"{p}, {sets.get(images, images)}", f"{base[0]:.1f}: {row}", f"{true[0] - base[0]:+.1f}",
+                 *(f"{d:+.1f}, {d / deviation:.1f}, {d / (true[0] - base[0]):.2f}" for d, deviation in above))
         for p in protocols:
-            lines += ["", *self.table(MAIN, [(p, i) for i in SETS[1:]], "class mAP, %")]
-        lines += ["", "| | best baseline | | true labels | " + " | ".join(f"{name}: deviations above it, part of the way" for name in OURS) + " |", "|---" * (4 + len(OURS)) + "|"]
-        for p, i in itertools.product(protocols, SETS):
-            row = self.best(p, i)
-            base, true, *ours = (self.scores(p, r, i) for r in (row, "true labels", *OURS))
-            if base and true and all(ours):
-                cells = [f"{(x[0] - base[0]) / max(0.01, base[1], x[1]):.1f}, {(x[0] - base[0]) / (true[0] - base[0]):.2f}" for x in ours]
-                lines.append(f"| {p}, {i} | {row} | {base[0]:.1f} ± {base[1]:.1f} | {true[0]:.1f} ± {true[1]:.1f} | " + " | ".join(cells) + " |")
-        for p in protocols:
-            lines += ["", f"| {p} | top-1, single label | top-1, any true label | per-image mAP | class mAP, k = 1 | k = 2 | k = 3 | k ≥ 4 |", "|---" * 8 + "|"]
-            for row in ROWS:
-                found = [v["evaluation"] for k, v in self.results.items() if k.startswith(f"{p} | {row} | whole |") and k.endswith("| test")]
-                pick = [lambda e: e["top1"]["single_label"], lambda e: e["top1"]["any_true_label"], lambda e: e["mean_average_precision"]["per_image"]["all"]["value"],
-                        *(lambda e, k=k: e["mean_average_precision"]["class"][k]["value"] for k in ("k=1", "k=2", "k=3", "k>=4"))]
-                if found:
-                    lines.append(f"| {row} | " + " | ".join(f"{100 * statistics.mean(f(e) for e in found):.1f}" for f in pick) + " |")
-            lines += ["", "chosen: " + "; ".join(f"{row} {json.dumps(self.setting(p, row))}" for row in ROWS)]
-        (self.work / "table.md").write_text("\n".join(lines) + "\n")
+            head(f"{p}, all images", "top-1, single label", "top-1, any true label", "per-image mAP", "class mAP, k = 1", "k = 2", "k = 3", "k ≥ 4")
+            for row in self.rows(p, "whole"):
+                found = [result["evaluation"] for result in self.tests(p, row, "whole")]
+                figures = [[e["top1"]["single_label"], e["top1"]["any_true_label"], e["mean_average_precision"]["per_image"]["all"]["value"],
+                            *(e["mean_average_precision"]["class"][k]["value"] for k in ("k=1", "k=2", "k=3", "k>=4"))] for e in found]
+                line(row, *(f"{100 * statistics.mean(column):.1f}" for column in zip(*figures)))
+            lines += ["", "chosen: " + "; ".join(f"{row} {json.dumps(self.setting(p, row))}" for row in self.rows(p, "whole"))]
+        (self.work / "table.md").write_text("\n".join(lines[1:]) + "\n")
         (self.work / "training.svg").write_text(self.plot(protocols))
-        print("\n".join(lines))
+        print("\n".join(lines[1:]))
 
     def plot(self, protocols):
         """Means as dots and deviations as bars: a panel a protocol, a group a training set."""
-        names = {"mlp": "MLP on frozen features", "vit": "ViT-Ti, upper blocks", "cnn": "small CNN from scratch"}
         kinds = [("best baseline", "#8a8a8a"), ("ours, hard, original", "#e69f00"), ("ours, soft, original", "#0072b2"), ("true labels", "#009e73")]
         width, height, left, top, gap = 270, 220, 44, 56, 40
         out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + len(protocols) * (width + gap)} {top + height + 44}" font-family="sans-serif" font-size="12">',
@@ -296,7 +316,7 @@ class Proof:
             highest = max(mean + deviation for mean, deviation in cells.values()) * 1.05
             ticks = 10 if highest > 25 else 5
             y = lambda value: top + height - height * value / highest
-            out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" font-weight="bold">{names[p]}</text>')
+            out.append(f'<text x="{x0 + width / 2}" y="{top - 12}" text-anchor="middle" font-weight="bold">{NAMES[p]}</text>')
             for tick in range(0, int(highest) + 1, ticks):
                 out.append(f'<path d="M{x0} {y(tick):.1f}h{width}" stroke="#dddddd"/><text x="{x0 - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick}</text>')
             for g, i in enumerate(SETS):
@@ -306,7 +326,7 @@ class Proof:
                 for k, (kind, colour) in enumerate(kinds):
                     if (i, kind) in cells:
                         (mean, deviation), x = cells[i, kind], centre + 12 * (k - 1.5)
-                        out.append(f'<path d="M{x:.1f} {y(mean - deviation):.1f}V{y(mean + deviation):.1f}" stroke="{colour}" stroke-width="2"/><circle cx="{x:.1f}" cy="{y(mean):.1f}" r="4" fill="{colour}"/>')
+                        out.append(f'<path d="M{x:.1f} {y(mean - deviation):.1f}V{y(mean + deviation):.1f}" stroke="{colour}" stroke-width="2"/><circle cx="{x:.1f}" cy="{y(mean):.1f}" r="3" fill="{colour}"/>')
         out.append(f'<text x="{left}" y="{top + height + 38}" fill="#555555">class mAP in per cent on photos never seen in training; mean and deviation of three seeds</text></svg>')
         return "\n".join(out) + "\n"
 
