@@ -13,7 +13,8 @@ pub struct Suspect {
     pub id: String,
     /// The given label.
     pub label: u32,
-    /// The highest probability that any region, or the whole image, gives to it.
+    /// The geometric mean of the highest probability that any region gives to it and of that for the whole image. Regions alone miss what no mask covers, the whole image
+    /// misses all but its main object (docs/trust.md).
     pub support: f32,
     /// The class of the surest region, if that is another one, ...
     pub other: Option<u32>,
@@ -25,7 +26,8 @@ impl Suspect {
     /// From the class probabilities of an image's regions and of the whole image.
     pub fn new(id: &str, label: u32, regions: &[Vec<ClassScore>], whole: &[ClassScore]) -> Self {
         let of_label = |scores: &[ClassScore]| scores.iter().find(|score| score.class == label).map_or(0.0, |score| score.probability.get());
-        let support = regions.iter().map(|scores| of_label(scores)).fold(of_label(whole), f32::max);
+        let by_region = regions.iter().map(|scores| of_label(scores)).reduce(f32::max);
+        let support = by_region.map_or(of_label(whole), |by_region| (by_region * of_label(whole)).sqrt());
         // Where there is no region, the whole image is the only one.
         let seen = regions.iter().map(Vec::as_slice).chain(regions.is_empty().then_some(whole)).filter_map(<[ClassScore]>::first);
         let surest = seen.max_by(|a, b| a.probability.get().total_cmp(&b.probability.get())).filter(|score| score.class != label);
@@ -89,12 +91,13 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_supported_by_any_region_or_the_whole_image() {
+    fn a_label_is_supported_by_its_surest_region_and_the_whole_image() {
         let two = [scores(&[(1, 0.9), (0, 0.1)]), scores(&[(0, 0.6), (1, 0.4)])];
         let suspect = Suspect::new("a", 0, &two, &scores(&[(1, 0.7), (0, 0.3)]));
-        assert_eq!((suspect.support, suspect.other, suspect.other_probability, suspect.is_likely_wrong()), (0.6, Some(1), 0.9, false));
+        assert!((suspect.support - 0.18f32.sqrt()).abs() < 1e-6);
+        assert_eq!((suspect.other, suspect.other_probability, suspect.is_likely_wrong()), (Some(1), 0.9, false));
         let unseen = Suspect::new("b", 2, &two, &scores(&[(1, 0.7), (2, 0.05)]));
-        assert_eq!((unseen.support, unseen.is_likely_wrong()), (0.05, true));
+        assert_eq!((unseen.support, unseen.is_likely_wrong()), (0.0, true));
         let bare = Suspect::new("c", 0, &[], &scores(&[(0, 0.8), (1, 0.2)]));
         assert_eq!((bare.support, bare.other, bare.other_probability), (0.8, None, 0.0));
         let mut all = [suspect, unseen, bare];
