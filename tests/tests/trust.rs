@@ -1,4 +1,4 @@
-//! What a finished run says of its labels: held-out figures, the audit, and neighbours; on photos drawn in two colours, some in the wrong folder.
+//! What a finished run says of its labels: held-out figures, the audit, and neighbours; on photos drawn in three colours, some in the wrong folder.
 
 use std::fs;
 

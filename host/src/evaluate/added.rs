@@ -62,9 +62,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_area_is_scikit_learns_over_what_is_listed_and_what_is_missed() {
+    fn what_is_missed_adds_nothing_to_the_area() {
         let mut added = Added::default();
-        // sklearn.metrics.average_precision_score([1, 0, 1, 1, 0], [0.9, 0.8, 0.7, 0.0, 0.3]) ranks the missed one last, where it gains nothing here.
+        // Three are true, of which one is not listed: it adds nothing.
         added.add([(0.9, true), (0.8, false)].into_iter(), 2);
         added.add([(0.7, true), (0.3, false)].into_iter(), 1);
         let scores = added.scores().unwrap();

@@ -128,7 +128,8 @@ pub struct CurvePoint {
 /// How far the labels besides the original ones can be trusted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AddedLabels {
-    /// The area under the precision-recall curve over all images: average precision, as scikit-learn computes it.
+    /// The area under the precision-recall curve over all images: average precision, where true
+    /// labels that are not listed add nothing.
     pub area: f64,
     /// The curve, from the surest label on; at most a hundred points and one for each whole tenth of probability.
     pub curve: Vec<CurvePoint>,
