@@ -222,6 +222,27 @@ pub enum Command {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,
     },
+    /// Compare the probabilities of a run's labels with known true labels of some images, and find the thresholds that give the added labels a precision. Nothing is
+    /// changed: the answer ends with the line for the recipe.
+    Calibrate {
+        /// The work directory of a finished run.
+        run: PathBuf,
+        /// The true classes of some images, all of each: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv. What the recipe or the dataset knows by default.
+        #[arg(long, value_name = "FILE")]
+        truth: Option<PathBuf>,
+        /// Believe all classes equally far.
+        #[arg(long)]
+        shared: bool,
+        /// Precisions to find thresholds for.
+        #[arg(long, value_name = "P,…", value_delimiter = ',', default_values_t = [0.8, 0.9, 0.95], value_parser = share)]
+        precision: Vec<f64>,
+        /// Also write every figure to a file.
+        #[arg(long, value_name = "FILE.json")]
+        json: Option<PathBuf>,
+        /// Threads; all cores by default.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+        threads: Option<u64>,
+    },
     /// List the pairs of classes that occur together most often (paper, Table 8), tab-separated.
     Pairs {
         /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.

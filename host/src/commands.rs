@@ -12,6 +12,7 @@ macro_rules! answer {
 }
 
 mod audit;
+mod calibrate;
 mod check;
 mod doctor;
 mod evaluate;
@@ -74,6 +75,10 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(Command::Audit { run, top, images, duplicates, threads }) => {
             audit::audit(&run, &audit::Options { top, images, duplicates, threads }, &catalog()?, progress)
+        }
+        Some(Command::Calibrate { run, truth, shared, precision, json, threads }) => {
+            let options = calibrate::Options { truth: truth.as_deref(), shared, precisions: &precision, json: json.as_deref(), threads };
+            calibrate::calibrate(&run, &options, &catalog()?, progress)
         }
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads, yes }) => {

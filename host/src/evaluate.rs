@@ -2,13 +2,16 @@
 
 mod added;
 mod audit;
+mod calibration;
 pub mod labels;
 mod neighbours;
 mod precision;
 mod proposals;
 mod tally;
 
+pub use added::Added;
 pub use audit::{Suspect, look_alikes};
+pub use calibration::{Calibrator, Choice, KnownLabel, Probabilities};
 pub use neighbours::{Neighbours, near_duplicates, neighbours};
 pub use precision::Scorer;
 pub use proposals::{Scores, score_proposals};

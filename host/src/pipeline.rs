@@ -2,6 +2,7 @@
 
 mod action;
 mod audit;
+mod calibration;
 mod error;
 mod execution;
 mod exports;
@@ -22,10 +23,10 @@ mod works;
 
 pub use action::Action;
 pub use error::PipelineError;
+pub use exports::Outcome;
 pub(crate) use host_side::HostSide;
 pub use plan::{Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
-pub use train::Trained;
 pub use vectors::LabelledVectors;
 pub use work_dir::{COMPLETE_RECIPE, RUN};
 pub use works::Works;

@@ -27,7 +27,7 @@ use tree::{Node, Origin, Place, Value};
 pub use diagnostics::{RecipeError, suggestion};
 pub use presets::Preset;
 pub use resolve::NamedPath;
-pub use sections::{AggregateMode, AggregateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
+pub use sections::{AggregateMode, AggregateSection, CalibrateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
 
 /// A plugin with the config that a recipe gives it, checked against the plugin's schema.
 #[derive(Clone)]

@@ -16,8 +16,8 @@ mod work;
 
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
 pub use exporter::{
-    AddedLabels, CurvePoint, EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample, PluginInfo, ScoreRow, StageInfo,
-    Statistics,
+    AddedLabels, CalibrationReport, ChosenThreshold, CurvePoint, EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample,
+    PluginInfo, ScoreRow, StageInfo, Statistics,
 };
 pub use extractor::{Extractor, FeatureMap, Finding};
 pub use labeler::{

@@ -2,15 +2,13 @@
 
 use std::fs;
 
-use convert_sdk::{Evaluation, Statistics};
-
 use super::{cancel_on_ctrl_c, check, load, measure, summary};
 use crate::cli::RunArguments;
 use crate::command_name;
 use crate::engine::{EngineError, Progress};
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{Action, Options, PipelineError, Session, Trained};
+use crate::pipeline::{Action, Options, Outcome, PipelineError, Session};
 use crate::plugins::Catalog;
 
 /// Runs a recipe from images to files, and prints what came of it.
@@ -52,7 +50,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     if arguments.retry_errors {
         session.retry_errors()?;
     }
-    let (trained, statistics, evaluation) = loop {
+    let outcome = loop {
         match work(&session) {
             // Each time one stored file less that could be damaged.
             Err(PipelineError::Engine(error @ EngineError::Damaged { .. })) => {
@@ -62,20 +60,20 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
             other => break other?,
         }
     };
-    session.record_run(&statistics, evaluation.as_ref(), trained.as_ref())?;
-    summary::print(&session, &statistics, trained.as_ref(), evaluation.as_ref());
-    match statistics.skipped {
+    session.record_run(&outcome)?;
+    summary::print(&session, &outcome);
+    match outcome.statistics.skipped {
         skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),
         _ => Ok(()),
     }
 }
 
 /// All steps and the exports, as far as no earlier run did them.
-fn work(session: &Session) -> Result<(Option<Trained>, Statistics, Option<Evaluation>), PipelineError> {
+fn work(session: &Session) -> Result<Outcome, PipelineError> {
     let trained = session.run_steps(|step| !step.on_demand)?;
-    let (statistics, evaluation) = session.summarise()?;
-    session.run_exports(&statistics, evaluation.as_ref(), trained.as_ref())?;
-    Ok((trained, statistics, evaluation))
+    let outcome = session.summarise(trained)?;
+    session.run_exports(&outcome)?;
+    Ok(outcome)
 }
 
 /// Removes what earlier runs stored under this run's keys.

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use convert_sdk::{Evaluation, Statistics};
+use convert_sdk::{CalibrationReport, ChosenThreshold, Evaluation, Statistics};
 
-use crate::pipeline::{Session, Trained};
+use crate::pipeline::{Outcome, Session};
 
 /// A table in the house's style.
 pub fn table(header: &[&str]) -> Table {
@@ -52,8 +52,8 @@ fn evaluation_table(evaluation: &Evaluation) -> Table {
 }
 
 /// What the tables have no column for, a line each.
-fn lines(trained: Option<&Trained>, evaluation: Option<&Evaluation>) -> String {
-    let mut text = String::new();
+fn lines(outcome: &Outcome) -> String {
+    let (evaluation, mut text) = (outcome.evaluation.as_ref(), String::new());
     if let Some(recall) = evaluation.and_then(|evaluation| evaluation.region_recall) {
         text += &format!("{:.1} % of the true objects are covered by a region (IoU ≥ 0.5)\n", recall * 100.0);
     }
@@ -64,15 +64,41 @@ fn lines(trained: Option<&Trained>, evaluation: Option<&Evaluation>) -> String {
         }
         text.push('\n');
     }
-    if let Some(held_out) = trained.and_then(|trained| trained.held_out.as_ref()) {
+    if let Some(calibration) = &outcome.calibration {
+        text += &calibrated(&calibration.report);
+    }
+    if let Some(held_out) = outcome.trained.as_ref().and_then(|trained| trained.held_out.as_ref()) {
         let (regions, accuracy) = (held_out.regions, held_out.accuracy * 100.0);
         text += &format!("labeler: {accuracy:.1} % of {regions} held-out regions get the class that they were kept for\n");
     }
     text
 }
 
+/// How the labels were calibrated, and what a threshold was chosen for.
+fn calibrated(report: &CalibrationReport) -> String {
+    let mut text = match report.images {
+        0 => "no true labels are known: the labels' own probabilities are believed\n".to_owned(),
+        images => format!("labels calibrated on {images} images whose true labels are known\n"),
+    };
+    if let Some(ChosenThreshold { target, threshold, labels, expected_precision, precision, recall }) = &report.chosen {
+        text += &match labels {
+            0 => format!("no threshold gives a precision of {target}: no label was added"),
+            labels => format!(
+                "{labels} labels added, those above {threshold}: {:.1} % of them are to be true, {target} was wanted",
+                expected_precision * 100.0
+            ),
+        };
+        if let (Some(precision), Some(recall)) = (precision, recall) {
+            text += &format!("; of the known images {:.1} %, with {:.1} % of the true ones", precision * 100.0, recall * 100.0);
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// What came of a run.
-pub fn print(session: &Session, statistics: &Statistics, trained: Option<&Trained>, evaluation: Option<&Evaluation>) {
+pub fn print(session: &Session, outcome: &Outcome) {
+    let Outcome { statistics, evaluation, .. } = outcome;
     let mut stages = table(&["stage", "images", "from cache", "seconds", "images/s"]);
     for stage in session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
         let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
@@ -82,7 +108,7 @@ pub fn print(session: &Session, statistics: &Statistics, trained: Option<&Traine
     if let Some(evaluation) = evaluation {
         text += &format!("{}\n", evaluation_table(evaluation));
     }
-    text += &lines(trained, evaluation);
+    text += &lines(outcome);
     text += &match statistics.skipped {
         0 => format!("{} images, none skipped\n", statistics.images),
         skipped => format!("{} images, {skipped} skipped: the reasons are in {}\n", statistics.images, session.runner.ledger.path().display()),

@@ -23,6 +23,14 @@ impl Added {
         self.positives += positives;
     }
 
+    /// Precision and recall of the labels above a threshold; `None` where there is nothing to divide by.
+    pub fn above(&self, threshold: f32) -> (Option<f64>, Option<f64>) {
+        let above = self.listed.iter().filter(|(probability, _)| *probability > threshold);
+        let (hits, all) = above.fold((0usize, 0usize), |(hits, all), (_, right)| (hits + usize::from(*right), all + 1));
+        let share = |whole: usize| (whole > 0).then(|| hits as f64 / whole as f64);
+        (share(all), share(self.positives))
+    }
+
     /// The figures; `None` where no image has a second label.
     pub fn scores(&self) -> Option<AddedLabels> {
         let mut listed = self.listed.clone();
@@ -72,7 +80,9 @@ mod tests {
         let points: Vec<(f32, f64, f64)> = scores.curve.iter().map(|point| (point.threshold, point.precision, point.recall)).collect();
         assert_eq!(points, [(0.9, 1.0, 1.0 / 3.0), (0.8, 0.5, 1.0 / 3.0), (0.7, 2.0 / 3.0, 2.0 / 3.0), (0.3, 0.5, 2.0 / 3.0)]);
         assert_eq!(scores.reliability.unwrap().bins.iter().map(|bin| bin.count).sum::<u64>(), 4);
-        assert_eq!(Added::default().scores(), None);
+        assert_eq!(added.above(0.7), (Some(0.5), Some(1.0 / 3.0)));
+        assert_eq!(added.above(0.9), (None, Some(0.0)));
+        assert_eq!((Added::default().scores(), Added::default().above(0.0)), (None, (None, None)));
     }
 
     #[test]

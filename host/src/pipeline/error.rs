@@ -76,6 +76,20 @@ pub enum PipelineError {
     /// A command wants the models of a run that trained none.
     #[error("this run trained no labeler, it used a checkpoint: run its recipe without `label.checkpoint`")]
     NotTrainedHere,
+    /// A file of true classes that cannot be used.
+    #[error("calibrate.truth: cannot use {}", .file.display())]
+    KnownClasses {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: PluginError,
+    },
+    /// A file of true classes of other images.
+    #[error("calibrate.truth: {} lists none of the dataset's images: it names images by their ids, such as class/photo.jpg", .file.display())]
+    NoKnownImage {
+        /// The file.
+        file: PathBuf,
+    },
     /// What is stored of a sample does not fit together.
     #[error("{sample}")]
     Sample {

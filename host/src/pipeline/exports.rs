@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::abi::ForeignExporter;
 use convert_sdk::whole_file::Temporary;
-use convert_sdk::{Error, Evaluation, ExportRun, Exporter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
+use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, Exporter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
+use super::calibration::Calibration;
 use super::error::PipelineError;
 use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
@@ -49,6 +50,20 @@ struct FinishedRun<'a> {
     held_out: Option<&'a HeldOut>,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluation: Option<&'a Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<&'a CalibrationReport>,
+}
+
+/// What came of a run's steps, which exporters, `run.json` and the tables at the end show.
+pub struct Outcome {
+    /// The last training; `None` with a checkpoint.
+    pub trained: Option<Trained>,
+    /// Table 5 of the labels.
+    pub statistics: Statistics,
+    /// The comparison with the truth, where the dataset knows it.
+    pub evaluation: Option<Evaluation>,
+    /// What is done to the labels before they are written, where the recipe wants it.
+    pub calibration: Option<Calibration>,
 }
 
 #[derive(Serialize)]
@@ -77,20 +92,29 @@ impl Session {
         }
     }
 
-    /// Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
+    /// The calibration, Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
     ///
     /// # Errors
-    /// Stored labels that cannot be read; a file that cannot be written.
-    pub fn summarise(&self) -> Result<(Statistics, Option<Evaluation>), PipelineError> {
+    /// As [`Session::calibrate`]; stored labels that cannot be read; a file that cannot be written.
+    pub fn summarise(&self, trained: Option<Trained>) -> Result<Outcome, PipelineError> {
         let (labels, regions) = (self.plan.stage_of(Action::Labels)?, self.plan.stage_of(Action::Regions)?);
-        let (mut tally, mut scorer) = (Tally::new(0.5), Scorer::new(self.samples.classes.len(), 0.5));
+        let calibration = self.calibration()?;
+        let threshold = calibration.as_ref().and_then(Calibration::threshold).unwrap_or(0.5);
+        let (mut tally, mut scorer) = (Tally::new(threshold), Scorer::new(self.samples.classes.len(), threshold));
         for shard in 0..self.samples.shards() {
             let mut with_masks = BTreeMap::new();
             for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
                 let sample = &self.samples.list[index];
-                tally.add(&row.labels);
+                let (written, unseen) = match &calibration {
+                    Some(calibration) => {
+                        let unseen = calibration.unseen_labels(index, sample.label, &row.labels)?;
+                        (calibration.labels(sample.label, &row.labels)?, unseen)
+                    }
+                    None => (row.labels.clone(), row.labels),
+                };
+                tally.add(&written);
                 if let Some(truth) = self.truth(labels, &sample.id)? {
-                    scorer.add(sample.label, &row.labels, truth.iter().map(|object| object.class));
+                    scorer.add(sample.label, &unseen, truth.iter().map(|object| object.class));
                     with_masks.insert(index, truth.into_iter().filter_map(|object| object.mask).collect::<Vec<_>>());
                 }
             }
@@ -110,11 +134,11 @@ impl Session {
             let file = self.recipe.work_dir.join(EVALUATION);
             crate::engine::replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, evaluation)?))?;
         }
-        Ok((statistics, evaluation))
+        Ok(Outcome { trained, statistics, evaluation, calibration })
     }
 
     /// What the dataset knows of a sample's true objects, asked for in a stage.
-    fn truth(&self, stage: &Stage, sample: &str) -> Result<Option<Vec<TruthObject>>, PipelineError> {
+    pub(super) fn truth(&self, stage: &Stage, sample: &str) -> Result<Option<Vec<TruthObject>>, PipelineError> {
         let truth = self.runner.in_flight.call_said(stage, Some(sample), || self.dataset.truth(sample));
         truth.map_err(|error| PipelineError::Sample { sample: sample.to_owned(), source: error.context("the dataset's truth of it").into() })
     }
@@ -131,10 +155,10 @@ impl Session {
     ///
     /// # Errors
     /// What an exporter says; a file that cannot be written.
-    pub fn run_exports(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> Result<(), PipelineError> {
+    pub fn run_exports(&self, outcome: &Outcome) -> Result<(), PipelineError> {
         let record = self.recipe.work_dir.join(RECORD);
         let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let run = self.export_run(statistics, evaluation, trained);
+        let run = self.export_run(outcome);
         let mut writers = Vec::new();
         for step in self.plan.steps() {
             let Action::Export { exporter } = step.action else { continue };
@@ -150,7 +174,7 @@ impl Session {
         if writers.is_empty() {
             return Ok(());
         }
-        self.runner.in_flight.watched(|| self.write_exports(&mut writers, statistics.images))?;
+        self.runner.in_flight.watched(|| self.write_exports(&mut writers, outcome))?;
         for Writing { stage, file, temporary, .. } in writers {
             temporary.replace().map_err(FileError::of("write", file))?;
             known.0.insert(file.display().to_string(), described(&stage.key, file));
@@ -159,10 +183,10 @@ impl Session {
     }
 
     /// Gives every labelled sample to the exporters.
-    fn write_exports(&self, writers: &mut [Writing<'_>], images: u64) -> Result<(), PipelineError> {
-        let progress = self.runner.progress.stage("export", images, 0);
+    fn write_exports(&self, writers: &mut [Writing<'_>], outcome: &Outcome) -> Result<(), PipelineError> {
+        let progress = self.runner.progress.stage("export", outcome.statistics.images, 0);
         for shard in 0..self.samples.shards() {
-            self.for_each_labelled(shard, |sample| {
+            self.for_each_labelled(shard, outcome.calibration.as_ref(), |sample| {
                 self.runner.stop_if_cancelled()?;
                 for writing in writers.iter_mut() {
                     let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
@@ -184,7 +208,8 @@ impl Session {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn record_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> Result<(), FileError> {
+    pub fn record_run(&self, outcome: &Outcome) -> Result<(), FileError> {
+        let Outcome { trained, statistics, evaluation, calibration } = outcome;
         let within = |file: &Path| file.strip_prefix(&self.recipe.work_dir).unwrap_or(file).to_owned();
         let exports = self.recipe.export.iter().map(|(configured, file)| FinishedExport { plugin: &configured.plugin.name, file: within(file) });
         let run = FinishedRun {
@@ -198,8 +223,9 @@ impl Session {
             classes: &self.samples.classes,
             exports: exports.collect(),
             statistics,
-            held_out: trained.and_then(|trained| trained.held_out.as_ref()),
-            evaluation,
+            held_out: trained.as_ref().and_then(|trained| trained.held_out.as_ref()),
+            evaluation: evaluation.as_ref(),
+            calibration: calibration.as_ref().map(|calibration| &calibration.report),
         };
         let complete = self.recipe.complete();
         crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| {
@@ -209,7 +235,12 @@ impl Session {
     }
 
     /// The labelled samples of a shard, in order.
-    fn for_each_labelled(&self, shard: usize, mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>) -> Result<(), PipelineError> {
+    fn for_each_labelled(
+        &self,
+        shard: usize,
+        calibration: Option<&Calibration>,
+        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
+    ) -> Result<(), PipelineError> {
         let stage = |action| self.plan.stage_of(action);
         let mut predictions: HashMap<usize, ImagePrediction> = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
@@ -229,7 +260,10 @@ impl Session {
                 label: sample.label,
                 width: inputs.regions.width,
                 height: inputs.regions.height,
-                labels: row.labels,
+                labels: match calibration {
+                    Some(calibration) => calibration.labels(sample.label, &row.labels)?,
+                    None => row.labels,
+                },
                 regions: inputs.labelled_regions()?,
                 truth: self.truth(stage(Action::Labels)?, &sample.id)?,
                 image: self.lasting_image(index),
@@ -238,7 +272,8 @@ impl Session {
         Ok(())
     }
 
-    fn export_run(&self, statistics: &Statistics, evaluation: Option<&Evaluation>, trained: Option<&Trained>) -> ExportRun {
+    fn export_run(&self, outcome: &Outcome) -> ExportRun {
+        let Outcome { trained, statistics, evaluation, calibration } = outcome;
         let mut plugins: Vec<PluginInfo> = Vec::new();
         for configured in self.recipe.plugins() {
             let plugin = &configured.plugin;
@@ -255,9 +290,10 @@ impl Session {
             stages: self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
             samples: statistics.images,
             statistics: statistics.clone(),
-            curve: trained.map_or_else(Vec::new, |trained| trained.curve.clone()),
-            held_out: trained.and_then(|trained| trained.held_out.clone()),
-            evaluation: evaluation.cloned(),
+            curve: trained.as_ref().map_or_else(Vec::new, |trained| trained.curve.clone()),
+            held_out: trained.as_ref().and_then(|trained| trained.held_out.clone()),
+            evaluation: evaluation.clone(),
+            calibration: calibration.as_ref().map(|calibration| calibration.report.clone()),
         }
     }
 }

@@ -225,7 +225,7 @@ impl Planner<'_> {
 
     fn labels(&mut self, regions: usize, predict: usize, select: Option<usize>) -> Result<(), PipelineError> {
         let recipe = self.recipe;
-        let aggregate = serde_json::to_string(&recipe.sections.aggregate).map_err(PipelineError::Aggregate)?;
+        let aggregate = serde_json::to_string(&recipe.sections.aggregation()).map_err(PipelineError::Aggregate)?;
         let key = KeyBuilder::new("labels").with("profile", self.settings.profile.as_bytes()).with("aggregate", aggregate.as_bytes());
         let mut key = key.reads(self.key(predict));
         for postprocessor in &recipe.postprocess {
@@ -234,7 +234,17 @@ impl Planner<'_> {
         let reads: Vec<usize> = [predict, regions].into_iter().chain(select).collect();
         let labels = self.add("labels".into(), key.finish(), Action::Labels, reads.clone());
         // The exporters show the truth, which the samples' key leaves out.
-        let dataset = self.settings.with_whole_plugin(KeyBuilder::new("truth"), &recipe.dataset)?.finish();
+        let mut dataset = self.settings.with_whole_plugin(KeyBuilder::new("truth"), &recipe.dataset)?.finish();
+        // They also show calibrated labels.
+        if let Some(section) = &recipe.sections.calibrate {
+            let settings =
+                serde_json::to_string(&(section.per_class, section.target, &recipe.sections.aggregate)).map_err(PipelineError::Aggregate)?;
+            let mut key = KeyBuilder::new("calibrated").reads(&dataset).with("settings", settings.as_bytes());
+            if let Some(truth) = &section.truth {
+                key = key.with("truth", self.settings.files.content(truth)?.as_bytes());
+            }
+            dataset = key.finish();
+        }
         for (exporter, (plugin, file)) in recipe.export.iter().enumerate() {
             let key = self.settings.step("export", plugin)?.reads(self.key(labels)).reads(&dataset);
             let key = select.iter().fold(key, |key, select| key.reads(self.key(*select))).finish();

@@ -71,9 +71,20 @@ pub struct Sections {
     /// What adjusts the labels, in this order.
     #[serde(default)]
     pub postprocess: Vec<PluginSection>,
+    /// Brings the probabilities of the labels besides the original ones to what known true labels say, and chooses the threshold; not done by default.
+    #[serde(default)]
+    pub calibrate: Option<CalibrateSection>,
     /// The files to write.
     #[schemars(length(min = 1))]
     pub export: Vec<ExportSection>,
+}
+
+impl Sections {
+    /// How the labels are gathered before they are calibrated: softly then, since probabilities of 0 and 1 have nothing left to calibrate.
+    pub fn aggregation(&self) -> AggregateSection {
+        let mode = if self.calibrate.is_some() { AggregateMode::Soft } else { self.aggregate.mode };
+        AggregateSection { mode, ..self.aggregate.clone() }
+    }
 }
 
 fn default_shard_size() -> usize {
@@ -210,7 +221,7 @@ pub struct LabelSection {
 pub struct AggregateSection {
     /// How the masks' probabilities become the image's.
     pub mode: AggregateMode,
-    /// With `mode: hard`: a class counts when a mask gives it more than this.
+    /// With `mode: hard`: a class counts when a mask gives it more than this, or with `calibrate` when it is more probable than this, unless a target chooses the threshold.
     pub threshold: Threshold,
     /// What speaks for the image as a whole.
     pub global: GlobalSignal,
@@ -249,6 +260,34 @@ pub enum GlobalSignal {
     Original,
     /// The labeler's opinion of the whole image.
     Pred,
+}
+
+/// Calibration, after the postprocessors.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrateSection {
+    /// The true classes of some of the images, such as those that you looked through: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv, as `convert evaluate
+    /// labels` reads them. All true classes of a listed image must be there. By default what the dataset's own `truth` says; without either the
+    /// probabilities stay as they are.
+    pub truth: Option<convert_sdk::InputFile>,
+    /// Whether classes may differ in how far they are believed.
+    #[serde(default = "yes")]
+    pub per_class: bool,
+    /// What the threshold is chosen for: labels below it are left out. Without one all stay.
+    pub target: Option<CalibrationTarget>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is wanted of the added labels.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalibrationTarget {
+    /// So many of them are to be true, as far as the probabilities say.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub precision: f64,
 }
 
 /// An exporter and its file.

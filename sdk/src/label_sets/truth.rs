@@ -43,6 +43,7 @@ pub struct Truth {
     sets: Vec<Vec<u32>>,
     names: Option<NameIndex>,
     classes: u32,
+    categories: Vec<String>,
 }
 
 impl Truth {
@@ -100,6 +101,11 @@ impl Truth {
         };
         let mut truth = Self::empty(TruthFormat::Coco);
         truth.classes = classes.len() as u32;
+        let named: std::collections::BTreeMap<u64, &str> =
+            coco.categories.iter().filter_map(|category| Some((category.id, category.name.as_deref()?))).collect();
+        if named.len() == classes.len() {
+            truth.categories = named.into_values().map(str::to_owned).collect();
+        }
         let mut at = std::collections::HashMap::new();
         for image in &coco.images {
             let labels = image.labels.iter().flatten().filter(|label| label.probability > threshold);
@@ -128,7 +134,7 @@ impl Truth {
     }
 
     fn empty(format: TruthFormat) -> Self {
-        Self { format, sets: Vec::new(), names: Some(NameIndex::default()), classes: 0 }
+        Self { format, sets: Vec::new(), names: Some(NameIndex::default()), classes: 0, categories: Vec::new() }
     }
 
     fn push(&mut self, mut list: Vec<u32>, image: &dyn Display) -> Result<()> {
@@ -158,6 +164,11 @@ impl Truth {
     /// How many classes there are, as far as the file knows: 1,000 for ReaL and ImageNetV2, the categories of COCO, the scores of the training JSON, else one more than the highest index.
     pub fn classes(&self) -> u32 {
         self.classes
+    }
+
+    /// The names of a COCO file's categories, by class; of files of another form, and where a category has no name, there are none.
+    pub fn categories(&self) -> &[String] {
+        &self.categories
     }
 
     /// The true classes of an image, sorted; `None` for an image that the file does not have. In ReaL it is found by the number in its name, elsewhere by
@@ -257,6 +268,9 @@ mod tests {
         let text = r#"{"info": {}, "annotations": [{"image_id": 7, "category_id": 90, "segmentation": [[1, 2, 3, 4, 5, 6]]}, {"image_id": 7, "category_id": 3}],
             "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 9, "file_name": "b.jpg"}], "categories": [{"id": 90, "name": "x"}, {"id": 3, "name": "y"}]}"#;
         check("coco.json", text, TruthFormat::Coco, 2, &[("a.jpg", Some(&[0, 1])), ("b.jpg", Some(&[]))]);
+        let path = write("categories.json", text);
+        assert_eq!(Truth::read(&path, 0.5).unwrap().categories(), ["y", "x"]);
+        std::fs::remove_file(path).unwrap();
         let text = r#"{"images": [{"id": 1, "file_name": "a.jpg", "labels": [{"category_id": 2, "probability": 0.75}, {"category_id": 1, "probability": 0.25}]}],
             "annotations": [{"image_id": 1, "category_id": 1, "score": 0.25}], "categories": [{"id": 1}, {"id": 2}]}"#;
         check("ours.json", text, TruthFormat::Coco, 2, &[("a.jpg", Some(&[1]))]);

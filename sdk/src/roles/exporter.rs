@@ -156,6 +156,40 @@ pub struct Evaluation {
     pub added: Option<AddedLabels>,
 }
 
+/// How the labels besides the original ones were calibrated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibrationReport {
+    /// Images whose true classes are known; 0 where probabilities were left as they were.
+    pub images: u64,
+    /// Labels of these images besides the original ones.
+    pub labels: u64,
+    /// Whether classes may differ.
+    pub per_class: bool,
+    /// The labels of the known images, with the probabilities that the labeler gave them. `None` where no image has a second true class.
+    pub before: Option<AddedLabels>,
+    /// The same with probabilities by calibrations that knew nothing of the image.
+    pub after: Option<AddedLabels>,
+    /// What was chosen for a target; `None` without one.
+    pub chosen: Option<ChosenThreshold>,
+}
+
+/// A threshold that was chosen for a target, and what it means.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChosenThreshold {
+    /// The precision that was wanted.
+    pub target: f64,
+    /// Labels above it are kept.
+    pub threshold: f32,
+    /// How many labels besides the original ones that leaves in the whole dataset.
+    pub labels: u64,
+    /// Their mean probability: what their precision is to be if probabilities mean what they say.
+    pub expected_precision: f64,
+    /// The precision on the known images, of which the calibration knew nothing; `None` where it keeps none of their labels.
+    pub precision: Option<f64>,
+    /// The share of the known images' true labels that it keeps; `None` without one.
+    pub recall: Option<f64>,
+}
+
 /// What an exporter may say of the run besides its samples.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExportRun {
@@ -180,6 +214,9 @@ pub struct ExportRun {
     pub held_out: Option<HeldOut>,
     /// The comparison with the truth, if the dataset knows it.
     pub evaluation: Option<Evaluation>,
+    /// How the labels were calibrated, where they were.
+    #[serde(default)]
+    pub calibration: Option<CalibrationReport>,
 }
 
 /// Role `exporter`: writes the labelled samples to a file.

@@ -36,7 +36,7 @@ impl<'a> Labelling<'a> {
         let selections = input.rows.get(2).copied().flatten().map(Record::selections).transpose()?;
         let inputs = LabelInputs { prediction: row(input, 0)?.prediction()?, regions: row(input, 1)?.regions()?, selections };
         let label = self.at.label(input);
-        let mut labels = aggregated(&session.recipe.sections.aggregate, label, inputs.prediction);
+        let mut labels = aggregated(&session.recipe.sections.aggregation(), label, inputs.prediction);
         if self.postprocessors.is_empty() {
             return Ok(ImageLabels { labels });
         }
