@@ -22,6 +22,7 @@ fn run(name: &str, images: u64) -> ExportRun {
         statistics: Statistics { threshold: 0.5, images, by_count: [0, images, 0, 0, 0], average: 1.0, skipped: 0 },
         curve: Vec::new(),
         held_out: None,
+        calibration: None,
         evaluation: None,
     }
 }

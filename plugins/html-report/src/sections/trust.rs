@@ -1,6 +1,6 @@
 //! How far the labels can be trusted: precision and recall of the added ones, and whether probabilities mean what they say; as inline SVG.
 
-use convert_sdk::{AddedLabels, Reliability};
+use convert_sdk::{AddedLabels, CalibrationReport, Reliability};
 
 use super::format::{count, percent};
 use crate::report::Page;
@@ -32,10 +32,25 @@ pub fn section(page: &Page<'_>) -> String {
             percent(held_out.accuracy)
         )
     });
+    let calibrated = page.run.calibration.as_ref().map_or_else(String::new, calibrated);
     format!(
         "<section class=\"panel\" id=\"trust\">\n<h2>How far to trust the labels</h2>\n<p class=\"hint\">On the dashed line a probability of 0.8 is right in four of five \
-         cases.{held_out}</p>\n<div class=\"columns plain\">\n{figures}</div>\n</section>\n"
+         cases.{held_out}{calibrated}</p>\n<div class=\"columns plain\">\n{figures}</div>\n</section>\n"
     )
+}
+
+/// How the labels were calibrated, in words.
+fn calibrated(report: &CalibrationReport) -> String {
+    let mut text = match report.images {
+        0 => " No true labels are known: the labels' own probabilities are believed.".to_owned(),
+        images => format!(" The added labels were calibrated on {} images whose true labels are known.", count(images)),
+    };
+    if let Some(chosen) = report.chosen.as_ref().filter(|chosen| chosen.labels > 0) {
+        let (labels, expected, target) = (count(chosen.labels), percent(chosen.expected_precision), percent(chosen.target));
+        text +=
+            &format!(" For a precision of {target} the {labels} labels above {} were kept, of which {expected} are to be true.", chosen.threshold);
+    }
+    text
 }
 
 fn x(value: f64) -> f64 {
