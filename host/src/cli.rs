@@ -347,6 +347,9 @@ pub enum EvaluateCommand {
         /// Write every figure to this file.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// Write the vectors to this file: those of whole images and of the regions that were trained on, with their classes.
+        #[arg(long, value_name = "FILE.safetensors")]
+        vectors: Option<PathBuf>,
         /// Threads; all cores by default.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
         threads: Option<u64>,

@@ -69,8 +69,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Evaluate { command: EvaluateCommand::Proposals { predictions, truth, json } }) => {
             evaluate::proposals(&predictions, &truth, json.as_deref())
         }
-        Some(Command::Evaluate { command: EvaluateCommand::Neighbours { run, k, images, json, threads } }) => {
-            let options = evaluate::Options { k, images, json: json.as_deref(), threads };
+        Some(Command::Evaluate { command: EvaluateCommand::Neighbours { run, k, images, json, vectors, threads } }) => {
+            let options = evaluate::Options { k, images, json: json.as_deref(), vectors: vectors.as_deref(), threads };
             evaluate::neighbours_of(&run, &options, &catalog()?, progress)
         }
         Some(Command::Audit { run, top, images, duplicates, threads }) => {

@@ -27,6 +27,6 @@ pub use exports::Outcome;
 pub(crate) use host_side::HostSide;
 pub use plan::{Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
-pub use vectors::LabelledVectors;
+pub use vectors::{LabelledVectors, RunVectors};
 pub use work_dir::{COMPLETE_RECIPE, RUN};
 pub use works::Works;

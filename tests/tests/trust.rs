@@ -66,8 +66,10 @@ fn labels_that_nothing_supports_come_first_and_duplicates_with_two_labels_are_na
 fn neighbours_of_a_run_are_printed_and_written() {
     let place = place();
     assert!(place.run(&[]).status.success());
-    let json = place.path("neighbours.json");
-    let output = convert().args(["evaluate", "neighbours"]).arg(place.path("work")).args(["--k", "3", "--json"]).arg(&json).output().unwrap();
+    let (json, vectors) = (place.path("neighbours.json"), place.path("vectors.safetensors"));
+    let mut command = convert();
+    command.args(["evaluate", "neighbours"]).arg(place.path("work")).args(["--k", "3", "--json"]).arg(&json).arg("--vectors").arg(&vectors);
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let figures: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     assert_eq!((&figures["images"]["vectors"], &figures["regions"]["vectors"]), (&49.into(), &49.into()));
@@ -75,6 +77,14 @@ fn neighbours_of_a_run_are_printed_and_written() {
     assert_eq!(figures["images"]["entropy"], figures["regions"]["entropy"]);
     assert!(figures["images"]["same_class"].as_f64().unwrap() > 0.8, "{figures}");
     assert!(stdout(&output).contains("regions trained on"), "{}", stdout(&output));
+
+    let bytes = fs::read(vectors).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let (images, regions, labels) = (file.tensor("images").unwrap(), file.tensor("regions").unwrap(), file.tensor("image_labels").unwrap());
+    assert_eq!((images.shape()[0], labels.shape(), images.data()), (49, &[49][..], regions.data()));
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let ids: Vec<String> = serde_json::from_str(&header.metadata().as_ref().unwrap()["ids"]).unwrap();
+    assert_eq!((ids.len(), ids[0].as_str()), (49, "blue/astray.png"));
 }
 
 #[test]

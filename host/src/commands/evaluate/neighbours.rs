@@ -1,7 +1,10 @@
 //! `convert evaluate neighbours`: how diverse a run's features are (paper F.2).
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 
+use ::safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ use crate::commands::{finished, summary, writable};
 use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Neighbours, neighbours};
 use crate::failure::Failure;
-use crate::pipeline::LabelledVectors;
+use crate::pipeline::{LabelledVectors, RunVectors};
 use crate::plugins::Catalog;
 
 /// What is asked of a run's neighbours.
@@ -20,6 +23,8 @@ pub struct Options<'a> {
     pub images: usize,
     /// Where every figure goes.
     pub json: Option<&'a Path>,
+    /// Where the vectors go.
+    pub vectors: Option<&'a Path>,
     /// Threads; all cores by default.
     pub threads: Option<u64>,
 }
@@ -34,8 +39,13 @@ struct Report {
 /// Prints the figures of the run's images and kept regions.
 pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let json = options.json.map(writable).transpose()?;
+    let vectors_file = options.vectors.map(writable).transpose()?;
     let session = finished::reopen(run, options.threads, catalog, progress)?;
     let vectors = session.region_vectors(options.images)?;
+    if let Some(file) = vectors_file {
+        let ids: Vec<&str> = vectors.samples.iter().map(|sample| session.samples.list[*sample].id.as_str()).collect();
+        replace_file(&file, |mut file| Ok(file.write_all(&safetensors(&vectors, &ids)?)?))?;
+    }
     let of = |vectors: &LabelledVectors| session.runner.pool.install(|| neighbours(&vectors.values, &vectors.labels, options.k));
     let report = Report { k: options.k, images: of(&vectors.images), regions: of(&vectors.regions) };
     if let Some(file) = json {
@@ -59,4 +69,21 @@ pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progr
     }
     answer!("{table}");
     Ok(())
+}
+
+/// The vectors as safetensors: `images` and `regions`, numbers a row each, with `image_labels` and `region_labels`; the images' ids as JSON in the metadata.
+fn safetensors(vectors: &RunVectors, ids: &[&str]) -> Result<Vec<u8>, SafeTensorError> {
+    let bytes = |vectors: &LabelledVectors| {
+        let values: Vec<u8> = vectors.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let labels: Vec<u8> = vectors.labels.iter().flat_map(|label| i64::from(*label).to_le_bytes()).collect();
+        (values, labels, vectors.labels.len(), vectors.values.len().checked_div(vectors.labels.len()).unwrap_or(0))
+    };
+    let (images, regions) = (bytes(&vectors.images), bytes(&vectors.regions));
+    let mut tensors = Vec::new();
+    for (name, labels_name, (values, labels, count, width)) in [("images", "image_labels", &images), ("regions", "region_labels", &regions)] {
+        tensors.push((name, TensorView::new(Dtype::F32, vec![*count, *width], values)?));
+        tensors.push((labels_name, TensorView::new(Dtype::I64, vec![*count], labels)?));
+    }
+    let metadata = HashMap::from([("ids".to_owned(), serde_json::json!(ids).to_string())]);
+    ::safetensors::serialize(tensors, Some(metadata))
 }
