@@ -30,7 +30,7 @@ Exit codes:
   0    done
   1    failed while running
   2    wrong usage, or a recipe that cannot run
-  3    finished with skipped samples, and --strict was given
+  3    finished, but more than 1 % of the samples were skipped, or any with --strict
   130  interrupted; the same command continues
 
 Example:
@@ -103,9 +103,13 @@ pub struct RunArguments {
     #[arg(long)]
     pub rescan: bool,
 
-    /// End with exit code 3 when samples were skipped.
+    /// End with exit code 3 when any sample was skipped. Without it that takes more than 1 % of them, and at least five.
     #[arg(long)]
     pub strict: bool,
+
+    /// End with exit code 0 however many samples were skipped.
+    #[arg(long, conflicts_with = "strict")]
+    pub allow_skipped: bool,
 }
 
 /// What the command line changes in a recipe.

@@ -40,11 +40,19 @@ pub enum Failure {
         /// What it would have written.
         file: PathBuf,
     },
-    /// It finished, but with `--strict` skipped samples count.
-    #[error("{count} samples were skipped; the reasons are in {}", .ledger.display())]
+    /// It finished, but many samples were skipped, or any with `--strict`.
+    #[error(
+        "{count} of {samples} samples were skipped; the reasons are in {}{}",
+        .ledger.display(),
+        if *.strict { "" } else { ". The files are written, without them; --allow-skipped ends such a run with code 0" }
+    )]
     Skipped {
         /// How many.
         count: u64,
+        /// Of so many.
+        samples: usize,
+        /// Whether any would have been too many.
+        strict: bool,
         /// The ledger's file.
         ledger: PathBuf,
     },
@@ -133,7 +141,7 @@ mod tests {
         check(PipelineError::from(EngineError::Interrupted).into(), 130, interrupted);
         check(Error::new(ErrorKind::Interrupted, "interrupted while reading a").into(), 130, "interrupted while reading a");
         check(PipelineError::NoCheckpoint { stage: "train".into() }.into(), 2, "error: there is no trained labeler yet: run the stage train first");
-        let skipped = Failure::Skipped { count: 2, ledger: "errors.jsonl".into() };
-        check(skipped, 3, "error: 2 samples were skipped; the reasons are in errors.jsonl");
+        let skipped = Failure::Skipped { count: 2, samples: 9, strict: true, ledger: "errors.jsonl".into() };
+        check(skipped, 3, "error: 2 of 9 samples were skipped; the reasons are in errors.jsonl");
     }
 }

@@ -14,7 +14,7 @@ fn the_help_ends_with_the_exit_codes_and_an_example() {
       0    done
       1    failed while running
       2    wrong usage, or a recipe that cannot run
-      3    finished with skipped samples, and --strict was given
+      3    finished, but more than 1 % of the samples were skipped, or any with --strict
       130  interrupted; the same command continues
     ");
     // As the program was called, which decides where a line ends.

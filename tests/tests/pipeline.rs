@@ -148,6 +148,18 @@ fn bad_files_are_skipped_named_and_counted() {
     assert_eq!(reasons.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(), ["apple/cut.png", "apple/notes.jpg", "pear/empty.png"]);
     assert!(reasons[0].1.contains("broken image") && reasons[1].1.contains("not an image") && reasons[2].1.contains("empty"), "{reasons:?}");
 
+    // Three are few; five of fifteen are not, unless somebody said so.
+    assert_eq!(place.run(&[]).status.code(), Some(0));
+    std::fs::write(place.path("data/pear/more.png"), "").unwrap();
+    std::fs::write(place.path("data/pear/more.jpg"), "no image").unwrap();
+    let half = place.run(&[]);
+    let expected = "5 of 15 samples were skipped; the reasons are in";
+    assert!(half.status.code() == Some(3) && stderr(&half).contains(expected) && stderr(&half).contains("--allow-skipped"), "{}", stderr(&half));
+    assert!(stderr(&half).contains("10 images, 5 skipped (33.3 %)"), "{}", stderr(&half));
+    for allowed in [&["--allow-skipped"][..], &["--set", "max_errors=5"]] {
+        assert_eq!(place.run(allowed).status.code(), Some(0), "{allowed:?}");
+    }
+
     let stop = place.run(&["--set", "on_error=stop", "--fresh"]);
     assert_eq!(stop.status.code(), Some(1), "{}", stderr(&stop));
     let many = place.run(&["--set", "max_errors=2", "--fresh"]);

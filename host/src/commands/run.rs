@@ -62,10 +62,17 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     };
     session.record_run(&outcome)?;
     summary::print(&session, &outcome);
-    match outcome.statistics.skipped {
-        skipped if skipped > 0 && arguments.strict => Err(Failure::Skipped { count: skipped, ledger: session.runner.ledger.path().to_owned() }),
-        _ => Ok(()),
+    let skipped = outcome.statistics.skipped;
+    if skipped > 0 && (arguments.strict || (too_many(&session, skipped) && !arguments.allow_skipped)) {
+        let ledger = session.runner.ledger.path().to_owned();
+        return Err(Failure::Skipped { count: skipped, samples, strict: arguments.strict, ledger });
     }
+    Ok(())
+}
+
+/// Whether so many samples were skipped that the result is not what was asked for: more than 1 %, and at least five. With `max_errors` the recipe has said how many may be.
+fn too_many(session: &Session, skipped: u64) -> bool {
+    session.recipe.sections.max_errors.is_none() && skipped >= 5 && skipped * 100 > session.samples.list.len() as u64
 }
 
 /// All steps and the exports, as far as no earlier run did them.

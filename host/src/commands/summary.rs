@@ -111,7 +111,10 @@ pub fn print(session: &Session, outcome: &Outcome) {
     text += &lines(outcome);
     text += &match statistics.skipped {
         0 => format!("{} images, none skipped\n", statistics.images),
-        skipped => format!("{} images, {skipped} skipped: the reasons are in {}\n", statistics.images, session.runner.ledger.path().display()),
+        skipped => {
+            let share = skipped as f64 * 100.0 / session.samples.list.len() as f64;
+            format!("{} images, {skipped} skipped ({share:.1} %): the reasons are in {}\n", statistics.images, session.runner.ledger.path().display())
+        }
     };
     for (configured, file) in &session.recipe.export {
         text += &format!("  {:16} {}\n", configured.plugin.name, file.display());

@@ -173,14 +173,14 @@ impl Probabilities {
         self.sums[bin] += f64::from(probability);
     }
 
-    /// The lowest threshold above which at least this share of the labels is to be expected to be true.
+    /// The threshold just below the last label above which at least this share of the labels is to be expected to be true.
     pub fn threshold_for(&self, precision: f64) -> Choice {
         let (mut sum, mut count) = (0.0, 0);
         let mut best = Choice { threshold: 1.0, precision: 1.0, labels: 0 };
         for bin in (0..BINS).rev() {
             sum += self.sums[bin];
             count += self.counts[bin];
-            if count > 0 && sum / count as f64 >= precision {
+            if self.counts[bin] > 0 && sum / count as f64 >= precision {
                 best = Choice { threshold: edge(bin), precision: sum / count as f64, labels: count };
             }
         }

@@ -81,6 +81,7 @@ def run(
     limit: int | None = None,
     threads: int | None = None,
     fetch_weights: bool = False,
+    allow_skipped: bool = False,
 ) -> "Run":
     """Runs a recipe, and returns what it made. What an earlier run of it did is not done again.
 
@@ -98,6 +99,8 @@ def run(
         threads: All cores by default.
         fetch_weights: Fetch published weights that the recipe names and that are not on this machine, as `--yes` does;
             without it a `ConvertError` says what `convert weights get` would fetch.
+        allow_skipped: Return however many images could not be read; without it more than 1 % of them (and at least five) raise a
+            `ConvertError` with `exit_code` 3. The files are written either way.
 
     Raises:
         ConvertError: the executable ended with an error.
@@ -112,6 +115,8 @@ def run(
             command += [option, os.fspath(given) if isinstance(given, os.PathLike) else str(given)]
     if fetch_weights:
         command.append("--yes")
+    if allow_skipped:
+        command.append("--allow-skipped")
     place: Path | None = None
     said: deque[str] = deque(maxlen=_KEPT_LINES)
     # A session of its own: a terminal's Ctrl-C would reach it a second time, which ends it at once.
