@@ -65,8 +65,8 @@ mod tests {
     fn a_row_names_the_classes_above_the_threshold() {
         let statistics = Statistics { threshold: 0.5, images: 1, by_count: [0, 0, 1, 0, 0], average: 2.0, skipped: 0 };
         let text = || String::from("test");
-        let (plugins, stages, curve) = (Vec::new(), Vec::new(), Vec::new());
-        let run = ExportRun { name: text(), recipe: text(), version: text(), plugins, stages, samples: 1, statistics, curve, held_out: None, evaluation: None, calibration: None };
+        let (plugins, class_numbers: Vec::new(), stages, curve) = (Vec::new(), Vec::new(), Vec::new());
+        let run = ExportRun { name: text(), recipe: text(), version: text(), plugins, class_numbers: Vec::new(), stages, samples: 1, statistics, curve, held_out: None, evaluation: None, calibration: None };
         let output = std::env::temp_dir().join(format!("class-names-{}.csv", std::process::id()));
         let mut exporter = ClassNames::new(Config::default(), run, &output, Context::for_tests(&["fig", "pear, green", "plum"])).unwrap();
         let mut labels = LabelVector::default();
@@ -75,7 +75,7 @@ mod tests {
         }
         let image = LazyImage::new(|| Err(Error::invalid("this exporter looks at no pixel")));
         exporter
-            .write(&LabelledSample { id: "a.jpg".into(), label: 1, width: 4, height: 3, labels, regions: Vec::new(), truth: None, image })
+            .write(&LabelledSample { id: "a.jpg".into(), number: None, label: 1, width: 4, height: 3, labels, regions: Vec::new(), truth: None, image })
             .unwrap();
         exporter.finish().unwrap();
         let table = std::fs::read_to_string(&output).unwrap();

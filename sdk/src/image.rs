@@ -105,6 +105,11 @@ pub(crate) type Lent<'a> = (u32, u32, &'a [u8]);
 pub(crate) trait Lender: Send + Sync {
     /// The decoded image.
     fn lend(&self) -> Result<Lent<'_>>;
+
+    /// The bytes that it is decoded from, where there are any.
+    fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 }
 
 /// An image that is decoded when it is first asked for, and kept until this value goes. A plugin's is the host's, lent and not copied.
@@ -113,7 +118,15 @@ pub struct LazyImage<'a>(Box<dyn Lender + 'a>);
 impl<'a> LazyImage<'a> {
     /// An image that `load` brings; called again only after it failed.
     pub fn new(load: impl Fn() -> Result<Image<'static>> + Send + Sync + 'a) -> Self {
-        Self(Box::new(Loaded { load, image: OnceLock::new() }))
+        Self::with_file(load, || Ok(None))
+    }
+
+    /// An image that `load` brings, and `file` the bytes that it is decoded from, or nothing where there are none.
+    pub fn with_file(
+        load: impl Fn() -> Result<Image<'static>> + Send + Sync + 'a,
+        file: impl Fn() -> Result<Option<Vec<u8>>> + Send + Sync + 'a,
+    ) -> Self {
+        Self(Box::new(Loaded { load, file, image: OnceLock::new() }))
     }
 
     /// An image that someone else holds.
@@ -129,11 +142,22 @@ impl<'a> LazyImage<'a> {
         let (width, height, pixels) = self.0.lend()?;
         Image::new(width, height, pixels)
     }
+
+    /// The file that the image is decoded from, as the dataset has it; `None` where that has pixels only, or gives the image to other roles than exporters.
+    ///
+    /// # Errors
+    /// What reading it gave.
+    pub fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        self.0.encoded()
+    }
 }
 
 impl Lender for LazyImage<'_> {
     fn lend(&self) -> Result<Lent<'_>> {
         self.0.lend()
+    }
+    fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        self.0.encoded()
     }
 }
 
@@ -141,14 +165,22 @@ impl<T: Lender> Lender for &T {
     fn lend(&self) -> Result<Lent<'_>> {
         (*self).lend()
     }
+    fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        (*self).encoded()
+    }
 }
 
-struct Loaded<F> {
+struct Loaded<F, G> {
     load: F,
+    file: G,
     image: OnceLock<Image<'static>>,
 }
 
-impl<F: Fn() -> Result<Image<'static>> + Send + Sync> Lender for Loaded<F> {
+impl<F, G> Lender for Loaded<F, G>
+where
+    F: Fn() -> Result<Image<'static>> + Send + Sync,
+    G: Fn() -> Result<Option<Vec<u8>>> + Send + Sync,
+{
     fn lend(&self) -> Result<Lent<'_>> {
         let image = match self.image.get() {
             Some(image) => image,
@@ -158,6 +190,9 @@ impl<F: Fn() -> Result<Image<'static>> + Send + Sync> Lender for Loaded<F> {
             }
         };
         Ok((image.width, image.height, &image.pixels))
+    }
+    fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        (self.file)()
     }
 }
 

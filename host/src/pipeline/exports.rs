@@ -17,7 +17,7 @@ use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
 use super::session::Session;
 use super::steps::LabelInputs;
 use super::train::Trained;
-use super::work_dir::{COMPLETE_RECIPE, EVALUATION, RECORD, RUN};
+use super::work_dir::{CLASSES, COMPLETE_RECIPE, EVALUATION, RECORD, RUN};
 use crate::engine::{Key, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
@@ -204,7 +204,7 @@ impl Session {
         Ok(())
     }
 
-    /// Writes `run.json`: what this run made, and where it lies; and `recipe.yaml`, which opens it again.
+    /// Writes `run.json`: what this run made, and where it lies; `classes.txt`, the names of the classes; and `recipe.yaml`, which opens it again.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -227,6 +227,14 @@ impl Session {
             evaluation: evaluation.as_ref(),
             calibration: calibration.as_ref().map(|calibration| &calibration.report),
         };
+        let classes = self.recipe.work_dir.join(CLASSES);
+        // Somebody may have put the list there that the dataset reads.
+        if !self.recipe.plugins().flat_map(|plugin| &plugin.paths).any(|named| named.path == classes) {
+            crate::engine::replace_file(&classes, |mut file| {
+                // A line a class, whatever its name: the line's number is the index.
+                self.samples.classes.iter().try_for_each(|name| Ok(writeln!(file, "{}", name.replace(['\n', '\r'], " "))?))
+            })?;
+        }
         let complete = self.recipe.complete();
         crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| {
             Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?)
@@ -255,8 +263,11 @@ impl Session {
             let (Some(regions), Some(prediction)) = (regions.remove(&index), predictions.remove(&index)) else { continue };
             let inputs = LabelInputs { regions: &regions, prediction: &prediction, selections: selections.get(&index) };
             let sample = &self.samples.list[index];
+            let of_dataset =
+                |error: Error| PipelineError::Sample { sample: sample.id.clone(), source: error.context("the dataset's number of it").into() };
             take(&LabelledSample {
                 id: sample.id.clone(),
+                number: self.dataset.sample_number(&sample.id).map_err(of_dataset)?,
                 label: sample.label,
                 width: inputs.regions.width,
                 height: inputs.regions.height,
@@ -287,6 +298,7 @@ impl Session {
             recipe: self.recipe.resolved_yaml(),
             version: env!("CARGO_PKG_VERSION").into(),
             plugins,
+            class_numbers: self.dataset.class_numbers(),
             stages: self.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone(),
             samples: statistics.images,
             statistics: statistics.clone(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use convert_sdk::abi::Role;
-use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
@@ -268,7 +268,14 @@ impl Session {
     /// As [`Session::lazy_image`], tried again for a while where it cannot be reached. The engine does that by itself for steps.
     pub(super) fn lasting_image(&self, index: usize) -> LazyImage<'_> {
         let sample = &self.samples.list[index];
-        LazyImage::new(move || patiently(&self.runner.cancel, || sample.id.clone(), || self.load_image(sample)))
+        let patience = move || sample.id.clone();
+        LazyImage::with_file(
+            move || patiently(&self.runner.cancel, patience, || self.load_image(sample)),
+            move || match patiently(&self.runner.cancel, patience, || self.dataset.image(&sample.id))? {
+                ImageData::Encoded(bytes) => Ok(Some(bytes)),
+                ImageData::Pixels(_) => Ok(None),
+            },
+        )
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) const RECORD: &str = ".exports.json";
 pub const RUN: &str = "run.json";
 /// The recipe of a finished run with everything filled in, to open the run again.
 pub const COMPLETE_RECIPE: &str = "recipe.yaml";
+/// The names of the classes.
+pub(super) const CLASSES: &str = "classes.txt";
 /// The comparison with the truth, for programs.
 pub(super) const EVALUATION: &str = "evaluation.json";
 
@@ -25,7 +27,7 @@ pub(super) const EVALUATION: &str = "evaluation.json";
 pub(super) fn enter(recipe: &Recipe, shared: bool) -> Result<File, PipelineError> {
     let work_dir = &recipe.work_dir;
     fs::create_dir_all(work_dir).map_err(FileError::of("make the work directory", work_dir))?;
-    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD, RUN, COMPLETE_RECIPE] {
+    for name in ["errors.jsonl", "in-flight", "crashes.json", EVALUATION, RECORD, RUN, CLASSES, COMPLETE_RECIPE] {
         let file = work_dir.join(name);
         whole_file::destination(&file).map_err(FileError::of("write", &file))?;
     }

@@ -8,7 +8,7 @@ use super::diagnostics::Diagnostic;
 use super::tree::Place;
 
 /// Names in the work directory that the run itself uses.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 14] = [
     "in-flight",
     "crashes.json",
     "stages",
@@ -18,6 +18,9 @@ const RESERVED: [&str; 11] = [
     "errors.jsonl",
     "evaluation.json",
     "run.json",
+    "recipe.yaml",
+    "classes.txt",
+    "audit.tsv",
     ".lock",
     ".exports.json",
 ];

@@ -16,7 +16,8 @@ use crate::truth::Truth;
 
 /// The images of a COCO file, each with one label: the category that its annotations have in common, or the one that takes the most room.
 ///
-/// A sample's id is the image's `file_name`; the classes are the categories in the order of their ids. An image with a `category_id` of its own, as this project's
+/// A sample's id is the image's `file_name`; the classes are the categories in the order of their ids. The exporters `coco` and `cutler-coco` give images and
+/// categories the ids that they have in this file. An image with a `category_id` of its own, as this project's
 /// exports have it, has that label whatever its annotations say.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
@@ -61,6 +62,10 @@ pub enum LabelRule {
 pub struct Coco {
     root: PathBuf,
     classes: ClassList,
+    /// The categories' ids, by class.
+    category_ids: Vec<u64>,
+    /// The images' ids, by name.
+    image_ids: HashMap<String, u64>,
     /// What `new` listed, until it is first asked for.
     listed: Listing,
     truth: Truth,
@@ -84,6 +89,7 @@ struct Annotation {
 
 /// An image, and how much of it each class takes by the rule.
 struct Annotated {
+    id: u64,
     name: String,
     label: Option<u32>,
     area_of_class: BTreeMap<u32, f64>,
@@ -100,9 +106,12 @@ impl Dataset for Coco {
         };
         let (classes, class_of) = categories(&config.file).context(named)?;
         let images = annotated(&config, &class_of).context(named)?;
+        let image_ids = images.iter().map(|image| (image.name.clone(), image.id)).collect();
         let samples = samples(images, &classes, &root, &config, &context)?;
+        let mut category_ids: Vec<u64> = class_of.into_keys().collect();
+        category_ids.sort_unstable();
         let truth = if config.truth { Truth::read(&config.file, &classes)? } else { Truth::default() };
-        Ok(Self { root, classes, listed: Listing::new(samples), truth, config, context })
+        Ok(Self { root, classes, category_ids, image_ids, listed: Listing::new(samples), truth, config, context })
     }
 
     fn classes(&self) -> Vec<String> {
@@ -115,6 +124,14 @@ impl Dataset for Coco {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         files::read_image(&self.root.join(id))
+    }
+
+    fn class_numbers(&self) -> Vec<u64> {
+        self.category_ids.clone()
+    }
+
+    fn sample_number(&self, id: &str) -> Result<Option<u64>> {
+        Ok(self.image_ids.get(id).copied())
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
@@ -158,7 +175,7 @@ fn annotated(config: &CocoConfig, class_of: &HashMap<u64, u32>) -> Result<Vec<An
             return Err(Error::config(format!("two images are named {:?}: a file name is a sample's id", image.file_name)));
         }
         let label = image.category_id.map(|id| class(id, &|| format!("the image {:?}", image.file_name))).transpose()?;
-        images.push(Annotated { name: image.file_name, label, area_of_class: BTreeMap::new() });
+        images.push(Annotated { id: image.id, name: image.file_name, label, area_of_class: BTreeMap::new() });
         Ok(())
     })?;
     if images.is_empty() {

@@ -7,11 +7,11 @@ use std::path::Path;
 use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 
 use crate::coco_file::CocoFile;
-use records::{Annotation, Category, ImageRecord, Info};
+use records::{Annotation, Category, CategoryIds, ImageRecord, Info};
 
 /// Masks, classes and scores as COCO JSON, an annotation a mask.
 ///
-/// A category's id is its class index + 1. Besides COCO's own keys, images carry `category_id` (their single label) and `labels` (the
+/// Images and categories of a `coco` dataset keep their ids; else they count from 1 in the order of samples and classes. Besides COCO's own keys, images carry `category_id` (their single label) and `labels` (the
 /// final labels: `category_id`, `probability`), annotations `score` (probability of the mask's most probable class), `top5`, `source` (the
 /// proposal configuration), `proposal_score` and `selected` (whether the labeler was trained on the mask).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -27,6 +27,7 @@ pub struct CocoConfig {
 #[derive(Debug)]
 pub struct Coco {
     min_score: f32,
+    category_ids: CategoryIds,
     file: CocoFile,
 }
 
@@ -48,17 +49,18 @@ impl Exporter for Coco {
 
     fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
         config.validated()?;
-        let categories = (0..).zip(context.classes()).map(|(class, name)| Category::of(class, name));
+        let category_ids = CategoryIds::of(&run);
+        let categories = (0..).zip(context.classes()).map(|(class, name)| Category::of(category_ids.get(class), name));
         let file = CocoFile::create(output, &Info::of(&run), categories)?;
-        Ok(Self { min_score: config.min_score, file })
+        Ok(Self { min_score: config.min_score, category_ids, file })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        let image_id = self.file.next_image();
-        self.file.add_image(&ImageRecord::of(image_id, sample))?;
+        let image_id = self.file.image_id(sample);
+        self.file.add_image(&ImageRecord::of(image_id, sample, &self.category_ids))?;
         for region in &sample.regions {
             let id = self.file.next_annotation();
-            let annotation = Annotation::of(id, image_id, region).context(|| format!("image {:?}", sample.id))?;
+            let annotation = Annotation::of(id, image_id, region, &self.category_ids).context(|| format!("image {:?}", sample.id))?;
             if annotation.score >= self.min_score {
                 self.file.add_annotation(&annotation)?;
             }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use convert_sdk::{Mask, Result, ResultExt, Serialize, serde};
+use convert_sdk::{LabelledSample, Mask, Result, ResultExt, Serialize, serde};
 
 /// Holds nothing that grows with the dataset: images go to the output as they come, annotations to an unnamed file in the same folder, which is appended at the end.
 #[derive(Debug)]
@@ -35,9 +35,9 @@ impl CocoFile {
         Ok(Self { output, annotations: BufWriter::new(annotations), images: 0, annotation_count: 0 })
     }
 
-    /// The id of the image that comes next; ids count from 1.
-    pub fn next_image(&self) -> u64 {
-        self.images + 1
+    /// The id of the image that comes next: the number that it has in the dataset's own file, else one that counts from 1.
+    pub fn image_id(&self, sample: &LabelledSample<'_>) -> u64 {
+        sample.number.unwrap_or(self.images + 1)
     }
 
     /// The id of the annotation that comes next; ids count from 1.

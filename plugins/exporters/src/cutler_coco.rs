@@ -88,7 +88,7 @@ impl Exporter for CutlerCoco {
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        let image_id = self.file.next_image();
+        let image_id = self.file.image_id(sample);
         let (file_name, width, height) = (sample.id.as_str(), sample.width, sample.height);
         self.file.add_image(&ImageRecord { id: image_id, file_name, width, height })?;
         for region in &sample.regions {

@@ -10,8 +10,8 @@ use crate::rows::Row;
 
 /// Labels and regions as JSON lines, one object an image.
 ///
-/// Keys: `id`, `label` (the single label), `width`, `height`, `classes` and `probabilities` (the final labels), and `regions`, each with `counts` (COCO's
-/// compressed code of the mask at the image's size), `bbox`, `area`, `source`, `score`, `selected`, `classes` and `probabilities` (its best five).
+/// Keys: `id`, `label` and `label_name` (the single label), `width`, `height`, `classes`, `class_names` and `probabilities` (the final labels), and `regions`, each with `counts`
+/// (COCO's compressed code of the mask at the image's size), `bbox`, `area`, `source`, `score`, `selected`, `classes`, `class_names` and `probabilities` (its best five).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(crate = "serde", deny_unknown_fields, default)]
 #[schemars(crate = "schemars")]
@@ -21,18 +21,19 @@ pub struct JsonlConfig {}
 #[derive(Debug)]
 pub struct Jsonl {
     file: BufWriter<File>,
+    names: Vec<String>,
 }
 
 impl Exporter for Jsonl {
     type Config = JsonlConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { file: BufWriter::new(file) })
+        Ok(Self { file: BufWriter::new(file), names: context.classes().to_vec() })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        serde_json::to_writer(&mut self.file, &Row::from(sample))?;
+        serde_json::to_writer(&mut self.file, &Row::of(sample, &self.names))?;
         self.file.write_all(b"\n")?;
         Ok(())
     }
@@ -60,9 +61,9 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.trim_end().split('\n').map(|line| serde_json::from_str(line).unwrap()).collect();
         let counts = samples[0].regions[0].mask.counts();
-        let region = json!({"counts": counts, "bbox": [1, 1, 3, 2], "area": 6, "source": "cut", "score": 2.5, "selected": true, "classes": [1], "probabilities": [0.75]});
-        let first = json!({"id": "line\nbreak\u{2028}.jpg", "label": 1, "width": 8, "height": 6, "classes": [0, 1], "probabilities": [0.25, 1.0], "regions": [region]});
-        let second = json!({"id": "b", "label": 0, "width": 8, "height": 6, "classes": [], "probabilities": [], "regions": []});
+        let region = json!({"counts": counts, "bbox": [1, 1, 3, 2], "area": 6, "source": "cut", "score": 2.5, "selected": true, "classes": [1], "class_names": ["b"], "probabilities": [0.75]});
+        let first = json!({"id": "line\nbreak\u{2028}.jpg", "label": 1, "label_name": "b", "width": 8, "height": 6, "classes": [0, 1], "class_names": ["a", "b"], "probabilities": [0.25, 1.0], "regions": [region]});
+        let second = json!({"id": "b", "label": 0, "label_name": "a", "width": 8, "height": 6, "classes": [], "class_names": [], "probabilities": [], "regions": []});
         assert_eq!(lines, [first, second]);
     }
 }

@@ -37,6 +37,7 @@ pub struct Parquet {
     row_group: usize,
     schema: Arc<Schema>,
     rows: Vec<Row>,
+    names: Vec<String>,
     writer: Option<ArrowWriter<File>>,
 }
 
@@ -80,11 +81,11 @@ impl Exporter for Parquet {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        Ok(Self { row_group: config.row_group, schema, rows: Vec::new(), writer: Some(writer) })
+        Ok(Self { row_group: config.row_group, schema, rows: Vec::new(), names: context.classes().to_vec(), writer: Some(writer) })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        self.rows.push(Row::from(sample));
+        self.rows.push(Row::of(sample, &self.names));
         if self.rows.len() < self.row_group { Ok(()) } else { self.flush() }
     }
 

@@ -8,13 +8,15 @@ use convert_sdk::{ClassScore, LabelledRegion, LabelledSample, Serialize, serde};
 pub struct Row {
     /// The sample's id.
     pub id: String,
-    /// Its single label, an index into the classes.
+    /// Its single label, an index into the classes, and its name.
     pub label: i64,
+    pub label_name: String,
     /// The image's size in pixels.
     pub width: u32,
     pub height: u32,
-    /// The classes of the final labels, ascending, and the probability of each.
+    /// The classes of the final labels, ascending, with the name and the probability of each.
     pub classes: Vec<i64>,
+    pub class_names: Vec<String>,
     pub probabilities: Vec<f32>,
     /// The masks.
     pub regions: Vec<RegionRow>,
@@ -35,33 +37,33 @@ pub struct RegionRow {
     pub score: f32,
     /// Whether the labeler was trained on it.
     pub selected: bool,
-    /// Its most probable classes, best first, and the probability of each.
+    /// Its most probable classes, best first, with the name and the probability of each.
     pub classes: Vec<i64>,
+    pub class_names: Vec<String>,
     pub probabilities: Vec<f32>,
 }
 
-fn unzipped(scores: &[ClassScore]) -> (Vec<i64>, Vec<f32>) {
-    scores.iter().map(|score| (i64::from(score.class), score.probability.get())).unzip()
-}
-
-impl From<&LabelledSample<'_>> for Row {
-    fn from(sample: &LabelledSample<'_>) -> Self {
-        let (classes, probabilities) = unzipped(sample.labels.entries());
+impl Row {
+    /// The row of a sample, with the names of its classes.
+    pub fn of(sample: &LabelledSample<'_>, names: &[String]) -> Self {
+        let Scores { classes, class_names, probabilities } = Scores::of(sample.labels.entries(), names);
         Self {
             id: sample.id.clone(),
             label: i64::from(sample.label),
+            label_name: name(sample.label, names),
             width: sample.width,
             height: sample.height,
             classes,
+            class_names,
             probabilities,
-            regions: sample.regions.iter().map(RegionRow::from).collect(),
+            regions: sample.regions.iter().map(|region| RegionRow::of(region, names)).collect(),
         }
     }
 }
 
-impl From<&LabelledRegion> for RegionRow {
-    fn from(region: &LabelledRegion) -> Self {
-        let (classes, probabilities) = unzipped(&region.top);
+impl RegionRow {
+    fn of(region: &LabelledRegion, names: &[String]) -> Self {
+        let Scores { classes, class_names, probabilities } = Scores::of(&region.top, names);
         let bounds = region.mask.bounding_box();
         Self {
             counts: region.mask.counts(),
@@ -71,7 +73,29 @@ impl From<&LabelledRegion> for RegionRow {
             score: region.score,
             selected: region.selected,
             classes,
+            class_names,
             probabilities,
         }
     }
+}
+
+/// Scores as columns.
+struct Scores {
+    classes: Vec<i64>,
+    class_names: Vec<String>,
+    probabilities: Vec<f32>,
+}
+
+impl Scores {
+    fn of(scores: &[ClassScore], names: &[String]) -> Self {
+        Self {
+            classes: scores.iter().map(|score| i64::from(score.class)).collect(),
+            class_names: scores.iter().map(|score| name(score.class, names)).collect(),
+            probabilities: scores.iter().map(|score| score.probability.get()).collect(),
+        }
+    }
+}
+
+fn name(class: u32, names: &[String]) -> String {
+    names.get(class as usize).cloned().unwrap_or_default()
 }

@@ -114,6 +114,7 @@ fn sample(index: u64, photos: &[PathBuf], random: &mut Random) -> Result<Labelle
     };
     Ok(LabelledSample {
         id: format!("scenes/{index:05}.png"),
+        number: None,
         label: blobs[0].class,
         width,
         height,
@@ -142,6 +143,7 @@ fn run() -> ExportRun {
         recipe: "version: 1\nseed: 0\ndataset:\n  plugin: scenes\n  config:\n    count: 480\nproposals:\n  - name: patch-stats\n    plugin: maskcut\n    config: { tau: 0.35, masks: 4 }\n".into(),
         version: "0.1.0".into(),
         plugins: vec![plugin("dataset", "scenes"), plugin("proposer", "maskcut"), plugin("refiner", "fill-holes"), plugin("selector", "keep-largest"), plugin("labeler", "mlp-head"), plugin("exporter", "html-report")],
+        class_numbers: Vec::new(),
         stages: vec![stage("proposals", 96.2, 0), stage("refine", 21.0, 0), stage("select", 0.4, IMAGES), stage("train", 34.5, 0), stage("label", 18.3, 128)],
         samples: IMAGES,
         statistics: Statistics { threshold: 0.5, images: IMAGES, by_count: [4, 137, 171, 118, 50], average: 2.18, skipped: 2 },

@@ -17,6 +17,7 @@ fn run(name: &str, images: u64) -> ExportRun {
         recipe: format!("# {name}\nversion: 1\n"),
         version: "0.0.0".into(),
         plugins: vec![PluginInfo { role: "exporter".into(), name: name.into(), version: "1".into() }],
+        class_numbers: Vec::new(),
         stages: vec![StageInfo { name: name.into(), seconds: 1.5, images, cached: 0 }],
         samples: images,
         statistics: Statistics { threshold: 0.5, images, by_count: [0, images, 0, 0, 0], average: 1.0, skipped: 0 },
@@ -45,6 +46,7 @@ fn sample(id: &str, side: u32, truth: bool) -> LabelledSample<'static> {
     };
     LabelledSample {
         id: id.into(),
+        number: None,
         label: 0,
         width: side,
         height: side,

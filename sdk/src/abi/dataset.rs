@@ -12,6 +12,8 @@ pub trait DatasetAbi: Send + Sync {
     fn classes(&self) -> AbiResult<RVec<RString>>;
     fn samples(&self) -> AbiResult<RVec<SampleAbi>>;
     fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi>;
+    fn class_numbers(&self) -> AbiResult<RVec<u64>>;
+    fn sample_number(&self, id: RStr<'_>) -> AbiResult<ROption<u64>>;
     #[sabi(last_prefix_field)]
     fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>>;
 }
@@ -29,6 +31,12 @@ impl<T: Dataset> DatasetAbi for Exported<T> {
     }
     fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi> {
         guard(|| self.0.image(id.as_str()), ImageDataAbi::from)
+    }
+    fn class_numbers(&self) -> AbiResult<RVec<u64>> {
+        guard(|| Ok(self.0.class_numbers()), RVec::from)
+    }
+    fn sample_number(&self, id: RStr<'_>) -> AbiResult<ROption<u64>> {
+        guard(|| self.0.sample_number(id.as_str()), ROption::from)
     }
     fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>> {
         guard(|| self.0.truth(id.as_str()), |truth| truth.map(all).into())
@@ -57,6 +65,13 @@ impl Dataset for ForeignDataset {
     }
     fn image(&self, id: &str) -> Result<ImageData> {
         <Result<ImageData>>::from_abi(received(self.0.image(id.into()))?)
+    }
+    fn class_numbers(&self) -> Vec<u64> {
+        // A panic inside gives none: files are then numbered by the classes' indices.
+        received(self.0.class_numbers()).map(Vec::from).unwrap_or_default()
+    }
+    fn sample_number(&self, id: &str) -> Result<Option<u64>> {
+        Ok(received(self.0.sample_number(id.into()))?.into_option())
     }
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
         received(self.0.truth(id.into()))?.into_option().map(checked).transpose()

@@ -15,6 +15,7 @@ use crate::{Context, Error, ExportRun, Exporter, LabelledSample, Result};
 #[derive(StableAbi)]
 pub struct LabelledSampleAbi<'a> {
     id: RString,
+    number: ROption<u64>,
     label: u32,
     width: u32,
     height: u32,
@@ -28,6 +29,7 @@ impl<'a> From<&'a LabelledSample<'a>> for LabelledSampleAbi<'a> {
     fn from(sample: &'a LabelledSample<'a>) -> Self {
         Self {
             id: sample.id.as_str().into(),
+            number: sample.number.into(),
             label: sample.label,
             width: sample.width,
             height: sample.height,
@@ -43,6 +45,7 @@ impl<'a> FromAbi<LabelledSampleAbi<'a>> for Result<LabelledSample<'a>> {
     fn from_abi(sample: LabelledSampleAbi<'a>) -> Self {
         Ok(LabelledSample {
             id: sample.id.into(),
+            number: sample.number.into_option(),
             label: sample.label,
             width: sample.width,
             height: sample.height,

@@ -43,7 +43,7 @@ pub use selector::ForeignSelector;
 pub use abi_stable as __abi_stable;
 
 /// The version of this ABI; a library built for another is refused before anything else of it is used.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// The symbol that holds a library's [`ABI_VERSION`].
 pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";

@@ -1,5 +1,5 @@
 use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, RStr, RVec};
+use abi_stable::std_types::{RBox, ROption, RStr, RVec};
 
 use super::entry::{enter, read_config};
 use super::guard::guard;
@@ -11,8 +11,9 @@ use crate::{Context, LazyImage, Proposal, Refinement, Refiner, Result, Work};
 /// An image that the other side decodes when asked, keeps, and lends: its pixels do not cross.
 #[sabi_trait]
 pub trait LoadImageAbi: Send + Sync {
-    #[sabi(last_prefix_field)]
     fn load<'a>(&'a self) -> AbiResult<ImageAbi<'a>>;
+    #[sabi(last_prefix_field)]
+    fn encoded(&self) -> AbiResult<ROption<RVec<u8>>>;
 }
 
 pub type LoadImageObject<'a> = LoadImageAbi_TO<'a, RBox<()>>;
@@ -22,6 +23,9 @@ struct ExportedImage<T>(T);
 impl<T: Lender> LoadImageAbi for ExportedImage<T> {
     fn load<'a>(&'a self) -> AbiResult<ImageAbi<'a>> {
         guard(|| self.0.lend(), ImageAbi::from)
+    }
+    fn encoded(&self) -> AbiResult<ROption<RVec<u8>>> {
+        guard(|| self.0.encoded(), |bytes| bytes.map(RVec::from).into())
     }
 }
 
@@ -38,6 +42,9 @@ struct ForeignImage<'a>(LoadImageObject<'a>);
 impl Lender for ForeignImage<'_> {
     fn lend(&self) -> Result<Lent<'_>> {
         received(self.0.load()).map(ImageAbi::parts)
+    }
+    fn encoded(&self) -> Result<Option<Vec<u8>>> {
+        Ok(received(self.0.encoded())?.into_option().map(Vec::from))
     }
 }
 

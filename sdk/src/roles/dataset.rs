@@ -57,6 +57,16 @@ pub trait Dataset: Send + Sync {
     /// The image of a sample.
     fn image(&self, id: &str) -> Result<ImageData>;
 
+    /// The numbers by which the dataset's own files know the classes, such as COCO's category ids, by class; none where they have no others than the indices.
+    fn class_numbers(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// The number by which the dataset's own files know a sample, such as COCO's image id.
+    fn sample_number(&self, _id: &str) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The true objects of a sample, if this dataset knows them; the run's summary then scores the labels.
     fn truth(&self, _id: &str) -> Result<Option<Vec<TruthObject>>> {
         Ok(None)

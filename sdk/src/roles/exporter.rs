@@ -25,6 +25,8 @@ pub struct LabelledRegion {
 pub struct LabelledSample<'a> {
     /// The sample's id.
     pub id: String,
+    /// The number by which the dataset's own files know it, such as COCO's image id; all samples of a run have one, or none has.
+    pub number: Option<u64>,
     /// The original single label.
     pub label: u32,
     /// The image's width in pixels.
@@ -201,6 +203,9 @@ pub struct ExportRun {
     pub version: String,
     /// The plugins used.
     pub plugins: Vec<PluginInfo>,
+    /// The numbers by which the dataset's own files know the classes, such as COCO's category ids, by class; empty where they have none.
+    #[serde(default)]
+    pub class_numbers: Vec<u64>,
     /// The stages so far, in order.
     pub stages: Vec<StageInfo>,
     /// How many samples the exporter will be given.

@@ -4,9 +4,23 @@ use convert_sdk::{ClassScore, Error, ExportRun, LabelledRegion, LabelledSample, 
 
 use crate::coco_file::Segmentation;
 
-/// A category's id: COCO counts from 1.
-fn category_id(class: u32) -> u64 {
-    u64::from(class) + 1
+/// The categories' ids: those of the dataset's own file, else the classes' indices from 1 on.
+#[derive(Clone, Debug)]
+pub struct CategoryIds(Vec<u64>);
+
+impl CategoryIds {
+    pub fn of(run: &ExportRun) -> Self {
+        Self(run.class_numbers.clone())
+    }
+
+    pub fn get(&self, class: u32) -> u64 {
+        self.0.get(class as usize).copied().unwrap_or(u64::from(class) + 1)
+    }
+
+    fn scores<'s>(&self, scores: impl IntoIterator<Item = &'s ClassScore>) -> Vec<Score> {
+        let score = |score: &ClassScore| Score { category_id: self.get(score.class), probability: score.probability.get() };
+        scores.into_iter().map(score).collect()
+    }
 }
 
 #[derive(Serialize)]
@@ -32,8 +46,8 @@ pub struct Category<'a> {
 }
 
 impl<'a> Category<'a> {
-    pub fn of(class: u32, name: &'a str) -> Self {
-        Self { id: category_id(class), name, supercategory: "" }
+    pub fn of(id: u64, name: &'a str) -> Self {
+        Self { id, name, supercategory: "" }
     }
 }
 
@@ -42,12 +56,6 @@ impl<'a> Category<'a> {
 pub struct Score {
     category_id: u64,
     probability: f32,
-}
-
-impl From<&ClassScore> for Score {
-    fn from(score: &ClassScore) -> Self {
-        Self { category_id: category_id(score.class), probability: score.probability.get() }
-    }
 }
 
 #[derive(Serialize)]
@@ -62,14 +70,14 @@ pub struct ImageRecord<'a> {
 }
 
 impl<'a> ImageRecord<'a> {
-    pub fn of(id: u64, sample: &'a LabelledSample<'_>) -> Self {
+    pub fn of(id: u64, sample: &'a LabelledSample<'_>, categories: &CategoryIds) -> Self {
         Self {
             id,
             file_name: &sample.id,
             width: sample.width,
             height: sample.height,
-            category_id: category_id(sample.label),
-            labels: sample.labels.entries().iter().map(Score::from).collect(),
+            category_id: categories.get(sample.label),
+            labels: categories.scores(sample.labels.entries()),
         }
     }
 }
@@ -92,20 +100,20 @@ pub struct Annotation<'a> {
 }
 
 impl<'a> Annotation<'a> {
-    pub fn of(id: u64, image_id: u64, region: &'a LabelledRegion) -> Result<Self> {
+    pub fn of(id: u64, image_id: u64, region: &'a LabelledRegion, categories: &CategoryIds) -> Result<Self> {
         let (Some(top), Some(bounds)) = (region.top.first(), region.mask.bounding_box()) else {
             return Err(Error::invalid(format!("a region of source {:?} has an empty mask or no class", region.source)));
         };
         Ok(Self {
             id,
             image_id,
-            category_id: category_id(top.class),
+            category_id: categories.get(top.class),
             score: top.probability.get(),
             bbox: [bounds.x, bounds.y, bounds.width, bounds.height],
             area: region.mask.area(),
             iscrowd: 0,
             segmentation: Segmentation::from(&region.mask),
-            top5: region.top.iter().map(Score::from).collect(),
+            top5: categories.scores(&region.top),
             source: &region.source,
             proposal_score: region.score,
             selected: region.selected,

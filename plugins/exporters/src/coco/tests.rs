@@ -9,6 +9,7 @@ pub(crate) fn run() -> ExportRun {
         recipe: String::new(),
         version: "0.0.0".into(),
         plugins: Vec::new(),
+        class_numbers: Vec::new(),
         stages: Vec::new(),
         samples: 0,
         statistics: Statistics { threshold: 0.5, images: 0, by_count: [0; 5], average: 0.0, skipped: 0 },
@@ -34,6 +35,7 @@ pub(crate) fn sample(id: &str, label: u32, labels: &Scores, regions: &[Boxed<'_>
     let scores = |scores: &Scores| scores.iter().map(|(class, p)| score(*class, *p)).collect::<Vec<_>>();
     LabelledSample {
         id: id.into(),
+        number: None,
         label,
         width: 8,
         height: 6,

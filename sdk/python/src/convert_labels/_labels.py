@@ -169,6 +169,8 @@ def _coco_regions(path: Path) -> Iterator[dict[str, Any]]:
         coco = json.load(file)
     try:
         images = {image["id"]: image for image in coco["images"]}
+        # Classes are the categories in the order of their ids, which may have gaps.
+        classes = {category: index for index, category in enumerate(sorted(category["id"] for category in coco["categories"]))}
         for annotation in coco["annotations"]:
             image = images[annotation["image_id"]]
             yield {
@@ -181,7 +183,7 @@ def _coco_regions(path: Path) -> Iterator[dict[str, Any]]:
                 "source": annotation["source"],
                 "score": annotation["proposal_score"],
                 "selected": annotation["selected"],
-                "classes": [score["category_id"] - 1 for score in annotation["top5"]],
+                "classes": [classes[score["category_id"]] for score in annotation["top5"]],
                 "probabilities": [score["probability"] for score in annotation["top5"]],
             }
     except (KeyError, TypeError) as error:
