@@ -1,6 +1,7 @@
 //! Binary masks as run lengths.
 
 mod geometry;
+mod outline;
 mod polygon;
 mod rle;
 mod runs;
