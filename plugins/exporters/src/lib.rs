@@ -3,27 +3,44 @@
 mod coco;
 mod coco_file;
 mod cutler_coco;
+mod cvat;
+mod hf_imagefolder;
 mod jsonl;
+mod label_studio;
 mod multilabel_tsv;
 mod parquet;
+mod pictures;
 mod region_results;
 mod rows;
 mod training_json;
+mod webdataset;
+mod yolo_seg;
+mod zip_file;
 
 pub use coco::{Coco, CocoConfig};
 pub use cutler_coco::{CutlerCoco, CutlerCocoConfig};
+pub use cvat::{Cvat, CvatConfig};
+pub use hf_imagefolder::{HfImagefolder, HfImagefolderConfig};
 pub use jsonl::{Jsonl, JsonlConfig};
+pub use label_studio::{LabelStudio, LabelStudioConfig};
 pub use multilabel_tsv::{MultilabelTsv, MultilabelTsvConfig};
 pub use parquet::{Parquet, ParquetConfig};
 pub use region_results::{RegionResults, RegionResultsConfig};
 pub use training_json::{TrainingJson, TrainingJsonConfig};
+pub use webdataset::{WebDataset, WebDatasetConfig};
+pub use yolo_seg::{YoloSeg, YoloSegConfig};
 
 convert_sdk::export_plugins! {
     exporter "multilabel-tsv" => MultilabelTsv { results_version: 1, seeded: false },
-    exporter "coco" => Coco { results_version: 1, seeded: false },
-    exporter "cutler-coco" => CutlerCoco { results_version: 1, seeded: false },
+    exporter "coco" => Coco { results_version: 2, seeded: false },
+    exporter "cutler-coco" => CutlerCoco { results_version: 2, seeded: false },
     exporter "region-results" => RegionResults { results_version: 1, seeded: false },
-    exporter "jsonl" => Jsonl { results_version: 1, seeded: false },
-    exporter "parquet" => Parquet { results_version: 1, seeded: false },
+    exporter "jsonl" => Jsonl { results_version: 2, seeded: false },
+    exporter "parquet" => Parquet { results_version: 2, seeded: false },
     exporter "training-json" => TrainingJson { results_version: 1, seeded: false },
+    exporter "webdataset" => WebDataset { results_version: 1, seeded: false },
+    exporter "hf-imagefolder" => HfImagefolder { results_version: 1, seeded: false },
+    exporter "yolo-seg" => YoloSeg { results_version: 1, seeded: false },
+    exporter "label-studio" => LabelStudio { results_version: 1, seeded: false },
+    exporter "cvat" => Cvat { results_version: 1, seeded: false },
 }

@@ -22,5 +22,5 @@ pub use config::HtmlReportConfig;
 pub use exporter::HtmlReport;
 
 convert_sdk::export_plugins! {
-    exporter "html-report" => HtmlReport { results_version: 1 },
+    exporter "html-report" => HtmlReport { results_version: 2 },
 }

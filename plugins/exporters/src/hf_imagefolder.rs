@@ -1,0 +1,71 @@
+//! Hugging Face's `imagefolder`: images and `metadata.jsonl` in a zip archive.
+
+use std::path::Path;
+
+use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, Serialize, schemars, serde};
+
+use crate::pictures::{Picture, number_name};
+use crate::rows::Row;
+use crate::zip_file::ZipFile;
+
+/// Images with their labels as a zip archive that Hugging Face's `datasets` reads: `load_dataset("imagefolder", data_files="labels.zip")`.
+///
+/// `metadata.jsonl` has a line an image: `file_name`, `id`, `label` and `label_name` (the single label), `labels`, `label_names` and `probabilities` (the final labels).
+/// Images are the dataset's own files. The lines stay in memory until the end, a few hundred bytes an image. With regions: `parquet`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(crate = "serde", deny_unknown_fields, default)]
+#[schemars(crate = "schemars")]
+pub struct HfImagefolderConfig {}
+
+/// See [`HfImagefolderConfig`].
+pub struct HfImagefolder {
+    archive: ZipFile,
+    metadata: Vec<u8>,
+    names: Vec<String>,
+    count: u64,
+}
+
+#[derive(Serialize)]
+#[serde(crate = "serde")]
+struct Line<'a> {
+    file_name: &'a str,
+    id: &'a str,
+    label: i64,
+    label_name: &'a str,
+    labels: &'a [i64],
+    label_names: &'a [String],
+    probabilities: &'a [f32],
+}
+
+impl Exporter for HfImagefolder {
+    type Config = HfImagefolderConfig;
+
+    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
+        Ok(Self { archive: ZipFile::create(output)?, metadata: Vec::new(), names: context.classes().to_vec(), count: 0 })
+    }
+
+    fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
+        let picture = Picture::of(sample)?;
+        let file_name = format!("{}.{}", number_name(self.count), picture.extension);
+        self.count += 1;
+        self.archive.add(&file_name, &picture.bytes)?;
+        let row = Row::of(sample, &self.names);
+        let line = Line {
+            file_name: &file_name,
+            id: &row.id,
+            label: row.label,
+            label_name: &row.label_name,
+            labels: &row.classes,
+            label_names: &row.class_names,
+            probabilities: &row.probabilities,
+        };
+        serde_json::to_writer(&mut self.metadata, &line)?;
+        self.metadata.push(b'\n');
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.archive.add("metadata.jsonl", &self.metadata)?;
+        self.archive.finish()
+    }
+}

@@ -1,0 +1,102 @@
+//! YOLO's segmentation form, in a zip archive.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Mask, Result, schemars, serde};
+
+use crate::pictures::{Picture, number_name};
+use crate::zip_file::ZipFile;
+
+/// Half pixels that an outline may leave a mask's border.
+const TOLERANCE: f64 = 1.4;
+
+/// Images with the outlines of their regions as a zip archive in YOLO's segmentation form: `images/NUMBER.jpg`, `labels/NUMBER.txt` with a line a region (its most probable class, and
+/// its outline in shares of width and height), `data.yaml` with the class names, and `ids.tsv` with the id of each number. Unpacked, Ultralytics' `yolo segment train data=data.yaml` reads it.
+///
+/// Regions that are equally sure of nothing are left out (`min_score`), and those are merged by nothing: where two regions show one object there are two lines.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(crate = "serde", deny_unknown_fields, default)]
+#[schemars(crate = "schemars")]
+pub struct YoloSegConfig {
+    /// Regions whose most probable class has at most this probability are left out; their images stay. 0 to 1, default 0.5.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_score: f32,
+}
+
+impl Default for YoloSegConfig {
+    fn default() -> Self {
+        Self { min_score: 0.5 }
+    }
+}
+
+/// See [`YoloSegConfig`].
+pub struct YoloSeg {
+    min_score: f32,
+    archive: ZipFile,
+    names: Vec<String>,
+    ids: String,
+    count: u64,
+}
+
+impl Exporter for YoloSeg {
+    type Config = YoloSegConfig;
+
+    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
+        let right = (0.0..=1.0).contains(&config.min_score);
+        if right { Ok(()) } else { Err(Error::config(format!("min_score is {}: give a probability from 0 to 1", config.min_score))) }
+    }
+
+    fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
+        let line = !id.contains(['\t', '\n', '\r']);
+        if line { Ok(()) } else { Err(Error::invalid(format!("the id {id:?} does not fit into a line of ids.tsv"))) }
+    }
+
+    fn new(config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
+        Self::check(&config, &context)?;
+        Ok(Self { min_score: config.min_score, archive: ZipFile::create(output)?, names: context.classes().to_vec(), ids: String::new(), count: 0 })
+    }
+
+    fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
+        let (name, picture) = (number_name(self.count), Picture::of(sample)?);
+        self.count += 1;
+        let mut lines = String::new();
+        for region in &sample.regions {
+            let Some(top) = region.top.first().filter(|top| top.probability.get() > self.min_score) else { continue };
+            if let Some(outline) = outline(&region.mask) {
+                let _ = writeln!(lines, "{}{outline}", top.class);
+            }
+        }
+        self.archive.add(&format!("images/{name}.{}", picture.extension), &picture.bytes)?;
+        self.archive.add(&format!("labels/{name}.txt"), lines.as_bytes())?;
+        let _ = writeln!(self.ids, "{name}\t{}", sample.id);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        // JSON's texts are YAML's.
+        let names: Vec<String> =
+            self.names.iter().enumerate().map(|(class, name)| format!("  {class}: {}\n", serde_json::Value::from(name.as_str()))).collect();
+        let data =
+            format!("# Written by convert; `val` is `train`: set your own images aside.\ntrain: images\nval: images\nnames:\n{}", names.concat());
+        self.archive.add("data.yaml", data.as_bytes())?;
+        self.archive.add("ids.tsv", self.ids.as_bytes())?;
+        self.archive.finish()
+    }
+}
+
+/// ` x y x y …` in shares of the image, all borders in one line: from the first border's beginning to each other one and back, which even-odd filling does not see. `None` for a mask
+/// without an outline.
+fn outline(mask: &Mask) -> Option<String> {
+    let borders = mask.outlines(TOLERANCE);
+    let start = *borders.first()?.first()?;
+    let mut points = Vec::new();
+    for border in &borders {
+        points.extend_from_slice(border);
+        if borders.len() > 1 {
+            points.extend([border[0], start]);
+        }
+    }
+    let (width, height) = (f64::from(mask.width()) * 2.0, f64::from(mask.height()) * 2.0);
+    Some(points.iter().map(|(x, y)| format!(" {:.6} {:.6}", f64::from(*x) / width, f64::from(*y) / height)).collect())
+}
