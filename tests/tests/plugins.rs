@@ -227,3 +227,25 @@ fn copy(from: &Path, to: &Path) {
         if entry.path().is_dir() { copy(&entry.path(), &target) } else { std::fs::copy(entry.path(), target).map(|_| ()).unwrap() }
     }
 }
+
+#[test]
+fn a_rebuilt_library_redoes_what_its_plugins_did_unless_they_promise_otherwise() {
+    let plugins = plugin_folder("convert_test_hostile");
+    let library = plugins.path().join("libconvert_test_hostile.so");
+    for (proposer, redone) in [("{ plugin: nothing }", true), ("{ plugin: faulty-device, config: { room: 100 } }", false)] {
+        let place = Place::new(&recipe(proposer));
+        place.write_images(&["apple", "pear"], 2);
+        let key = || {
+            let output = convert().arg("plan").arg(place.path("recipe.yaml")).arg("--json").arg("--plugin-dir").arg(plugins.path()).output().unwrap();
+            let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", stderr(&output)));
+            plan["steps"][0]["key"].to_string()
+        };
+        let before = key();
+        // What a build changes, if only by a byte.
+        let mut bytes = std::fs::read(&library).unwrap();
+        bytes.push(0);
+        std::fs::remove_file(&library).unwrap();
+        std::fs::write(&library, bytes).unwrap();
+        assert_eq!(key() != before, redone, "{proposer}");
+    }
+}

@@ -71,7 +71,7 @@ impl KeySettings<'_> {
         self.with_plugin(KeyBuilder::new(kind).with("profile", self.profile.as_bytes()), configured)
     }
 
-    /// Adds a plugin: its package, name, results version and config, and where its results depend on them the seed and the kind of device (which decides the
+    /// Adds a plugin: its package, name, results version (without one its library's content) and config, and where its results depend on them the seed and the kind of device (which decides the
     /// default precision). Of a file that the config names the content
     /// counts, not the place, so that a moved file changes nothing. Keys that the schema marks with `x-identity: false` do not count.
     ///
@@ -104,7 +104,8 @@ impl KeySettings<'_> {
         let plugin = &configured.plugin;
         let key = key.with("package", plugin.package.as_bytes()).with("plugin", plugin.name.as_bytes());
         let key = match plugin.results.results_version {
-            0 => key.with("version", plugin.version.as_bytes()),
+            // Its author promised nothing: a library that was built anew may give other results.
+            0 => key.with("library", self.files.content(&plugin.file)?.as_bytes()),
             version => key.with("results version", &version.to_le_bytes()),
         };
         let key = if plugin.results.seeded { key.with("seed", &self.seed.to_le_bytes()) } else { key };

@@ -55,7 +55,7 @@ pub struct PluginDeclaration {
 #[repr(C)]
 #[derive(StableAbi, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Results {
-    /// To be raised when the plugin gives other results for the same config and input; 0, the default: every version of its crate does.
+    /// To be raised when the plugin gives other results for the same config and input; 0, the default: every build of its library does.
     pub results_version: u32,
     /// Whether they depend on the run's seed; true by default.
     pub seeded: bool,
