@@ -232,7 +232,8 @@ fn copy(from: &Path, to: &Path) {
 fn a_rebuilt_library_redoes_what_its_plugins_did_unless_they_promise_otherwise() {
     let plugins = plugin_folder("convert_test_hostile");
     let library = plugins.path().join("libconvert_test_hostile.so");
-    for (proposer, redone) in [("{ plugin: nothing }", true), ("{ plugin: faulty-device, config: { room: 100 } }", false)] {
+    for (proposer, redone) in [("{ plugin: nothing, config: { input_size: 64 } }", true), ("{ plugin: faulty-device, config: { holds: 16 } }", false)]
+    {
         let place = Place::new(&recipe(proposer));
         place.write_images(&["apple", "pear"], 2);
         let key = || {
