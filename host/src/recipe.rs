@@ -21,7 +21,7 @@ use crate::plugins::{Catalog, Plugin};
 use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
-use resolve::{Bases, absolute, known_keys, resolve};
+use resolve::{Bases, absolute, known_keys, resolve, with_defaults};
 use tree::{Node, Origin, Place, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
@@ -144,13 +144,18 @@ impl Recipe {
         RecipeError::Problems { source_text: self.source.clone(), problems: vec![Diagnostic::new(at.place, problem)] }
     }
 
-    /// The recipe as YAML after everything was filled in, for reports.
-    pub fn resolved_yaml(&self) -> String {
-        serde_yaml::to_string(&self.resolved).unwrap_or_default()
+    /// The recipe as YAML with every plugin's default filled in, for reports. What a plugin decides by itself, such as a family by the weights, stays out.
+    pub fn filled_yaml(&self) -> String {
+        serde_yaml::to_string(&self.with_configs(|plugin| with_defaults(&plugin.config, &plugin.plugin.schema, &plugin.plugin.schema)))
+            .unwrap_or_default()
     }
 
     /// The recipe with every plugin's config as it was used, paths absolute: it reads the same from anywhere.
     pub fn complete(&self) -> Json {
+        self.with_configs(|plugin| plugin.config.clone())
+    }
+
+    fn with_configs(&self, config: impl Fn(&Configured) -> Json) -> Json {
         let mut complete = self.resolved.clone();
         let mut set = |pointer: String, value: Json| {
             if let Some(place) = complete.pointer_mut(&pointer).and_then(Json::as_object_mut) {
@@ -164,13 +169,13 @@ impl Recipe {
             ("export", self.export.iter().map(|(plugin, _)| plugin).collect()),
         ];
         for (section, plugins) in lists {
-            plugins.iter().enumerate().for_each(|(at, plugin)| set(format!("/{section}/{at}"), plugin.config.clone()));
+            plugins.iter().enumerate().for_each(|(at, plugin)| set(format!("/{section}/{at}"), config(plugin)));
         }
-        set("/select".into(), self.select.config.clone());
-        set("/label".into(), self.label.config.clone());
+        set("/select".into(), config(&self.select));
+        set("/label".into(), config(&self.label));
         if let Some(sections) = complete.as_object_mut() {
             let mut dataset = serde_json::json!({ "plugin": self.dataset.plugin.name });
-            if let (Some(all), Some(config)) = (dataset.as_object_mut(), self.dataset.config.as_object()) {
+            if let (Some(all), Some(config)) = (dataset.as_object_mut(), config(&self.dataset).as_object()) {
                 all.extend(config.clone());
             }
             sections.insert("dataset".into(), dataset);

@@ -17,7 +17,7 @@ mod work;
 pub use dataset::{Dataset, ImageData, Sample, TruthObject};
 pub use exporter::{
     AddedLabels, CalibrationReport, ChosenThreshold, CurvePoint, EpochRecord, Evaluation, ExportRun, Exporter, LabelledRegion, LabelledSample,
-    PluginInfo, ScoreRow, StageInfo, Statistics,
+    PluginInfo, ScoreRow, SkippedSample, StageInfo, Statistics,
 };
 pub use extractor::{Extractor, FeatureMap, Finding};
 pub use labeler::{

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use convert_sdk::{SkippedSample, files};
 
 use super::entry::Entry;
 use super::error::EngineError;
@@ -78,6 +80,13 @@ impl Ledger {
     /// How many samples were left out so far, each counted once.
     pub fn count(&self) -> u64 {
         lock(&self.entered).samples.len() as u64
+    }
+
+    /// The first entries, of so many samples at most; none where the file cannot be read.
+    pub fn first(&self, most: usize) -> Vec<SkippedSample> {
+        let Ok(file) = files::open_regular(&self.path, files::MAX_STREAM) else { return Vec::new() };
+        let lines = BufReader::new(file).lines().map_while(Result::ok);
+        lines.filter_map(|line| serde_json::from_str(&line).ok()).take(most).collect()
     }
 
     /// Where it lies.

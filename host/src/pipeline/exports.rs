@@ -22,6 +22,9 @@ use crate::engine::{Key, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
 
+/// So many of the samples that were left out are shown to exporters.
+const SKIPPED: usize = 100;
+
 /// What an earlier run exported: by file name, the exporter's key and the file's size and content.
 #[derive(Default, Serialize, Deserialize)]
 struct Exported(BTreeMap<String, ExportedFile>);
@@ -295,7 +298,7 @@ impl Session {
         }
         ExportRun {
             name: self.recipe.name.clone(),
-            recipe: self.recipe.resolved_yaml(),
+            recipe: self.recipe.filled_yaml(),
             version: env!("CARGO_PKG_VERSION").into(),
             plugins,
             class_numbers: self.dataset.class_numbers(),
@@ -305,6 +308,7 @@ impl Session {
             curve: trained.as_ref().map_or_else(Vec::new, |trained| trained.curve.clone()),
             held_out: trained.as_ref().and_then(|trained| trained.held_out.clone()),
             evaluation: evaluation.clone(),
+            skipped: self.runner.ledger.first(SKIPPED),
             calibration: calibration.as_ref().map(|calibration| calibration.report.clone()),
         }
     }

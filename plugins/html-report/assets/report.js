@@ -24,12 +24,13 @@
   };
 
   // What an image shows: its labels above the threshold, each with the colour and the best mask of its class.
-  for (const image of data.images) {
+  let threshold = data.threshold;
+  const look = (image) => {
     const truth = image.truth && new Set(image.truth);
     const masked = [...new Set(image.masks.map((mask) => mask.top[0]?.[0]))];
     const order = [...image.labels.map((label) => label[0]).filter((index) => masked.includes(index)), ...masked];
     image.colour = new Map([...new Set(order)].map((index, place) => [index, colours[place % colours.length]]));
-    image.shown = image.labels.filter((label) => label[1] > data.threshold);
+    image.shown = image.labels.filter((label) => label[1] > threshold);
     image.shown.sort((a, b) => (b[0] === image.given) - (a[0] === image.given) || b[1] - a[1]);
     const shown = new Set(image.shown.map((label) => label[0]));
     image.best = new Map();
@@ -41,7 +42,9 @@
     image.mistaken = truth ? image.missed.length > 0 || image.shown.some((label) => !truth.has(label[0])) : false;
     image.isTrue = (index) => truth && truth.has(index);
     image.all = new Set([image.given, ...shown, ...(image.truth ?? [])]);
-  }
+    image.card = undefined;
+  };
+  data.images.forEach(look);
 
   const picture = (image) => {
     const [width, height] = image.view;
@@ -136,25 +139,30 @@
   const classes = document.getElementById("class");
   const present = new Map();
   for (const image of data.images) for (const index of image.all) present.set(index, (present.get(index) ?? 0) + 1);
-  for (const [index, count] of [...present].sort((a, b) => byName(nameOf(a[0]), nameOf(b[0])))) {
-    classes.append(new Option(`${nameOf(index)} (${count})`, index));
+  for (const index of Object.keys(data.classes).map(Number).sort((a, b) => byName(nameOf(a), nameOf(b)))) {
+    classes.append(new Option(`${nameOf(index)} (${present.get(index) ?? 0})`, index));
   }
   let visible = [];
   const update = () => {
     const chosen = new FormData(form).get("count");
     const mistakes = document.getElementById("mistakes")?.checked;
+    const wanted = document.getElementById("find").value.trim().toLowerCase();
     const passes = (image) =>
       (classes.value === "" || image.all.has(Number(classes.value))) &&
       (chosen === "all" || (chosen === "4" ? image.shown.length >= 4 : image.shown.length === Number(chosen))) &&
-      (!mistakes || image.mistaken);
+      (!mistakes || image.mistaken) &&
+      image.id.toLowerCase().includes(wanted);
     const before = document.getElementById("sort").value === "id" ? (a, b) => byName(a.id, b.id) : (a, b) => b.added - a.added || byName(a.id, b.id);
     visible = data.images.filter(passes).sort(before);
     grid.replaceChildren(...visible.map((image) => (image.card ??= makeCard(image))));
     document.getElementById("nothing").hidden = visible.length > 0;
     document.getElementById("shown").textContent = `${visible.length} of ${data.images.length} shown`;
-    document.body.classList.toggle("no-masks", !document.getElementById("masks").checked);
+    const masks = document.getElementById("masks").value;
+    document.body.classList.toggle("no-masks", masks === "none");
+    document.body.classList.toggle("all-masks", masks === "all");
   };
   form.addEventListener("change", update);
+  document.getElementById("find").addEventListener("input", update);
   form.addEventListener("submit", (event) => event.preventDefault());
 
   // One image, larger, with all its masks.
@@ -190,7 +198,7 @@
     const side = document.getElementById("viewer-text");
     const facts = `${image.width} × ${image.height} pixels, label mass added: ${image.added.toFixed(2)}`;
     side.replaceChildren(make("h3", "", image.id), make("p", "", facts), chips(image, svg));
-    const weak = image.labels.filter((label) => label[1] <= data.threshold && label[1] >= 0.01);
+    const weak = image.labels.filter((label) => label[1] <= threshold && label[1] >= 0.01);
     if (weak.length) {
       side.append(make("h4", "", "Below the threshold"));
       side.append(make("p", "", weak.map((label) => `${nameOf(label[0])} ${text(label[1])}`).join(" · ")));
@@ -213,5 +221,23 @@
     if (event.key === "ArrowLeft") turn(-1);
     if (event.key === "ArrowRight") turn(1);
   });
+
+  // Another threshold: what it would add to all images, and the gallery's images with it.
+  const slider = document.getElementById("slider");
+  const say = () => {
+    const above = data.probabilities.reduce((sum, labels, hundredth) => sum + (hundredth >= Math.round(threshold * 100) ? labels : 0), 0);
+    // The curve's points hold from a probability on; the last one above the threshold is the nearest that is known.
+    const point = data.curve.filter(([from]) => from > threshold).at(-1);
+    const truth = point ? `, precision ${point[1].toFixed(3)}, recall ${point[2].toFixed(3)}` : "";
+    document.getElementById("tau").textContent = `${threshold.toFixed(2)}: ${above.toLocaleString("en")} labels added, ${(above / Math.max(1, data.count)).toFixed(2)} per image${truth}`;
+    for (const bar of document.querySelectorAll("#threshold .bar")) bar.classList.toggle("strong", Number(bar.dataset.from) >= threshold);
+  };
+  slider?.addEventListener("input", () => {
+    threshold = Number(slider.value);
+    data.images.forEach(look);
+    say();
+    update();
+  });
+  if (slider) say();
   update();
 })();

@@ -149,6 +149,7 @@ fn run() -> ExportRun {
         statistics: Statistics { threshold: 0.5, images: IMAGES, by_count: [4, 137, 171, 118, 50], average: 2.18, skipped: 2 },
         curve: (1..=60).map(|epoch| EpochRecord { epoch, loss: 2.4 * (-f64::from(epoch) / 14.0).exp() + 0.21, accuracy: 0.96 - 0.8 * (-f64::from(epoch) / 11.0).exp() }).collect(),
         held_out: None,
+        skipped: Vec::new(),
         calibration: None,
         evaluation: Some(Evaluation { images: IMAGES, threshold: 0.5, rows: vec![row("single label", [1.0, 0.443, 0.614, 0.642, 0.513]), row("convert", [0.921, 0.812, 0.863, 0.873, 0.842])], region_recall: None, added: None }),
     }

@@ -65,6 +65,12 @@ impl Exporter for HtmlReport {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let classes: Vec<u32> = sample.labels.above(self.run.statistics.threshold).collect();
         self.tally.add(sample.label, &classes);
+        for entry in sample.labels.entries().iter().filter(|entry| entry.class != sample.label) {
+            self.tally.add_probability(entry.probability.get());
+        }
+        if let Some(truth) = &sample.truth {
+            self.tally.add_truth(sample.label, &classes, &truth.iter().map(|object| object.class).collect::<Vec<_>>());
+        }
         self.add_to_gallery(sample);
         Ok(())
     }

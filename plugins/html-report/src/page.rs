@@ -8,7 +8,7 @@ use convert_sdk::Result;
 use crate::card::Card;
 use crate::escape::{Html, json_for_script};
 use crate::report::Page;
-use crate::sections::{charts, classes, gallery, pairs, run, summary, trust};
+use crate::sections::{charts, classes, gallery, pairs, run, summary, threshold, trust};
 
 const STYLE: &str = include_str!("../assets/report.css");
 const SCRIPT: &str = include_str!("../assets/report.js");
@@ -28,13 +28,29 @@ impl Page<'_> {
 
     /// The gallery's data as JSON for a script element.
     fn data(&self, cards: &[Arc<Card>]) -> String {
-        let mut used: Vec<u32> = cards.iter().flat_map(|card| card.classes.iter().copied()).collect();
+        let with_images = (0..).zip(self.tally.classes()).filter(|(_, count)| count.given + count.added > 0).map(|(class, _)| class);
+        let mut used: Vec<u32> = cards.iter().flat_map(|card| card.classes.iter().copied()).chain(with_images).collect();
         used.sort_unstable();
         used.dedup();
         let names: serde_json::Map<_, _> = used.into_iter().map(|class| (class.to_string(), self.class_name(class).into())).collect();
         let names = json_for_script(&serde_json::Value::Object(names).to_string());
         let cards: Vec<&str> = cards.iter().map(|card| card.json.as_str()).collect();
-        format!("{{\"threshold\":{},\"classes\":{names},\"images\":[\n{}\n]}}", self.run.statistics.threshold, cards.join(",\n"))
+        let curve: Vec<[f64; 3]> = self
+            .run
+            .evaluation
+            .iter()
+            .filter_map(|evaluation| evaluation.added.as_ref())
+            .flat_map(|added| &added.curve)
+            .map(|point| [f64::from(point.threshold), point.precision, point.recall])
+            .collect();
+        let numbers = serde_json::json!({
+            "threshold": self.run.statistics.threshold,
+            "count": self.run.statistics.images,
+            "probabilities": self.tally.probabilities(),
+            "curve": curve,
+        });
+        let numbers = numbers.to_string();
+        format!("{{{},\"classes\":{names},\"images\":[\n{}\n]}}", &numbers[1..numbers.len() - 1], cards.join(",\n"))
     }
 
     /// Writes the page.
@@ -56,6 +72,7 @@ impl Page<'_> {
             summary::tiles(self),
             charts::label_counts_and_truth(self),
             trust::section(self),
+            threshold::section(self),
             gallery::section(cards.len(), self.run.statistics.images, has_truth, self.run.statistics.threshold),
             classes::section(self),
             pairs::section(self),

@@ -7,4 +7,5 @@ pub mod gallery;
 pub mod pairs;
 pub mod run;
 pub mod summary;
+pub mod threshold;
 pub mod trust;

@@ -1,6 +1,6 @@
 //! Counts over all images: classes, and pairs of classes that share an image.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Pairs held at most; beyond it, those seen once are forgotten. Far above what 1,000 classes give (499,500).
 const PAIR_LIMIT: usize = 2_000_000;
@@ -16,17 +16,64 @@ pub struct ClassCount {
     pub added: u64,
 }
 
+/// What the truth says of a class as a label that was added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassTruth {
+    /// Images with known truth that have it although another class is their single label.
+    pub added: u64,
+    /// Of those, the images that show it.
+    pub right: u64,
+    /// Images that show it although another class is their single label.
+    pub shown: u64,
+}
+
+/// Bins of probability.
+pub const BINS: usize = 100;
+
 /// The counts of a run.
 #[derive(Debug, Default)]
 pub struct Tally {
     classes: Vec<ClassCount>,
+    truths: BTreeMap<u32, ClassTruth>,
+    /// Labels besides the single ones, by hundredths of probability.
+    probabilities: Vec<u64>,
     pairs: HashMap<(u32, u32), u64>,
 }
 
 impl Tally {
     /// No counts yet.
     pub fn new(classes: usize) -> Self {
-        Self { classes: vec![ClassCount::default(); classes], pairs: HashMap::new() }
+        Self { classes: vec![ClassCount::default(); classes], probabilities: vec![0; BINS], ..Self::default() }
+    }
+
+    /// Counts the probability of a label besides the single one.
+    pub fn add_probability(&mut self, probability: f32) {
+        self.probabilities[((f64::from(probability) * BINS as f64) as usize).min(BINS - 1)] += 1;
+    }
+
+    /// Counts an image whose truth is known: its single label, its classes, and those that it shows.
+    pub fn add_truth(&mut self, label: u32, classes: &[u32], shown: &[u32]) {
+        for class in classes.iter().filter(|class| **class != label) {
+            let truth = self.truths.entry(*class).or_default();
+            truth.added += 1;
+            truth.right += u64::from(shown.contains(class));
+        }
+        let mut seen = shown.to_vec();
+        seen.sort_unstable();
+        seen.dedup();
+        for class in seen.into_iter().filter(|class| *class != label) {
+            self.truths.entry(class).or_default().shown += 1;
+        }
+    }
+
+    /// Labels besides the single ones in each hundredth of probability.
+    pub fn probabilities(&self) -> &[u64] {
+        &self.probabilities
+    }
+
+    /// What the truth says, by class; empty where it is not known.
+    pub fn truths(&self) -> &BTreeMap<u32, ClassTruth> {
+        &self.truths
     }
 
     /// Counts an image: its single label and its classes, ascending.
@@ -77,6 +124,17 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_truth_is_counted_without_the_single_label() {
+        let mut tally = Tally::new(3);
+        tally.add_truth(0, &[0, 1, 2], &[0, 2, 2]);
+        tally.add_truth(2, &[2], &[1, 2]);
+        let truth = |added, right, shown| ClassTruth { added, right, shown };
+        assert_eq!(tally.truths().iter().map(|(class, truth)| (*class, *truth)).collect::<Vec<_>>(), [(1, truth(1, 0, 1)), (2, truth(1, 1, 1))]);
+        [0.0, 0.996, 1.0, 0.25].into_iter().for_each(|probability| tally.add_probability(probability));
+        assert_eq!((tally.probabilities()[0], tally.probabilities()[25], tally.probabilities()[99]), (1, 1, 2));
+    }
 
     #[test]
     fn classes_and_pairs_are_counted_once_an_image() {

@@ -2,7 +2,7 @@
 
 use convert_sdk::{
     BoundingBox, ClassScore, Context, EpochRecord, Evaluation, ExportRun, Exporter, Image, LabelVector, LabelledRegion, LabelledSample, LazyImage,
-    Mask, PluginInfo, Probability, ScoreRow, StageInfo, Statistics, TruthObject,
+    Mask, PluginInfo, Probability, ScoreRow, SkippedSample, StageInfo, Statistics, TruthObject,
 };
 
 use crate::{HtmlReport, HtmlReportConfig};
@@ -23,6 +23,7 @@ fn run(name: &str, images: u64) -> ExportRun {
         statistics: Statistics { threshold: 0.5, images, by_count: [0, images, 0, 0, 0], average: 1.0, skipped: 0 },
         curve: Vec::new(),
         held_out: None,
+        skipped: Vec::new(),
         calibration: None,
         evaluation: None,
     }
@@ -124,6 +125,23 @@ fn any_number_of_images_with_and_without_truth_makes_a_page() {
         assert!(!page.contains("NaN") && !page.contains(">inf"), "{images} images");
         assert!(page.ends_with("</html>\n"));
     }
+}
+
+#[test]
+fn skipped_images_are_listed_and_the_slider_has_every_added_label() {
+    let mut run = run("demo", 3);
+    run.statistics.skipped = 2;
+    run.skipped = vec![SkippedSample { id: "<b>.png".into(), stage: "proposals-vit".into(), reason: "the file is empty".into() }];
+    let page = report(HtmlReportConfig::default(), run, &["a", "b", "c"], (0..3).map(|image| sample(&format!("{image}"), 16, true)));
+    assert!(page.contains("The first 1 of 2 skipped images") && page.contains("&lt;b&gt;.png") && page.contains("the file is empty"));
+    // Each image has class 1 besides its own, which it does not show, at the 32-bit number just below 0.9.
+    let data = data(&page);
+    assert_eq!((&data["probabilities"][89], &data["probabilities"][90], &data["count"]), (&3.into(), &0.into(), &3.into()));
+    assert_eq!(data["classes"], serde_json::json!({ "0": "a", "1": "b" }), "the filter has the classes that some image has");
+    assert!(
+        page.contains("<th scope=\"row\">b</th><td>0</td><td>0</td><td>3</td><td>0.00</td><td>–</td><td>0</td>"),
+        "precision and recall by class"
+    );
 }
 
 #[test]

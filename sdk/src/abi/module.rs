@@ -232,7 +232,8 @@ pub mod declare {
     pub type Package = (&'static str, &'static str);
 
     fn plugin<C: PluginConfig>(name: &str, (package, version): Package, results: Results, builder: Builder) -> PluginDeclaration {
-        let schema = schemars::schema_for!(C);
+        let mut schema = schemars::schema_for!(C).to_value();
+        shorten(&mut schema);
         let description = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
         let summary: Vec<&str> = description.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
         PluginDeclaration {
@@ -241,9 +242,34 @@ pub mod declare {
             package: package.into(),
             version: version.into(),
             results,
-            schema: schema.to_value().to_string().into(),
+            schema: schema.to_string().into(),
             builder,
         }
+    }
+
+    /// Defaults of 32 bits as they stand in the code: 0.15, not the 0.15000000596046448 that it is in 64.
+    fn shorten(json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::Number(number) => {
+                let (Some(value), false) = (number.as_f64(), number.is_i64() || number.is_u64()) else { return };
+                let short = (value as f32).to_string().parse::<f64>().ok().filter(|_| f64::from(value as f32) == value);
+                if let Some(short) = short.and_then(serde_json::Number::from_f64) {
+                    *number = short;
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(shorten),
+            serde_json::Value::Object(entries) => entries.values_mut().for_each(shorten),
+            _ => {}
+        }
+    }
+
+    #[cfg(test)]
+    #[test]
+    fn defaults_of_32_bits_are_shown_as_they_were_written() {
+        let mut schema =
+            serde_json::json!({ "default": f64::from(0.15f32), "other": [0.1, f64::from(1e-5f32), 3, -2, 0.5], "text": "0.15000000596046448" });
+        shorten(&mut schema);
+        assert_eq!(schema, serde_json::json!({ "default": 0.15, "other": [0.1, 1e-5, 3, -2, 0.5], "text": "0.15000000596046448" }));
     }
 
     macro_rules! declare {

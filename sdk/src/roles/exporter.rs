@@ -158,6 +158,17 @@ pub struct Evaluation {
     pub added: Option<AddedLabels>,
 }
 
+/// A sample that was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SkippedSample {
+    /// Its id.
+    pub id: String,
+    /// The stage in which it failed.
+    pub stage: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// How the labels besides the original ones were calibrated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationReport {
@@ -219,6 +230,9 @@ pub struct ExportRun {
     pub held_out: Option<HeldOut>,
     /// The comparison with the truth, if the dataset knows it.
     pub evaluation: Option<Evaluation>,
+    /// Samples that were left out: the first hundred of `statistics.skipped`.
+    #[serde(default)]
+    pub skipped: Vec<SkippedSample>,
     /// How the labels were calibrated, where they were.
     #[serde(default)]
     pub calibration: Option<CalibrationReport>,

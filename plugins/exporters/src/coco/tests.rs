@@ -15,6 +15,7 @@ pub(crate) fn run() -> ExportRun {
         statistics: Statistics { threshold: 0.5, images: 0, by_count: [0; 5], average: 0.0, skipped: 0 },
         curve: Vec::new(),
         held_out: None,
+        skipped: Vec::new(),
         calibration: None,
         evaluation: None,
     }

@@ -49,15 +49,24 @@ fn bar(name: &str, class: &ClassCount, longest: u64) -> String {
 }
 
 fn table(page: &Page<'_>, counts: &[(u32, ClassCount)]) -> String {
-    if counts.len() <= SHOWN {
+    let truths = page.tally.truths();
+    if counts.len() <= SHOWN && truths.is_empty() {
         return String::new();
     }
+    let ratio = |part: u64, whole: u64| if whole == 0 { "–".to_owned() } else { format!("{:.2}", part as f64 / whole as f64) };
     let rows: String = counts
         .iter()
         .take(LISTED)
         .map(|(class, class_count)| {
+            let known = truths.get(class).copied().unwrap_or_default();
+            let truth = match truths.is_empty() {
+                true => String::new(),
+                false => {
+                    format!("<td>{}</td><td>{}</td><td>{}</td>", ratio(known.right, known.added), ratio(known.right, known.shown), count(known.shown))
+                }
+            };
             format!(
-                "<tr><td>{class}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+                "<tr><td>{class}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td>{truth}</tr>\n",
                 Html(&page.class_name(*class)),
                 count(class_count.given),
                 count(class_count.kept),
@@ -67,8 +76,9 @@ fn table(page: &Page<'_>, counts: &[(u32, ClassCount)]) -> String {
         .collect();
     let title =
         if counts.len() > LISTED { format!("The first {LISTED} of {} classes", counts.len()) } else { format!("All {} classes", counts.len()) };
+    let truth = if truths.is_empty() { "" } else { "<th>added: precision</th><th>recall</th><th>truly there besides</th>" };
     format!(
         "<details>\n<summary>{title}</summary>\n<div class=\"scroll\"><table class=\"list\">\n<thead><tr><th>index</th><th>class</th><th>given</th><th>kept</th>\
-         <th>added</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</details>\n"
+         <th>added</th>{truth}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</details>\n"
     )
 }

@@ -32,7 +32,8 @@ pub fn section(shown: usize, images: u64, has_truth: bool, threshold: f32) -> St
          <form class=\"filters\" id=\"filters\" data-threshold=\"{threshold}\">\n<label class=\"field\">class <select id=\"class\"><option value=\"\">all classes</option></select></label>\n\
          <fieldset class=\"segments\"><legend>labels</legend>{counts}</fieldset>\n\
          <label class=\"field\">sort <select id=\"sort\"><option value=\"added\">most changed</option><option value=\"id\">id</option></select></label>\n\
-         <label class=\"check\"><input type=\"checkbox\" id=\"masks\" checked> masks</label>\n{truth_filter}<output id=\"shown\"></output>\n</form>\n\
+         <label class=\"field\">find <input type=\"search\" id=\"find\" placeholder=\"id\"></label>\n\
+         <label class=\"field\">masks <select id=\"masks\"><option value=\"best\">of the labels</option><option value=\"all\">all</option><option value=\"none\">none</option></select></label>\n{truth_filter}<output id=\"shown\"></output>\n</form>\n\
          <div class=\"grid\" id=\"grid\"></div>\n<p class=\"empty\" id=\"nothing\" hidden>No image passes these filters.</p>\n\
          <noscript><p class=\"empty\">The gallery needs JavaScript.</p></noscript>\n<svg hidden id=\"svg\"></svg>\n</section>\n",
         count(images)

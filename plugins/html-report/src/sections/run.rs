@@ -1,6 +1,6 @@
 //! How the run was made: stages, plugins and the recipe.
 
-use convert_sdk::ExportRun;
+use convert_sdk::{ExportRun, SkippedSample};
 
 use super::format::{count, duration};
 use crate::escape::Html;
@@ -11,16 +11,37 @@ const RECIPE_BYTES: usize = 400_000;
 /// Stages, plugins and the resolved recipe.
 pub fn section(run: &ExportRun) -> String {
     format!(
-        "<section id=\"run\">\n<h2>The run</h2>\n<div class=\"columns\">\n<div class=\"panel\">\n<h3>Stages</h3>\n{}</div>\n<div class=\"panel\">\n<h3>Plugins</h3>\n{}</div>\n</div>\n\
+        "<section id=\"run\">\n<h2>The run</h2>\n<div class=\"columns\">\n<div class=\"panel\">\n<h3>Stages</h3>\n{}</div>\n<div class=\"panel\">\n<h3>Plugins</h3>\n{}</div>\n</div>\n{}\
          <details class=\"panel recipe\">\n<summary>The recipe, with every default filled in</summary>\n<pre>{}</pre>\n</details>\n</section>\n",
         stages(run),
         plugins(run),
+        skipped(run),
         Html(recipe(&run.recipe)),
     )
 }
 
 fn recipe(text: &str) -> &str {
     if text.len() <= RECIPE_BYTES { text } else { &text[..text.floor_char_boundary(RECIPE_BYTES)] }
+}
+
+/// The samples that were left out, where there are any.
+fn skipped(run: &ExportRun) -> String {
+    if run.skipped.is_empty() {
+        return String::new();
+    }
+    let row = |sample: &SkippedSample| {
+        format!("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n", Html(&sample.id), Html(&sample.stage), Html(&sample.reason))
+    };
+    let all = run.statistics.skipped;
+    let title = match run.skipped.len() as u64 {
+        shown if shown < all => format!("The first {shown} of {} skipped images; errors.jsonl has all", count(all)),
+        _ => format!("{} skipped", if all == 1 { "One image was".to_owned() } else { format!("{} images were", count(all)) }),
+    };
+    format!(
+        "<details class=\"panel skipped\" id=\"skipped\">\n<summary>{title}</summary>\n<div class=\"scroll\"><table class=\"list\">\n<thead><tr><th>image</th><th>stage</th><th>why</th></tr></thead>\n\
+         <tbody>\n{}</tbody>\n</table></div>\n</details>\n",
+        run.skipped.iter().map(row).collect::<String>()
+    )
 }
 
 fn stages(run: &ExportRun) -> String {

@@ -17,7 +17,7 @@ pub fn header(page: &Page<'_>) -> String {
         0 => "No image was labelled.".to_owned(),
         1 => format!("One image came in with one label. It now has <b>{}</b>.", decimals(statistics.average, 0)),
         images => format!(
-            "{} images came in with one label each. They now have <b>{}</b> on average, and <b>{}</b> of them show at least two classes.",
+            "{} images came in with one label each. They now have <b>{}</b> on average, and <b>{}</b> of them are labelled with at least two classes.",
             count(images),
             decimals(statistics.average, 2),
             percent(share_of_several(page)),
@@ -49,7 +49,11 @@ pub fn tiles(page: &Page<'_>) -> String {
         tile("Labels per image", decimals(statistics.average, 2), "1.00 before".into()),
         tile("Two or more", percent(share_of_several(page)), "of the images".into()),
         tile("Labels added", count(page.tally.added()), format!("above {threshold}")),
-        tile("Skipped", count(statistics.skipped), if statistics.skipped == 0 { "nothing lost" } else { "see errors.jsonl" }.into()),
+        tile(
+            "Skipped",
+            count(statistics.skipped),
+            if statistics.skipped == 0 { "nothing lost" } else { "<a href=\"#skipped\">which and why</a>" }.into(),
+        ),
         tile("Time", duration(seconds), if cached { "all from the cache" } else { "in all stages" }.into()),
     ];
     format!("<dl class=\"tiles\">\n{}</dl>\n", tiles.concat())
