@@ -58,7 +58,7 @@ mod tests {
         };
         let (image, regions) = (LazyImage::new(|| Err(Error::invalid("this selector looks at no pixel"))), [region(40, 30), region(0, 0)]);
         let selector = Central::new(Config::default(), Context::for_tests(&["a", "b"])).unwrap();
-        let answers = selector.select(&Subject { id: "x", label: 1, image: &image, regions: &regions, map: None, opinions: None }).unwrap();
+        let answers = selector.select(&Subject { id: "x", label: 1, image: &image, regions: &regions, map: None, predictions: None }).unwrap();
         assert_eq!(answers[0], Selection { confidence: Probability::ONE, keep: true, label: 1 });
         assert!(!answers[1].keep && answers[1].confidence.get() < 0.5);
     }

@@ -3,6 +3,7 @@
 mod action;
 mod audit;
 mod calibration;
+mod cost_estimates;
 mod error;
 mod execution;
 mod exports;
@@ -19,9 +20,9 @@ mod train;
 mod training_sets;
 mod vectors;
 mod work_dir;
-mod works;
 
 pub use action::Action;
+pub use cost_estimates::CostEstimates;
 pub use error::PipelineError;
 pub use exports::Outcome;
 pub(crate) use host_side::HostSide;
@@ -29,4 +30,3 @@ pub use plan::{Kind, Step};
 pub use session::{Options, Planning, Prepared, Session, check_plugins, prepare};
 pub use vectors::{LabelledVectors, RunVectors};
 pub use work_dir::{COMPLETE_RECIPE, RUN};
-pub use works::Works;

@@ -22,7 +22,7 @@ use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
 use resolve::{Bases, absolute, known_keys, resolve, with_defaults};
-use tree::{Node, Origin, Place, Value};
+use tree::{Location, Node, Origin, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
 pub use presets::Preset;
@@ -41,7 +41,7 @@ pub struct Configured {
     /// The values that names in the config brought.
     pub presets: Vec<Preset>,
     /// Where it stands in the recipe.
-    place: Option<Place>,
+    place: Option<Location>,
 }
 
 /// The section of a recipe that plugins of a role stand in; extractors stand in none.
@@ -348,7 +348,7 @@ impl Reader<'_> {
 
     /// Says of a plugin's key that stands beside `config` where it belongs.
     fn misplaced_keys(&mut self, tree: &Node) {
-        let mut belongs: Vec<(Option<Place>, String)> = Vec::new();
+        let mut belongs: Vec<(Option<Location>, String)> = Vec::new();
         // A dataset's keys do stand beside its name.
         for role in Role::ALL.into_iter().filter(|role| *role != Role::Dataset) {
             let nodes = match tree.get(section(role)).map(|node| (&node.value, node)) {
@@ -393,7 +393,7 @@ impl Reader<'_> {
 }
 
 /// Where the file of an exporter stands.
-fn place_of_file(tree: &Node, exporter: usize) -> Option<Place> {
+fn place_of_file(tree: &Node, exporter: usize) -> Option<Location> {
     match &tree.get("export")?.value {
         Value::List(items) => items.get(exporter)?.get("file")?.place,
         _ => None,

@@ -10,7 +10,7 @@ use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{Options, Session, Works};
+use crate::pipeline::{CostEstimates, Options, Session};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 
@@ -48,7 +48,7 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     check::check(file, &arguments.overrides, &arguments.device, catalog, &progress)
 }
 
-fn rates(session: &Session, works: &Works, arguments: &RunArguments, threads: usize) -> Measured {
+fn rates(session: &Session, works: &CostEstimates, arguments: &RunArguments, threads: usize) -> Measured {
     let finished = session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut stages = BTreeMap::new();
     for (index, step) in session.plan.steps().iter().enumerate().filter(|(_, step)| !step.on_demand) {

@@ -8,7 +8,7 @@ use super::load;
 use crate::cli::PlanArguments;
 use crate::engine::Progress;
 use crate::failure::Failure;
-use crate::pipeline::{Action, Kind, Planning, Prepared, Works, check_plugins, prepare};
+use crate::pipeline::{Action, CostEstimates, Kind, Planning, Prepared, check_plugins, prepare};
 use crate::plugins::Catalog;
 use crate::recipe::Recipe;
 
@@ -110,7 +110,7 @@ fn listed(answer: &Answer<'_>) {
     }
 }
 
-fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &Works) -> Vec<StepAnswer<'a>> {
+fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) -> Vec<StepAnswer<'a>> {
     let (plan, shards) = (&prepared.plan, prepared.samples.shards());
     let mut answers = Vec::new();
     let (mut segment, mut in_segment) = (0, false);

@@ -19,7 +19,7 @@ fn number(text: impl ToString) -> Cell {
 }
 
 /// Labels an image, as in the paper's Table 5.
-pub fn table5(statistics: &Statistics) -> Table {
+pub fn label_count_table(statistics: &Statistics) -> Table {
     let mut rows = table(&["labels an image", "images", "share"]);
     for (count, images) in statistics.by_count.iter().enumerate() {
         let share = if statistics.images == 0 { 0.0 } else { *images as f64 * 100.0 / statistics.images as f64 };
@@ -104,7 +104,7 @@ pub fn print(session: &Session, outcome: &Outcome) {
         let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
         stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(rate)]);
     }
-    let mut text = format!("\n{stages}\n{}\n", table5(statistics));
+    let mut text = format!("\n{stages}\n{}\n", label_count_table(statistics));
     if let Some(evaluation) = evaluation {
         text += &format!("{}\n", evaluation_table(evaluation));
     }

@@ -102,7 +102,7 @@ impl Session {
             let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
                 Some(select) => {
                     let regions = self.plan.stage_of(Action::Regions)?;
-                    Box::new(SelectedRegions::read(&self.samples, &select.stage, regions, self.plan.needs.unite, image)?)
+                    Box::new(SelectedRegions::read(&self.samples, &select.stage, regions, self.plan.needs.merge_by_label, image)?)
                 }
                 None => Box::new(WholeImages::new(&self.samples, image)),
             };

@@ -9,12 +9,12 @@ use std::time::Duration;
 use convert_sdk::abi::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
+use super::cost_estimates::CostEstimates;
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::ids::check_ids;
 use super::plan::{Plan, Step};
 use super::work_dir;
-use super::works::Works;
 use crate::engine::images::{self, Decoding};
 use crate::engine::{FileHashes, InFlight, KeySettings, Ledger, Progress, Runner, Samples, patiently};
 use crate::recipe::{Configured, Recipe};
@@ -117,9 +117,9 @@ fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Re
 ///
 /// # Errors
 /// What a plugin says, at its place in the recipe.
-pub fn check_plugins(recipe: &Recipe, prepared: &Prepared) -> Result<Works, PipelineError> {
+pub fn check_plugins(recipe: &Recipe, prepared: &Prepared) -> Result<CostEstimates, PipelineError> {
     let host = Arc::new(HostSide::new(Arc::default()));
-    Works::of(recipe, &prepared.plan, |configured, before| {
+    CostEstimates::of(recipe, &prepared.plan, |configured, before| {
         let context = context(recipe, configured, Arc::clone(&host), Machine { classes: &prepared.samples.classes, ..Machine::default() });
         try_build(recipe, configured, &context, before)
     })
@@ -218,8 +218,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::check_plugins`].
-    pub fn works(&self) -> Result<Works, PipelineError> {
-        Works::of(&self.recipe, &self.plan, |configured, before| try_build(&self.recipe, configured, &self.context(configured), before))
+    pub fn works(&self) -> Result<CostEstimates, PipelineError> {
+        CostEstimates::of(&self.recipe, &self.plan, |configured, before| try_build(&self.recipe, configured, &self.context(configured), before))
     }
 
     /// Bytes that a plugin declared to hold when [`Session::check_plugins`] built it; 0 for one that was not built.

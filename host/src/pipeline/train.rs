@@ -84,7 +84,7 @@ impl Session {
         let _lock = lock_training(stage)?;
         let (labeler, set) = prepare()?;
         let images = set.len() as u64;
-        tracing::info!("{}: training {} on {}", stage.name, self.recipe.label.plugin.name, set.in_words());
+        tracing::info!("{}: training {} on {}", stage.name, self.recipe.label.plugin.name, set.describe());
         if set.is_empty() {
             return Err(PipelineError::NothingToTrainOn { stage: stage.name.clone() });
         }

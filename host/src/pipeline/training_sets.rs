@@ -12,7 +12,7 @@ use crate::engine::{Samples, Stage};
 /// A training set that can say what it is.
 pub(super) trait NamedSet: TrainingSet {
     /// Such as `300 regions of 120 images`.
-    fn in_words(&self) -> String;
+    fn describe(&self) -> String;
 
     /// The set as labelers see it.
     fn as_training_set(&self) -> &dyn TrainingSet;
@@ -47,7 +47,7 @@ impl TrainingSet for WholeImages<'_> {
 }
 
 impl NamedSet for WholeImages<'_> {
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         format!("{} whole images", self.len())
     }
     fn as_training_set(&self) -> &dyn TrainingSet {
@@ -64,19 +64,19 @@ pub(super) struct SelectedRegions<'a> {
 }
 
 impl<'a> SelectedRegions<'a> {
-    /// The regions that the stage `select` kept of those in the stage `regions`; with `unite`, the masks of one label in an image are one region. Reads each
+    /// The regions that the stage `select` kept of those in the stage `regions`; with `merge_by_label`, the masks of one label in an image are one region. Reads each
     /// shard once.
     ///
     /// # Errors
     /// Stored selections or regions that cannot be read.
-    pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, unite: bool, image: ImageOf<'a>) -> Result<Self, PipelineError> {
+    pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, merge_by_label: bool, image: ImageOf<'a>) -> Result<Self, PipelineError> {
         let mut kept = KeptRegions::default();
         for shard in 0..samples.shards() {
             let mut masks: HashMap<usize, ImageMasks> = regions.read(samples, shard)?.into_iter().collect();
             for (sample, row) in select.read::<ImageSelections>(samples, shard)? {
                 let Some(image) = masks.remove(&sample) else { continue };
                 let named = |error: Error| PipelineError::Sample { sample: samples.list[sample].id.clone(), source: error.into() };
-                kept.push(sample, &image, &row, unite).map_err(named)?;
+                kept.push(sample, &image, &row, merge_by_label).map_err(named)?;
             }
         }
         kept.shrink();
@@ -97,7 +97,7 @@ impl TrainingSet for SelectedRegions<'_> {
 }
 
 impl NamedSet for SelectedRegions<'_> {
-    fn in_words(&self) -> String {
+    fn describe(&self) -> String {
         format!("{} regions of {} images", self.kept.regions.len(), self.len())
     }
     fn as_training_set(&self) -> &dyn TrainingSet {
@@ -146,7 +146,7 @@ struct KeptRegion {
 
 impl KeptRegions {
     /// Takes in an image of which something was kept.
-    fn push(&mut self, sample: usize, image: &ImageMasks, row: &ImageSelections, unite: bool) -> PluginResult<()> {
+    fn push(&mut self, sample: usize, image: &ImageMasks, row: &ImageSelections, merge_by_label: bool) -> PluginResult<()> {
         let number = |number: usize, of: &str| u32::try_from(number).map_err(|_| Error::invalid(format!("more {of} than can be numbered: {number}")));
         let kept = row.selections.iter().enumerate().filter(|(_, selection)| selection.keep);
         let mut regions: Vec<(u32, &str)> = Vec::new();
@@ -161,8 +161,8 @@ impl KeptRegions {
         let (width, height) = (image.width, image.height);
         let (region, counts) = (number(self.regions.len(), "regions")?, self.counts.len() as u64);
         self.images.push(KeptImage { sample: number(sample, "samples")?, width, height, region, counts });
-        let united = if unite { united(width, height, &regions)? } else { Vec::new() };
-        let regions = if unite { united.iter().map(|(label, counts)| (*label, counts.as_str())).collect() } else { regions };
+        let merged = if merge_by_label { merged(width, height, &regions)? } else { Vec::new() };
+        let regions = if merge_by_label { merged.iter().map(|(label, counts)| (*label, counts.as_str())).collect() } else { regions };
         for (label, counts) in regions {
             self.regions.push(KeptRegion { label, counts: number(counts.len(), "bytes in a mask")? });
             self.counts += counts;
@@ -192,8 +192,8 @@ impl KeptRegions {
     }
 }
 
-/// The masks of one label united, in the order in which the labels first come, as codes again.
-fn united(width: u32, height: u32, regions: &[(u32, &str)]) -> PluginResult<Vec<(u32, String)>> {
+/// The masks of one label merged, in the order in which the labels first come, as codes again.
+fn merged(width: u32, height: u32, regions: &[(u32, &str)]) -> PluginResult<Vec<(u32, String)>> {
     let mut unions: Vec<(u32, Mask)> = Vec::new();
     for (label, counts) in regions {
         let mask = Mask::from_counts(width, height, counts)?;
@@ -217,13 +217,13 @@ mod tests {
     }
 
     /// Images with these masks, of which those with a label were kept.
-    fn kept(images: &[&[(&Mask, Option<u32>)]], unite: bool) -> KeptRegions {
+    fn kept(images: &[&[(&Mask, Option<u32>)]], merge_by_label: bool) -> KeptRegions {
         let mut kept = KeptRegions::default();
         for (sample, regions) in images.iter().enumerate() {
             let masks = regions.iter().map(|(mask, _)| MaskCounts { counts: mask.counts() }).collect();
             let row = |label: &Option<u32>| SelectionRow { confidence: 1.0, keep: label.is_some(), label: label.unwrap_or(9) };
             let selections = ImageSelections { selections: regions.iter().map(|(_, label)| row(label)).collect() };
-            kept.push(sample, &ImageMasks { width: 40, height: 20, regions: masks }, &selections, unite).unwrap();
+            kept.push(sample, &ImageMasks { width: 40, height: 20, regions: masks }, &selections, merge_by_label).unwrap();
         }
         kept.shrink();
         kept

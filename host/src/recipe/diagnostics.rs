@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-use super::tree::Place;
+use super::tree::Location;
 use crate::errors::{AnyError, FileError, chain, may_pass};
 use crate::named_files::{Missing, NamedFile};
 
@@ -54,13 +54,13 @@ impl RecipeError {
 #[derive(Debug)]
 pub struct Diagnostic {
     /// Where; `None` for what came from the command line or concerns the whole file.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// What; shown with its sources, in one line.
     pub problem: AnyError,
 }
 
 impl Diagnostic {
-    pub fn new(place: Option<Place>, problem: impl Into<AnyError>) -> Self {
+    pub fn new(place: Option<Location>, problem: impl Into<AnyError>) -> Self {
         Self { place, problem: problem.into() }
     }
 }
@@ -85,7 +85,7 @@ fn render(source: &Source, diagnostics: &[Diagnostic]) -> String {
 }
 
 /// The line of the recipe with a caret under the word at a place.
-fn snippet(source: &Source, place: Place) -> String {
+fn snippet(source: &Source, place: Location) -> String {
     let line_start: usize = source.text.split_inclusive('\n').take(place.line.saturating_sub(1)).map(str::len).sum();
     let line = source.text[line_start..].lines().next().unwrap_or_default();
     let start = line.char_indices().nth(place.column.saturating_sub(1)).map_or(line.len(), |(at, _)| at);
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_file_line_column_and_the_word() {
         let source = Source { file: "demo.yaml".into(), text: "version: 1\nproposals:\n  - config: { tua: 0.3 }\n".into() };
-        let place = |line, column| Some(Place { line, column });
+        let place = |line, column| Some(Location { line, column });
         let problems = vec![Diagnostic::new(place(3, 15), "unknown key `tua`"), Diagnostic::new(None, "no dataset")];
         let shown = RecipeError::Problems { source_text: source, problems }.to_string();
         let lines: Vec<&str> = shown.lines().collect();

@@ -1,6 +1,6 @@
 //! `${VAR}` and `${VAR:-default}` in a recipe's texts.
 
-use super::tree::{Node, Origin, Place, Value};
+use super::tree::{Location, Node, Origin, Value};
 
 /// Why a text's variables cannot be replaced.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +17,7 @@ pub enum VariableError {
 ///
 /// # Errors
 /// The places of variables that are neither set nor have a default, and of a `${` without its `}`.
-pub fn substitute(tree: &mut Node, lookup: impl Fn(&str) -> Option<String>) -> Vec<(Option<Place>, VariableError)> {
+pub fn substitute(tree: &mut Node, lookup: impl Fn(&str) -> Option<String>) -> Vec<(Option<Location>, VariableError)> {
     let mut problems = Vec::new();
     tree.for_each(&mut |node| {
         let Value::String(text) = &node.value else { return };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::whole_file;
 
 use super::diagnostics::Diagnostic;
-use super::tree::Place;
+use super::tree::Location;
 
 /// Names in the work directory that the run itself uses.
 const RESERVED: [&str; 14] = [
@@ -28,7 +28,7 @@ const RESERVED: [&str; 14] = [
 /// A file that an exporter is to write.
 pub struct Output<'a> {
     /// Where the recipe names it.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// How.
     pub text: &'a str,
     /// What that means.
@@ -83,7 +83,7 @@ fn together(file: &Path, other: &Path) -> Option<String> {
 }
 
 /// What is wrong with the work directory.
-pub fn check_work_dir(place: Option<Place>, work_dir: &Path) -> Option<Diagnostic> {
+pub fn check_work_dir(place: Option<Location>, work_dir: &Path) -> Option<Diagnostic> {
     if work_dir.as_os_str().as_encoded_bytes().contains(&0) {
         return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} contains a NUL character, which no name can hold")));
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
 use super::presets::Preset;
-use super::tree::{Node, Origin, Place, Value};
+use super::tree::{Location, Node, Origin, Value};
 use crate::errors::{FileError, may_pass};
 use crate::named_files::{Missing, NamedFile};
 
@@ -89,7 +89,7 @@ struct Resolver<'a> {
 }
 
 impl<'a> Resolver<'a> {
-    fn problem(&mut self, place: Option<Place>, message: String) {
+    fn problem(&mut self, place: Option<Location>, message: String) {
         self.found.problems.push(Diagnostic::new(place, message));
     }
 
@@ -120,7 +120,7 @@ impl<'a> Resolver<'a> {
                 return json;
             }
         }
-        let wanted: Vec<&str> = types.iter().filter(|name| **name != "null").copied().map(in_words).collect();
+        let wanted: Vec<&str> = types.iter().filter(|name| **name != "null").copied().map(describe).collect();
         self.problem(node.place, format!("{} must be {}, not {}", self.here(pointer), wanted.join(" or "), shown(node)));
         Json::Null
     }
@@ -369,7 +369,7 @@ pub fn absolute(base: &Path, text: &str) -> PathBuf {
     plain
 }
 
-fn in_words(name: &str) -> &str {
+fn describe(name: &str) -> &str {
     match name {
         "object" => "a mapping",
         "array" => "a list",

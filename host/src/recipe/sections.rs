@@ -65,7 +65,7 @@ pub struct Sections {
     pub select: PluginSection,
     /// The labeler.
     pub label: LabelSection,
-    /// How the labeler's opinions of the regions become the image's labels.
+    /// How the labeler's predictions of the regions become the image's labels.
     #[serde(default)]
     pub aggregate: AggregateSection,
     /// What adjusts the labels, in this order.

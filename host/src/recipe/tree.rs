@@ -8,7 +8,7 @@ use serde_yaml::Spanned;
 
 /// Line and column in the recipe, both from 1. `None` in [`Node::place`] means the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     pub line: usize,
     pub column: usize,
 }
@@ -26,7 +26,7 @@ pub enum Origin {
 /// A value, its place and its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     pub origin: Origin,
     pub value: Value,
 }
@@ -34,7 +34,7 @@ pub struct Node {
 /// A key of a mapping and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     pub name: String,
 }
 
@@ -100,12 +100,12 @@ impl Node {
     }
 
     /// An empty mapping at a place.
-    pub fn empty_map(place: Option<Place>) -> Self {
+    pub fn empty_map(place: Option<Location>) -> Self {
         Self::new(place, Value::Map(Vec::new()))
     }
 
     /// A value at a place of the recipe.
-    pub fn new(place: Option<Place>, value: Value) -> Self {
+    pub fn new(place: Option<Location>, value: Value) -> Self {
         Self { place, origin: Origin::default(), value }
     }
 
@@ -228,8 +228,8 @@ pub struct NotYaml(Box<serde_yaml::Error>);
 
 impl NotYaml {
     /// Where the parser gave up.
-    pub fn place(&self) -> Option<Place> {
-        self.0.location().map(|at| Place { line: at.line() as usize, column: at.column() as usize })
+    pub fn place(&self) -> Option<Location> {
+        self.0.location().map(|at| Location { line: at.line() as usize, column: at.column() as usize })
     }
 }
 
@@ -253,8 +253,8 @@ pub fn parse(text: &str) -> Result<Node, NotYaml> {
     serde_yaml::from_str_with_options(text, options).map_err(|error| NotYaml(Box::new(error)))
 }
 
-fn place(at: serde_yaml::Location) -> Option<Place> {
-    (at.line() > 0).then(|| Place { line: at.line() as usize, column: at.column() as usize })
+fn place(at: serde_yaml::Location) -> Option<Location> {
+    (at.line() > 0).then(|| Location { line: at.line() as usize, column: at.column() as usize })
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -328,8 +328,8 @@ mod tests {
             Value::List(items) => items[0].get("config").unwrap().clone(),
             other => panic!("{other:?}"),
         };
-        assert_eq!(config.place, Some(Place { line: 4, column: 13 }));
-        assert_eq!(config.get("tau").unwrap(), &Node::new(Some(Place { line: 4, column: 20 }), Value::Float(0.35)));
+        assert_eq!(config.place, Some(Location { line: 4, column: 13 }));
+        assert_eq!(config.get("tau").unwrap(), &Node::new(Some(Location { line: 4, column: 20 }), Value::Float(0.35)));
         assert_eq!(config.get("feature").unwrap().value, Value::String("no".into()), "yes and no are texts");
     }
 

@@ -2,7 +2,7 @@ use convert_sdk::{Deserialize, Error, JsonSchema, Result, schemars, serde};
 
 /// One self-contained page: the labels in numbers and charts, and a gallery of images with their masks.
 ///
-/// Works offline, without any other file, and stays below 20 MB by showing a sample of the images: half of them those whose labels
+/// CostEstimates offline, without any other file, and stays below 20 MB by showing a sample of the images: half of them those whose labels
 /// changed most, half chosen by the recipe's seed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(crate = "serde", deny_unknown_fields, default)]

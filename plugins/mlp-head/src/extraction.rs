@@ -4,7 +4,7 @@ use convert_sdk::tracing::info;
 use convert_sdk::{Context, Error, ErrorKind, Result};
 
 use crate::config::Mode;
-use crate::features::{Part, in_words};
+use crate::features::{Part, describe};
 use crate::vector_file::VectorFile;
 use crate::views::{Views, Wanted, stops};
 
@@ -31,7 +31,7 @@ pub fn extract(views: &Views<'_>, file: &mut VectorFile, regions: u64) -> Result
             views.features.announce((regions * order.len() as u64 / count as u64) as usize, Part::Crop);
         }
         let bytes = vectors as f64 * (file.width() * size_of::<f32>()) as f64;
-        info!("up to {vectors} vectors of {} numbers will take {} of disk until the training ends", file.width(), in_words(bytes));
+        info!("up to {vectors} vectors of {} numbers will take {} of disk until the training ends", file.width(), describe(bytes));
     }
     let first = count - order.len();
     let made = views.pass(&order, wanted, |at, vectors| {

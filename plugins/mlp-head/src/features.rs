@@ -156,7 +156,7 @@ impl FeatureSource {
         if let Some(folder) = &self.question(part).cache {
             let bytes = count as f64 * (self.numbers(part) * size_of::<f32>()) as f64;
             let what = if part == Part::Whole { "images" } else { "crops" };
-            info!("the features of {count} {what} will take {} in {}, less what is there already", in_words(bytes), folder.display());
+            info!("the features of {count} {what} will take {} in {}, less what is there already", describe(bytes), folder.display());
         }
     }
 
@@ -289,7 +289,7 @@ fn in_parts<I, T>(items: &[I], at_once: &AtomicUsize, ask: impl Fn(&[I]) -> Resu
 }
 
 /// Bytes as people say them.
-pub fn in_words(bytes: f64) -> String {
+pub fn describe(bytes: f64) -> String {
     const UNITS: [(f64, &str); 3] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
     match UNITS.iter().find(|(size, _)| bytes >= *size) {
         Some((size, unit)) => format!("{:.1} {unit}", bytes / size),
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn sizes_are_said_in_words() {
-        assert_eq!([in_words(6.2e5), in_words(9.03e8), in_words(5.4e12)], ["620 kB", "903.0 MB", "5.4 TB"]);
+        assert_eq!([describe(6.2e5), describe(9.03e8), describe(5.4e12)], ["620 kB", "903.0 MB", "5.4 TB"]);
     }
 
     #[test]

@@ -79,7 +79,7 @@ mod tests {
             .collect();
         let image = LazyImage::from(Image::new(10, 4, vec![0; 120]).unwrap());
         let selector = KeepLargest::new(KeepLargestConfig { max_area }, Context::for_tests(&["a", "b"])).unwrap();
-        let answers = selector.select(&Subject { id: "x", label: 1, image: &image, regions: &regions, map: None, opinions: None }).unwrap();
+        let answers = selector.select(&Subject { id: "x", label: 1, image: &image, regions: &regions, map: None, predictions: None }).unwrap();
         assert_eq!(answers.len(), columns.len());
         for (index, answer) in answers.iter().enumerate() {
             assert_eq!(answer.keep, Some(index) == expected, "max_area {max_area}, columns {columns:?}, region {index}");

@@ -29,7 +29,7 @@ fn answer(maps: &Path, classes: usize, profile: &str, case: &Case) -> Selection 
     let selector = RelabelFilter::new(config, Context::new(settings, base.host().clone())).unwrap();
     let regions = [Region { mask: case.mask.clone(), source: "test".into(), score: 0.0, measures: Vec::new() }];
     let image = LazyImage::from(Image::new(1, 1, vec![0; 3]).unwrap());
-    let subject = Subject { id: &case.id, label: case.label, image: &image, regions: &regions, map: None, opinions: None };
+    let subject = Subject { id: &case.id, label: case.label, image: &image, regions: &regions, map: None, predictions: None };
     selector.select(&subject).unwrap()[0]
 }
 
@@ -70,14 +70,14 @@ fn cases(images: &Json, mut case: impl FnMut(&Json, &Json, u32, u32) -> Option<C
 fn small_maps_give_pytorchs_and_opencvs_confidences() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let index = read(folder.join("index.json"));
-    let opinion = |json: &Json| Some((json["of_label"].as_f64()?, json["of_best"].as_f64()?, json["best"].as_u64()? as u32));
+    let support = |json: &Json| Some((json["of_label"].as_f64()?, json["of_best"].as_f64()?, json["best"].as_u64()? as u32));
     let cases = cases(&index["images"], |image, mask, width, height| {
         Some(Case {
             id: image["map"].as_str()?.into(),
             label: image["label"].as_u64()? as u32,
             mask: Mask::from_counts(width, height, mask["counts"].as_str()?).unwrap(),
-            paper: opinion(&mask["paper"])?,
-            authors: opinion(&mask["authors_code"]),
+            paper: support(&mask["paper"])?,
+            authors: support(&mask["authors_code"]),
         })
     });
     assert!(cases.len() >= 12 && cases.iter().any(|case| case.authors.is_none()));

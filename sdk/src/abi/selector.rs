@@ -14,7 +14,7 @@ use crate::{ClassScore, Context, LabelMap, Result, Selection, Selector, Selector
 pub struct SelectorNeedsAbi {
     maps: bool,
     rounds: u32,
-    unite: bool,
+    merge_by_label: bool,
 }
 
 /// What of a subject is no image.
@@ -24,7 +24,7 @@ pub struct SubjectAbi {
     label: u32,
     regions: RVec<RegionAbi>,
     map: ROption<LabelMapAbi>,
-    opinions: ROption<RVec<RVec<ClassScoreAbi>>>,
+    predictions: ROption<RVec<RVec<ClassScoreAbi>>>,
 }
 
 #[sabi_trait]
@@ -40,22 +40,23 @@ struct Exported<T>(T);
 
 impl<T: Selector> SelectorAbi for Exported<T> {
     fn needs(&self) -> AbiResult<SelectorNeedsAbi> {
-        guard(|| Ok(self.0.needs()), |needs| SelectorNeedsAbi { maps: needs.maps, rounds: needs.rounds, unite: needs.unite })
+        guard(|| Ok(self.0.needs()), |needs| SelectorNeedsAbi { maps: needs.maps, rounds: needs.rounds, merge_by_label: needs.merge_by_label })
     }
     fn select(&self, id: RStr<'_>, image: LoadImageObject<'_>, subject: SubjectAbi) -> AbiResult<RVec<SelectionAbi>> {
         guard(
             || {
                 let (image, regions) = (import_image(image), checked(subject.regions)?);
                 let map = subject.map.into_option().map(<Result<LabelMap>>::from_abi).transpose()?;
-                let opinions = subject.opinions.into_option().map(|lists| lists.into_iter().map(checked).collect::<Result<Vec<Vec<ClassScore>>>>());
-                let opinions = opinions.transpose()?;
+                let predictions =
+                    subject.predictions.into_option().map(|lists| lists.into_iter().map(checked).collect::<Result<Vec<Vec<ClassScore>>>>());
+                let predictions = predictions.transpose()?;
                 self.0.select(&Subject {
                     id: id.as_str(),
                     label: subject.label,
                     image: &image,
                     regions: &regions,
                     map: map.as_ref(),
-                    opinions: opinions.as_deref(),
+                    predictions: predictions.as_deref(),
                 })
             },
             all,
@@ -80,7 +81,7 @@ impl ForeignSelector {
     /// A plugin that cannot say what it wants.
     pub fn new(object: Object) -> Result<Self> {
         let needs = received(object.needs())?;
-        Ok(Self { object, needs: SelectorNeeds { maps: needs.maps, rounds: needs.rounds.max(1), unite: needs.unite } })
+        Ok(Self { object, needs: SelectorNeeds { maps: needs.maps, rounds: needs.rounds.max(1), merge_by_label: needs.merge_by_label } })
     }
 }
 
@@ -94,12 +95,12 @@ impl Selector for ForeignSelector {
         self.needs
     }
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
-        let opinions = subject.opinions.map(|lists| lists.iter().map(|list| all(list)).collect());
+        let predictions = subject.predictions.map(|lists| lists.iter().map(|list| all(list)).collect());
         let crossing = SubjectAbi {
             label: subject.label,
             regions: all(subject.regions),
             map: subject.map.map(LabelMapAbi::from).into(),
-            opinions: opinions.into(),
+            predictions: predictions.into(),
         };
         let selections = received(self.object.select(subject.id.into(), export_image(subject.image), crossing))?;
         same_count("selector", "answers", selections.len(), subject.regions.len())?;

@@ -43,7 +43,7 @@ impl Mask {
             }
             parts.push(Self::from_runs(width, height, &runs(&edges, width, height))?);
         }
-        // Neighbours are united in pairs, so that a run is looked at but a few times however many polygons there are.
+        // Neighbours are merged in pairs, so that a run is looked at but a few times however many polygons there are.
         while parts.len() > 1 {
             let pair = |pair: &[Self]| pair.get(1).map_or_else(|| Ok(pair[0].clone()), |other| pair[0].union(other));
             parts = parts.chunks(2).map(pair).collect::<Result<_>>()?;

@@ -28,7 +28,7 @@ pub struct Subject<'a> {
     /// The image's own label map, in the first round of a selector that [wants](SelectorNeeds) one.
     pub map: Option<&'a LabelMap>,
     /// From the second round on, what the labeler of the round before says of each region: its classes, best first.
-    pub opinions: Option<&'a [Vec<ClassScore>]>,
+    pub predictions: Option<&'a [Vec<ClassScore>]>,
 }
 
 /// What a selector wants of the host besides images and regions.
@@ -36,15 +36,15 @@ pub struct Subject<'a> {
 pub struct SelectorNeeds {
     /// Label maps made from the dataset's own labels: the labeler is trained on whole images first, and its opinion of every place becomes [`Subject::map`].
     pub maps: bool,
-    /// How often regions are chosen and the labeler is trained, at least 1; from the second round on the labeler of the round before gives [`Subject::opinions`].
+    /// How often regions are chosen and the labeler is trained, at least 1; from the second round on the labeler of the round before gives [`Subject::predictions`].
     pub rounds: u32,
-    /// Whether an image's kept regions with one label are united to one training region.
-    pub unite: bool,
+    /// Whether an image's kept regions with one label are merged to one training region.
+    pub merge_by_label: bool,
 }
 
 impl Default for SelectorNeeds {
     fn default() -> Self {
-        Self { maps: false, rounds: 1, unite: false }
+        Self { maps: false, rounds: 1, merge_by_label: false }
     }
 }
 

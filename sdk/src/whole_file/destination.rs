@@ -87,7 +87,7 @@ pub fn destination(path: &Path) -> Result<PathBuf, NoDestination> {
         } else if metadata.is_file() {
             return Ok(target);
         } else {
-            return Err(NoDestination::NotAFile { path: target, what: in_words(&metadata) });
+            return Err(NoDestination::NotAFile { path: target, what: describe(&metadata) });
         }
     }
     Err(NoDestination::TooManyLinks(path.to_owned()))
@@ -97,11 +97,11 @@ pub fn destination(path: &Path) -> Result<PathBuf, NoDestination> {
 fn blocked(path: &Path) -> Option<NoDestination> {
     path.ancestors().skip(1).find_map(|ancestor| {
         let metadata = fs::metadata(ancestor).ok().filter(|metadata| !metadata.is_dir())?;
-        Some(NoDestination::NotAFolder { path: ancestor.to_owned(), what: in_words(&metadata) })
+        Some(NoDestination::NotAFolder { path: ancestor.to_owned(), what: describe(&metadata) })
     })
 }
 
-fn in_words(metadata: &Metadata) -> &'static str {
+fn describe(metadata: &Metadata) -> &'static str {
     let kind = metadata.file_type();
     match () {
         () if kind.is_dir() => "a folder",

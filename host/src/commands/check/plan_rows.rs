@@ -4,7 +4,7 @@ use convert_sdk::Work;
 
 use crate::commands::measured::Measured;
 use crate::engine::Samples;
-use crate::pipeline::{Action, Prepared, Step, Works};
+use crate::pipeline::{Action, CostEstimates, Prepared, Step};
 use crate::recipe::Recipe;
 
 /// A stage, and what it takes an image.
@@ -23,7 +23,7 @@ pub struct PlanRow {
 }
 
 /// The steps of a run in order, exports apart.
-pub fn plan_rows(recipe: &Recipe, prepared: &Prepared, works: &Works, measured: Option<&Measured>) -> Vec<PlanRow> {
+pub fn plan_rows(recipe: &Recipe, prepared: &Prepared, works: &CostEstimates, measured: Option<&Measured>) -> Vec<PlanRow> {
     let steps = prepared.plan.steps().iter().enumerate();
     let steps = steps.filter(|(_, step)| !step.on_demand && !matches!(step.action, Action::Export { .. }));
     steps.map(|(index, step)| row(recipe, &prepared.samples, step, works.of_step(index), measured)).collect()

@@ -34,13 +34,13 @@ impl<'a> Selecting<'a> {
         if regions.is_empty() {
             return Ok(ImageSelections { selections: Vec::new() });
         }
-        let (map, opinions) = match input.rows.get(1).copied().flatten() {
+        let (map, predictions) = match input.rows.get(1).copied().flatten() {
             Some(Record::Map(map)) => (Some(LabelMap::try_from(map.clone())?), None),
             Some(known) => (None, Some(known.prediction()?.masks.as_slice())),
             None => (None, None),
         };
         let (id, label) = (self.at.id(input), self.at.label(input));
-        let subject = Subject { id, label, image: input.image, regions: &regions, map: map.as_ref(), opinions };
+        let subject = Subject { id, label, image: input.image, regions: &regions, map: map.as_ref(), predictions };
         let answers = self.selector.select(&subject)?;
         if let Some(answer) = answers.iter().find(|answer| answer.label as usize >= session.samples.classes.len()) {
             let (name, count) = (&session.recipe.select.plugin.name, session.samples.classes.len());

@@ -6,7 +6,7 @@ use convert_sdk::{ClassScore, LabelMap};
 
 /// How sure something is of a region's label, and of its best class.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Opinion {
+pub struct Support {
     /// Of the image's label.
     pub of_label: f64,
     /// The best class.
@@ -15,7 +15,7 @@ pub struct Opinion {
     pub of_best: f64,
 }
 
-impl Opinion {
+impl Support {
     /// By a label map: the softmax over all `classes` of the weighted mean logits, absent classes at 0.
     pub fn of_map(map: &LabelMap, weights: &[f64], label: u32, classes: usize) -> Self {
         let mut logits: BTreeMap<u32, f64> = BTreeMap::new();
@@ -50,12 +50,12 @@ mod tests {
     #[test]
     fn absent_classes_share_what_is_left_and_can_be_the_best() {
         let map = |logit| LabelMap::new(1, 1, 1, vec![logit], vec![2]).unwrap();
-        let opinion = Opinion::of_map(&map(27.0f32.ln()), &[1.0], 2, 10);
-        assert!((opinion.of_label - 0.75).abs() < 1e-7 && opinion.best == 2, "{opinion:?}"); // ln(3 (K - 1)): method 3
-        let opinion = Opinion::of_map(&map(-5.0), &[1.0], 2, 4);
-        assert_eq!(opinion.best, 0);
-        assert!((opinion.of_best - 1.0 / (3.0 + (-5f64).exp())).abs() < 1e-9);
-        let huge = Opinion::of_map(&map(1e30), &[1.0], 2, 4);
+        let support = Support::of_map(&map(27.0f32.ln()), &[1.0], 2, 10);
+        assert!((support.of_label - 0.75).abs() < 1e-7 && support.best == 2, "{support:?}"); // ln(3 (K - 1)): method 3
+        let support = Support::of_map(&map(-5.0), &[1.0], 2, 4);
+        assert_eq!(support.best, 0);
+        assert!((support.of_best - 1.0 / (3.0 + (-5f64).exp())).abs() < 1e-9);
+        let huge = Support::of_map(&map(1e30), &[1.0], 2, 4);
         assert_eq!((huge.of_label, huge.of_best), (1.0, 1.0));
     }
 }

@@ -27,8 +27,8 @@ pub struct RelabelFilterConfig {
     /// round before gives the confidences.
     #[schemars(range(min = 1, max = 20))]
     pub rounds: Option<u32>,
-    /// Whether an image's kept regions with one label are united to one training region; default false (paper), or true under the profile authors-code.
-    pub unite: Option<bool>,
+    /// Whether an image's kept regions with one label are merged to one training region; default false (paper), or true under the profile authors-code.
+    pub merge_by_label: Option<bool>,
 }
 
 /// Where label maps come from.
@@ -76,7 +76,7 @@ pub enum Keep {
 
 impl Default for RelabelFilterConfig {
     fn default() -> Self {
-        Self { maps: Maps::Own, keep: None, threshold: 0.75, rounds: None, unite: None }
+        Self { maps: Maps::Own, keep: None, threshold: 0.75, rounds: None, merge_by_label: None }
     }
 }
 
@@ -105,8 +105,8 @@ impl RelabelFilterConfig {
         self.rounds.unwrap_or(if self.maps == Maps::Own { ROUNDS_OF_OWN_MAPS } else { 1 })
     }
 
-    /// Whether regions with one label are united.
-    pub fn unite(&self, context: &Context) -> bool {
-        self.unite.unwrap_or(context.authors_code())
+    /// Whether regions with one label are merged.
+    pub fn merge_by_label(&self, context: &Context) -> bool {
+        self.merge_by_label.unwrap_or(context.authors_code())
     }
 }

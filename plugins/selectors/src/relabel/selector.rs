@@ -2,7 +2,7 @@
 
 use convert_sdk::{Context, Error, LabelMap, Probability, Result, Selection, Selector, SelectorNeeds, Subject};
 
-use super::confidence::Opinion;
+use super::confidence::Support;
 use super::config::{Keep, Maps, RelabelFilterConfig};
 use super::{files, weights};
 
@@ -15,9 +15,9 @@ pub struct RelabelFilter {
 
 impl RelabelFilter {
     /// What is known of each region; `None` for a mask that covers nothing of the map.
-    fn opinions(&self, subject: &Subject<'_>) -> Result<Vec<Option<Opinion>>> {
-        if let Some(scores) = subject.opinions {
-            return Ok(scores.iter().map(|scores| Some(Opinion::of_scores(scores, subject.label))).collect());
+    fn predictions(&self, subject: &Subject<'_>) -> Result<Vec<Option<Support>>> {
+        if let Some(scores) = subject.predictions {
+            return Ok(scores.iter().map(|scores| Some(Support::of_scores(scores, subject.label))).collect());
         }
         let read;
         let map = match (subject.map, &self.config.maps) {
@@ -31,9 +31,9 @@ impl RelabelFilter {
         Ok(subject.regions.iter().map(|region| self.by_map(map, &region.mask, subject.label)).collect())
     }
 
-    fn by_map(&self, map: &LabelMap, mask: &convert_sdk::Mask, label: u32) -> Option<Opinion> {
+    fn by_map(&self, map: &LabelMap, mask: &convert_sdk::Mask, label: u32) -> Option<Support> {
         let rule = if self.context.authors_code() { weights::shrunk } else { weights::upsampled };
-        rule(mask, map.rows(), map.columns()).map(|weights| Opinion::of_map(map, &weights, label, self.classes()))
+        rule(mask, map.rows(), map.columns()).map(|weights| Support::of_map(map, &weights, label, self.classes()))
     }
 
     fn classes(&self) -> usize {
@@ -41,11 +41,11 @@ impl RelabelFilter {
     }
 
     /// The label that a region would train with, and how sure that is.
-    fn candidate(&self, opinion: &Opinion, label: u32) -> (u32, f64) {
+    fn candidate(&self, support: &Support, label: u32) -> (u32, f64) {
         // Only the threshold rule takes the best class: the best region of an image is the one that shows the image's label.
         match (self.config.keep(), self.context.authors_code()) {
-            (Keep::Threshold, true) => (opinion.best, opinion.of_best),
-            _ => (label, opinion.of_label),
+            (Keep::Threshold, true) => (support.best, support.of_best),
+            _ => (label, support.of_label),
         }
     }
 }
@@ -59,12 +59,12 @@ impl Selector for RelabelFilter {
     }
 
     fn needs(&self) -> SelectorNeeds {
-        SelectorNeeds { maps: self.config.maps == Maps::Own, rounds: self.config.rounds(), unite: self.config.unite(&self.context) }
+        SelectorNeeds { maps: self.config.maps == Maps::Own, rounds: self.config.rounds(), merge_by_label: self.config.merge_by_label(&self.context) }
     }
 
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
         let candidates: Vec<Option<(u32, f64)>> =
-            self.opinions(subject)?.iter().map(|opinion| opinion.as_ref().map(|opinion| self.candidate(opinion, subject.label))).collect();
+            self.predictions(subject)?.iter().map(|support| support.as_ref().map(|support| self.candidate(support, subject.label))).collect();
         let best = candidates.iter().enumerate().filter_map(|(at, candidate)| Some((at, candidate.as_ref()?.1)));
         // of equal ones the first: `max_by` gives the last, hence the reversal
         let best = best.rev().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(at, _)| at);

@@ -39,9 +39,9 @@ fn regions(columns: &[(u32, u32)]) -> Vec<Region> {
 }
 
 /// What is said of an image of class 1 with [`COLUMNS`] as regions.
-fn asked(config: RelabelFilterConfig, profile: &str, map: Option<&LabelMap>, opinions: Option<&[Vec<ClassScore>]>) -> Result<Vec<Selection>> {
+fn asked(config: RelabelFilterConfig, profile: &str, map: Option<&LabelMap>, predictions: Option<&[Vec<ClassScore>]>) -> Result<Vec<Selection>> {
     let (regions, image) = (regions(&COLUMNS), LazyImage::from(Image::new(60, 30, vec![0; 5400]).unwrap()));
-    let subject = Subject { id: "n01/a.JPEG", label: 1, image: &image, regions: &regions, map, opinions };
+    let subject = Subject { id: "n01/a.JPEG", label: 1, image: &image, regions: &regions, map, predictions };
     RelabelFilter::new(config, context(profile))?.select(&subject)
 }
 
@@ -74,8 +74,8 @@ fn later_rounds_follow_the_labeler_of_the_round_before() {
     let scores = |list: &[(u32, f32)]| {
         list.iter().map(|(class, p)| ClassScore { class: *class, probability: Probability::new(*p).unwrap() }).collect::<Vec<_>>()
     };
-    let opinions = [scores(&[(4, 0.9), (1, 0.1)]), scores(&[(4, 1.0)]), scores(&[(1, 0.6), (4, 0.4)]), scores(&[(4, 0.8), (1, 0.2)])];
-    let round = |config, profile| asked(config, profile, None, Some(&opinions)).unwrap();
+    let predictions = [scores(&[(4, 0.9), (1, 0.1)]), scores(&[(4, 1.0)]), scores(&[(1, 0.6), (4, 0.4)]), scores(&[(4, 0.8), (1, 0.2)])];
+    let round = |config, profile| asked(config, profile, None, Some(&predictions)).unwrap();
     assert_eq!(kept(&round(RelabelFilterConfig::default(), "paper")), [None, None, Some(1), None]);
     let threshold = RelabelFilterConfig { keep: Some(Keep::Threshold), threshold: 0.8, ..Default::default() };
     assert_eq!(kept(&round(threshold, "authors-code")), [Some(4), Some(4), None, Some(4)]);
@@ -85,7 +85,7 @@ fn later_rounds_follow_the_labeler_of_the_round_before() {
 fn what_is_wanted_of_the_host_follows_maps_and_profile() {
     let needs = |config: RelabelFilterConfig, profile| {
         let needs = RelabelFilter::new(config, context(profile)).unwrap().needs();
-        (needs.maps, needs.rounds, needs.unite)
+        (needs.maps, needs.rounds, needs.merge_by_label)
     };
     assert_eq!(needs(RelabelFilterConfig::default(), "paper"), (true, 3, false));
     let folder = RelabelFilterConfig { maps: Maps::from(std::env::temp_dir()), ..Default::default() };

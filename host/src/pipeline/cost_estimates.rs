@@ -9,9 +9,9 @@ use crate::recipe::{Configured, Recipe};
 
 /// What an image costs, step by step.
 #[derive(Clone, Debug, Default)]
-pub struct Works(Vec<Work>);
+pub struct CostEstimates(Vec<Work>);
 
-impl Works {
+impl CostEstimates {
     /// Asks every plugin of a plan through `ask`, which is given the work that a refiner comes after. A plugin of several steps is asked once, a refiner once for
     /// each of its steps.
     ///
