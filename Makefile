@@ -1,4 +1,4 @@
-# make demo   everything from nothing: set-up, build, and a run on drawn scenes
+# make demo   everything from nothing: set-up, build, and a run on synthetic scenes
 # make test   everything from nothing: set-up, build, all tests
 # make build  the executable and its plugins in target/release
 # make wheel  dist/convert_labels-….whl: executable, plugins and the Python package, for `pip install` beside torch 2.11

@@ -322,7 +322,7 @@ class Bench:
     def compare_chain(self):
         say("\n## Masks and labels of whole runs\n")
         count = 16 if self.small else max(32, min(128, 8 * self.threads))
-        say(f"{count} drawn scenes, {next(iter(self.models))} for the cuts and for the labels; each beside the run on the CPU in fp32.\n")
+        say(f"{count} synthetic scenes, {next(iter(self.models))} for the cuts and for the labels; each beside the run on the CPU in fp32.\n")
         expected, evaluation, seconds = self.chain("cpu", "fp32", count)
         say(f"- cpu fp32: per-image AP {evaluation['per_image_ap']:.4f}; {count / seconds:.2f} images/s")
         rates = {"cpu fp32": count / seconds}

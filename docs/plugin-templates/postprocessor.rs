@@ -6,7 +6,7 @@ use convert_sdk::*;
 #[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]
 struct Config {
-    /// How many classes an image keeps.
+    /// How many classes per image keeps.
     #[schemars(range(min = 1, max = 1000))]
     classes: usize,
 }

@@ -91,7 +91,7 @@ pub struct RunArguments {
     #[arg(long)]
     pub dry_run: bool,
 
-    /// Forget the results of earlier runs of this recipe.
+    /// Discard the cached results of earlier runs of this recipe.
     #[arg(long)]
     pub fresh: bool,
 

@@ -386,7 +386,7 @@ impl Reader<'_> {
         for (section, configured) in sections.refine.iter().zip(refine) {
             for name in section.only.iter().flatten().filter(|name| !seen.contains(name.as_str())) {
                 let hint = suggestion(name, proposals.iter().map(|(name, _)| name.as_str()));
-                self.problems.push(Diagnostic::new(configured.place, format!("`only` names `{name}`, which is no proposal configuration{hint}")));
+                self.problems.push(Diagnostic::new(configured.place, format!("`only` names `{name}`, which is not a proposal configuration{hint}")));
             }
         }
     }

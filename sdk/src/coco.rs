@@ -221,7 +221,7 @@ impl<'de> Deserialize<'de> for Segmentation {
 /// Hands out the items of a section of a file (`images`, `annotations`, `categories`) in their order; a list of results, which has no sections, counts as `annotations`.
 ///
 /// # Errors
-/// A file that cannot be read or is no COCO file, and what `take` gives.
+/// A file that cannot be read or is not a COCO file, and what `take` gives.
 pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
     let file = files::open_regular(path, files::MAX_STREAM).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
@@ -237,7 +237,7 @@ pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, mut t
     let read = document.deserialize(&mut reader).and_then(|()| reader.end());
     match refusal {
         Some(error) => Err(error),
-        None => read.map_err(|error| Error::invalid(format!("{} is no COCO file, or a broken one: {error}", path.display()))),
+        None => read.map_err(|error| Error::invalid(format!("{} is not a COCO file, or a broken one: {error}", path.display()))),
     }
 }
 

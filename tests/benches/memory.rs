@@ -2,7 +2,7 @@
 //!
 //!     cargo bench --profile release -p convert-tests --bench memory
 //!
-//! With `CONVERT_SHARED` the grocery photos and the ViT-Ti weights there, else drawn scenes without weights.
+//! With `CONVERT_SHARED` the grocery photos and the ViT-Ti weights there, else synthetic scenes without weights.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

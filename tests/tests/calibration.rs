@@ -1,4 +1,4 @@
-//! Labels calibrated on known truth, and thresholds chosen for a precision; on drawn scenes, which know what they show.
+//! Labels calibrated on known truth, and thresholds chosen for a precision; on synthetic scenes, which know what they show.
 
 use std::fs;
 
@@ -153,7 +153,7 @@ fn a_file_of_other_images_or_classes_is_refused() {
         (
             "coco.json",
             r#"{"images": [], "annotations": [], "categories": [{"id": 1, "name": "unicorn"}]}"#,
-            "its category `unicorn` is no class of the dataset",
+            "its category `unicorn` is not a class of the dataset",
         ),
     ] {
         fs::write(place.path(name), text).unwrap();

@@ -106,7 +106,7 @@ fn every_recipe_of_the_page_runs_on_the_files_beside_it() {
     let sections: Vec<Section> = page.split("\n## ").skip(1).map(Section::of).collect();
     for section in &sections {
         assert_eq!(section.recipes().count(), 1, "{}: a recipe", section.heading);
-        assert!(section.samples.len() >= 3 || section.heading == "Drawn scenes", "{}: a table of samples", section.heading);
+        assert!(section.samples.len() >= 3 || section.heading == "Synthetic scenes", "{}: a table of samples", section.heading);
         section.recipes().for_each(|recipe| section.run(recipe));
     }
     assert_eq!(page.matches("```yaml").count(), sections.len(), "no recipe stands outside of the sections");

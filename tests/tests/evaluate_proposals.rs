@@ -1,4 +1,4 @@
-//! `convert evaluate proposals` against pycocotools, and on what is no COCO file.
+//! `convert evaluate proposals` against pycocotools, and on what is not a COCO file.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The ImageNet recipes whole, on a few drawn images laid out like ImageNet, with tiny checkpoints of the paper's four families and labeler.
+//! The ImageNet recipes whole, on a few synthetic images laid out like ImageNet, with tiny checkpoints of the paper's four families and labeler.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -213,7 +213,7 @@ fn every_command_of_the_page_runs() {
             std::fs::copy(file.path(), place.join(folder).join(file.file_name())).unwrap();
         }
     }
-    // The drawn images under the names of validation photos, so that ReaL's form of truth knows them.
+    // The synthetic images under the names of validation photos, so that ReaL's form of truth knows them.
     let mut number = 0;
     for class in ["n01440764", "n01443537", "n02123045", "n07753592"] {
         let (photos, maps) = (place.join("val300").join(class), place.join("maps").join(class));

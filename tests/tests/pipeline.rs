@@ -266,7 +266,7 @@ fn the_labels_file_has_the_authors_form_and_stats_reads_it() {
         assert_eq!(probabilities.split(',').nth(at), Some("1.0000"));
     }
     let output = convert().arg("stats").arg(place.path("work/labels.tsv")).output().unwrap();
-    assert!(stdout(&output).contains("labels an image"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("labels per image"), "{}", stdout(&output));
     std::fs::write(place.path("bad.tsv"), "a\t1\t2,3\t0.5\n").unwrap();
     let output = convert().arg("stats").arg(place.path("bad.tsv")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

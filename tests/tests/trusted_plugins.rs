@@ -61,7 +61,7 @@ fn a_pin_that_protects_nothing_is_an_error() {
         (format!("gird: {{ sha256: \"{hash}\" }}"), "recipe.yaml:3:12: `gird` is pinned, but this recipe uses no such plugin; did you mean `grid`?"),
         (format!("exporter/grid: {{ sha256: \"{hash}\" }}"), "`exporter/grid` is pinned, but this recipe uses no such plugin"),
         (format!("maskcut: {{ sha256: \"{hash}\" }}"), "`maskcut` is pinned, but this recipe uses no such plugin"),
-        ("grid: { sha256: 1f0c }".into(), "recipe.yaml:3:28: `1f0c` is no SHA-256: give 64 hexadecimal digits"),
+        ("grid: { sha256: 1f0c }".into(), "recipe.yaml:3:28: `1f0c` is not a SHA-256: give 64 hexadecimal digits"),
         ("grid: {}".into(), "needs the key `sha256`"),
         ("grid: { sha512: 1f0c }".into(), "unknown key `sha512`"),
         (format!("exporter/coco: {{ sha256: \"{hash}\" }}"), "exporter/coco is pinned to the SHA-256 0000"),
@@ -127,7 +127,7 @@ fn a_library_that_is_cut_short_anywhere_is_refused_in_one_line_each() {
     let warnings = warnings(folder.path());
     assert_eq!(warnings.len(), lengths.len(), "{warnings:#?}");
     for ((number, length), warning) in lengths.iter().enumerate().zip(&warnings) {
-        let expected = format!("libcut{number:02}.so cannot be opened: it is cut short: {length} bytes");
+        let expected = format!("libcut{number:02}.so cannot be opened: it is truncated: {length} bytes");
         assert!(warning.contains(&expected), "`{expected}` is not in {warning}");
     }
 }
@@ -154,11 +154,11 @@ fn what_is_no_library_of_this_machine_is_refused_before_it_is_opened() {
         ("liba.so", "it is for machines of another word size or byte order"),
         ("libb.so", "it is for machines of another word size or byte order"),
         ("libc.so", "it is for another machine: its ELF machine number is 40, not "),
-        ("libd.so", "it is no shared library: its ELF type is 2, not 3"),
-        ("libe.so", "it is no library: it does not begin as an ELF file does"),
-        ("libf.so", "it is cut short: "),
-        ("libg.so", "it is no regular file"),
-        ("libh.so", "it is no regular file"),
+        ("libd.so", "it is not a shared library: its ELF type is 2, not 3"),
+        ("libe.so", "it is not a library: it does not begin as an ELF file does"),
+        ("libf.so", "it is truncated: "),
+        ("libg.so", "it is not a regular file"),
+        ("libh.so", "it is not a regular file"),
     ];
     let warnings = warnings(folder.path());
     assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");

@@ -171,7 +171,7 @@ fn the_program_of_the_wheel_takes_the_torch_beside_it_and_sees_whether_that_has_
 
     // A torch with a CUDA part: it is that one which is tried, and what it says is passed on.
     let cuda = torch.join("libtorch_cuda.so");
-    std::fs::write(&cuda, "cut short").unwrap();
+    std::fs::write(&cuda, "truncated").unwrap();
     let (text, _) = doctor();
     std::fs::remove_file(&cuda).unwrap();
     assert!(line(&text, "cuda ").contains(&format!("none: {} cannot be loaded: ", cuda.display())), "{text}");
@@ -289,7 +289,7 @@ fn the_wheel_works_beside_pytorch() {
     // The page's run is that of the transcript, which is not done again.
     let python_page = code_block("docs/python.md", "python");
     let text = stdout(&done(venv_python().args(["-c", &python_page]).current_dir(place.path(""))));
-    assert!(text.contains("labels an image") && !text.contains("stage='train"), "{text}");
+    assert!(text.contains("labels per image") && !text.contains("stage='train"), "{text}");
 
     // Installed where torch is not, it takes the one that Python would import.
     let elsewhere = place.path("elsewhere");

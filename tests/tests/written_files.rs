@@ -119,7 +119,7 @@ fn names_of_no_file_are_refused() {
     let work = place("labels.tsv");
     fs::write(work.path("work"), "buy milk").unwrap();
     let text = stderr(&work.run(&[]));
-    assert!(text.contains("recipe.yaml:2:11: the work directory") && text.contains("is no folder"), "{text}");
+    assert!(text.contains("recipe.yaml:2:11: the work directory") && text.contains("is not a folder"), "{text}");
 }
 
 #[test]
@@ -320,7 +320,7 @@ fn a_work_directory_that_plugins_could_not_be_told_is_refused() {
     let output = place.command(&["--work-dir"]).arg(place.path("").join(name)).output().expect("convert can be started");
     let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
-    assert!(text.contains("caf\\xE9\" is no UTF-8, which plugins need"), "{text}");
+    assert!(text.contains("caf\\xE9\" is not UTF-8, which plugins need"), "{text}");
     assert!(!place.path("").join(name).exists());
 }
 

@@ -18,9 +18,9 @@ fn number(text: impl ToString) -> Cell {
     Cell::new(text.to_string()).set_alignment(CellAlignment::Right)
 }
 
-/// Labels an image, as in the paper's Table 5.
+/// Labels per image, as in the paper's Table 5.
 pub fn label_count_table(statistics: &Statistics) -> Table {
-    let mut rows = table(&["labels an image", "images", "share"]);
+    let mut rows = table(&["labels per image", "images", "share"]);
     for (count, images) in statistics.by_count.iter().enumerate() {
         let share = if statistics.images == 0 { 0.0 } else { *images as f64 * 100.0 / statistics.images as f64 };
         let name = if count == 4 { "4 or more".to_owned() } else { count.to_string() };

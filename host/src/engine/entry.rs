@@ -1,4 +1,4 @@
-//! A sample that was left out.
+//! A sample that was skipped.
 
 use convert_sdk::ErrorKind;
 use serde::{Deserialize, Serialize};

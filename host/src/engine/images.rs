@@ -24,7 +24,7 @@ pub struct Decoding {
 /// The decoded image of a sample.
 ///
 /// # Errors
-/// A file that cannot be read, is no image, is cut short, or is too large.
+/// A file that cannot be read, is not an image, is truncated, or is too large.
 pub fn load(dataset: &dyn Dataset, id: &str, decoding: Decoding) -> Result<Image<'static>> {
     match dataset.image(id)? {
         ImageData::Pixels(image) => Ok(image),
@@ -132,7 +132,7 @@ fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
-    let scans = scans(bytes).ok_or_else(|| Error::invalid(format!("the JPEG file is cut short after {} bytes", bytes.len())))?;
+    let scans = scans(bytes).ok_or_else(|| Error::invalid(format!("the JPEG file is truncated after {} bytes", bytes.len())))?;
     read_jpeg(bytes, scans)
 }
 
@@ -225,8 +225,8 @@ mod tests {
         };
         check(&[], "empty");
         check(b"hello world", "not an image");
-        check(&whole[..whole.len() / 2], "cut short");
-        check(&whole[..whole.len() - 2], "cut short");
+        check(&whole[..whole.len() / 2], "truncated");
+        check(&whole[..whole.len() - 2], "truncated");
         let film: Vec<u8> = whole.iter().copied().chain([0xff, 0xda, 0, 0, 1, 2, 3]).collect();
         assert!(decode(&film, Decoding::default()).is_ok(), "what follows the image does not matter");
         check(b"\x89PNG\r\n\x1a\n....", "broken image");

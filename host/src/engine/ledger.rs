@@ -1,4 +1,4 @@
-//! `errors.jsonl`: every sample that was left out, with the stage and the reason.
+//! `errors.jsonl`: every sample that was skipped, with the stage and the reason.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -42,7 +42,7 @@ impl Ledger {
         Ok(Self { entered: Mutex::new(entered), path, on_error, max_errors })
     }
 
-    /// Enters samples that were left out.
+    /// Enters samples that were skipped.
     ///
     /// # Errors
     /// The first of them with `on_error: stop`; too many for `max_errors`; a ledger that cannot be written.
@@ -77,7 +77,7 @@ impl Ledger {
         self.max_errors.is_none()
     }
 
-    /// How many samples were left out so far, each counted once.
+    /// How many samples were skipped so far, each counted once.
     pub fn count(&self) -> u64 {
         lock(&self.entered).samples.len() as u64
     }

@@ -43,7 +43,7 @@ pub trait Record: Send + Sync + Sized {
     /// A file that cannot be read or holds rows of another kind.
     fn read(form: Self::Form, folder: &Path, shard: usize) -> Result<Vec<Row<Self>>, AnyError>;
 
-    /// Stores a shard whole or not at all: ids with their results, and what was left out.
+    /// Stores a shard whole or not at all: ids with their results, and what was skipped.
     ///
     /// # Errors
     /// A file that cannot be written, a result of another kind.
@@ -178,7 +178,7 @@ pub fn write_part<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &
     R::write(form, &parts, shard, rows, errors).map_err(stored_in(stage))
 }
 
-/// What an interrupted run kept of a shard: rows with the indices of their samples, and what was left out.
+/// What an interrupted run kept of a shard: rows with the indices of their samples, and what was skipped.
 #[expect(clippy::type_complexity, reason = "rows and errors")]
 pub fn read_part<R: Record>(
     stage: &Stage,

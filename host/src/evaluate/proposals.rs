@@ -311,7 +311,7 @@ mod tests {
             (r#"[{"image_id": 1, "bbox": [0, 0, -1, 2]}]"#, TRUTH, "[0.0, 0.0, -1.0, 2.0] is none"),
             (r#"[{"image_id": 1, "segmentation": [[1, 2, 3]]}]"#, TRUTH, "a polygon of 3 numbers"),
             ("[]", r#"{"annotations": [{"image_id": 3, "bbox": [0, 0, 1, 1]}]}"#, "image 3, which is not listed"),
-            ("nonsense", TRUTH, "is no COCO file"),
+            ("nonsense", TRUTH, "is not a COCO file"),
         ] {
             let error = compare(predictions, truth).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

@@ -28,7 +28,7 @@ impl Tally {
         self.by_count[classes.min(4)] += 1;
     }
 
-    /// The counts; `skipped` images were left out before.
+    /// The counts; `skipped` images were skipped before.
     pub fn statistics(&self, skipped: u64) -> Statistics {
         let average = if self.images == 0 { 0.0 } else { self.labels as f64 / self.images as f64 };
         Statistics { threshold: self.threshold, images: self.images, by_count: self.by_count, average, skipped }

@@ -200,7 +200,7 @@ impl KnownClasses {
             let found = classes.iter().position(|class| class == name).map(|index| index as u32);
             found.ok_or_else(|| {
                 let hint = suggestion(name, classes.iter().map(String::as_str));
-                unfit(Error::invalid(format!("its category `{name}` is no class of the dataset{hint}")))
+                unfit(Error::invalid(format!("its category `{name}` is not a class of the dataset{hint}")))
             })
         };
         let named = truth.categories().iter().map(class).collect::<Result<Vec<u32>, _>>()?;

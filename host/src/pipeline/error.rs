@@ -99,7 +99,7 @@ pub enum PipelineError {
         source: PluginError,
     },
     /// An id that says no place for a map's file.
-    #[error("the id `{0}` is no path below a folder: its map has no place")]
+    #[error("the id `{0}` is not a path below a folder: its map has no place")]
     NoPlace(String),
     /// Two maps with one file.
     #[error("{id} and {other} would both be written to {}", .file.display())]

@@ -22,7 +22,7 @@ use crate::engine::{Key, Stage};
 use crate::errors::FileError;
 use crate::evaluate::{Scorer, Tally};
 
-/// So many of the samples that were left out are shown to exporters.
+/// So many of the samples that were skipped are shown to exporters.
 const SKIPPED: usize = 100;
 
 /// What an earlier run exported: by file name, the exporter's key and the file's size and content.

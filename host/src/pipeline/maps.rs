@@ -18,7 +18,7 @@ impl Session {
     /// Whether the map of every sample would have a file of its own below a folder, to be asked before the maps are computed.
     ///
     /// # Errors
-    /// An id that is no path below the folder, two ids with one file.
+    /// An id that is not a path below the folder, two ids with one file.
     pub fn check_map_files(&self, folder: &Path) -> Result<(), PipelineError> {
         let mut files: HashMap<PathBuf, &str> = HashMap::new();
         for sample in &self.samples.list {

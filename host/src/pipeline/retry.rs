@@ -18,7 +18,7 @@ use crate::errors::FileError;
 const ASIDE: &str = "before-retry";
 
 impl Session {
-    /// Tries again what was left out of the steps before the first training, and opens the shards for what was left out of later ones.
+    /// Tries again what was skipped of the steps before the first training, and opens the shards for what was skipped of later ones.
     ///
     /// # Errors
     /// As [`Session::run_steps`]; files that cannot be moved.
@@ -28,7 +28,7 @@ impl Session {
         let (before, after) = steps.split_at(first_training);
         let (early, late) = (self.failed_shards(before)?, self.failed_shards(after)?);
         if early.is_empty() && late.is_empty() {
-            tracing::info!("no sample was left out: there is nothing to try again");
+            tracing::info!("no sample was skipped: there is nothing to try again");
             return Ok(());
         }
         self.forget_exports()?;
@@ -46,7 +46,7 @@ impl Session {
         self.run_steps(|step| before.iter().any(|known| known.action == step.action))?;
         let as_before = self.contents(before, &early)? == stored;
         tracing::info!(
-            "the samples that were left out {}",
+            "the samples that were skipped {}",
             if as_before { "failed as before" } else { "did not all fail again: what depends on them is made anew" }
         );
         for step in trained {

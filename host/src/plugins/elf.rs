@@ -1,24 +1,24 @@
-//! Whether a file can be a library of this machine, by its ELF header: the system's loader trusts what it reads, and a file that is cut short kills the process
+//! Whether a file can be a library of this machine, by its ELF header: the system's loader trusts what it reads, and a file that is truncated kills the process
 //! with SIGBUS.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// Why a file is no library that could be opened.
+/// Why a file is not a library that could be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// It cannot be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
     /// A folder, a FIFO, a device.
-    #[error("it is no regular file")]
+    #[error("it is not a regular file")]
     NotAFile,
     /// Text, an archive, or the library of another system.
-    #[error("it is no library: it does not begin as an ELF file does")]
+    #[error("it is not a library: it does not begin as an ELF file does")]
     NotElf,
     /// The header itself is not whole.
-    #[error("it is cut short: {size} bytes do not hold an ELF header")]
+    #[error("it is truncated: {size} bytes do not hold an ELF header")]
     NoHeader {
         /// The file's bytes.
         size: u64,
@@ -30,10 +30,10 @@ pub enum Unfit {
     #[error("it is for another machine: its ELF machine number is {0}, not {expected}", expected = MACHINE.unwrap_or_default())]
     OtherMachine(u16),
     /// A program or an object file.
-    #[error("it is no shared library: its ELF type is {0}, not {shared}", shared = SHARED)]
+    #[error("it is not a shared library: its ELF type is {0}, not {shared}", shared = SHARED)]
     OtherType(u16),
     /// Parts of it lie behind its end.
-    #[error("it is cut short: {size} bytes, but its header speaks of {wanted}")]
+    #[error("it is truncated: {size} bytes, but its header speaks of {wanted}")]
     CutShort {
         /// The file's bytes.
         size: u64,

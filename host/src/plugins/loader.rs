@@ -33,7 +33,7 @@ pub enum LoadError {
         source: Unfit,
     },
     /// Another library, perhaps of a program.
-    #[error("{} is no convert plugin: it has no export_plugins! line; remove it from the plugin folder", .0.display())]
+    #[error("{} is not a convert plugin: it has no export_plugins! line; remove it from the plugin folder", .0.display())]
     NoPlugin(PathBuf),
     /// Built for a later ABI.
     #[error("plugin {} was built for the newer ABI version {version}, this convert has {}: rebuild the plugin or update convert", .file.display(), ABI_VERSION)]

@@ -62,7 +62,7 @@ fn target(output: &Output<'_>, work_dir: &Path) -> Result<PathBuf, Diagnostic> {
     }
     let target = whole_file::destination(file).map_err(|error| Diagnostic::new(place, error))?;
     if target.to_str().is_none() {
-        return Err(Diagnostic::new(place, format!("{target:?} is no UTF-8, which exporters need: choose another file")));
+        return Err(Diagnostic::new(place, format!("{target:?} is not UTF-8, which exporters need: choose another file")));
     }
     for path in [file, &target] {
         let inside = path.strip_prefix(work_dir).ok().and_then(|path| path.components().next());
@@ -88,9 +88,9 @@ pub fn check_work_dir(place: Option<Location>, work_dir: &Path) -> Option<Diagno
         return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} contains a NUL character, which no name can hold")));
     }
     if work_dir.to_str().is_none() {
-        return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} is no UTF-8, which plugins need: choose another")));
+        return Some(Diagnostic::new(place, format!("the work directory {work_dir:?} is not UTF-8, which plugins need: choose another")));
     }
     let there = work_dir.ancestors().find(|path| path.exists())?;
     (!there.is_dir())
-        .then(|| Diagnostic::new(place, format!("the work directory {} cannot be made: {} is no folder", work_dir.display(), there.display())))
+        .then(|| Diagnostic::new(place, format!("the work directory {} cannot be made: {} is not a folder", work_dir.display(), there.display())))
 }

@@ -33,7 +33,7 @@ fn check_pin(name: &str, wanted: &str, used: &[&Plugin]) -> Result<(), Problem> 
     let of_the_name = |message| Problem { of_the_name: true, message };
     let of_the_hash = |message| Problem { of_the_name: false, message };
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(of_the_hash(format!("`{wanted}` is no SHA-256: give 64 hexadecimal digits, as `convert doctor` prints them")));
+        return Err(of_the_hash(format!("`{wanted}` is not a SHA-256: give 64 hexadecimal digits, as `convert doctor` prints them")));
     }
     let pinned = |plugin: &&&Plugin| plugin.name == name || full_name(plugin.role, &plugin.name) == name;
     let files: BTreeSet<&Path> = used.iter().filter(pinned).map(|plugin| plugin.file.as_path()).collect();

@@ -1,4 +1,4 @@
-//! Family patch-stats on drawn images.
+//! Family patch-stats on synthetic images.
 
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest, Features};
 use convert_sdk::{Context, Image};

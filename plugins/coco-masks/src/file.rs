@@ -61,7 +61,7 @@ impl CocoFile {
     /// Reads a file; masks go to an unnamed file in `cache`. Crowds are left out unless asked for, annotations without a mask always.
     ///
     /// # Errors
-    /// A file that cannot be read or is no COCO file, an image or file name that comes twice, a score that is no number.
+    /// A file that cannot be read or is not a COCO file, an image or file name that comes twice, a score that is no number.
     pub fn read(path: &Path, cache: &Path, crowds: bool) -> Result<Self> {
         let mut contents = Contents { spool: SpoolWriter::new(cache)?, images: Vec::new(), names: NameIndex::default(), crowds, annotated: false };
         let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
@@ -69,7 +69,7 @@ impl CocoFile {
         let read = json.deserialize_map(Top(&mut contents)).and_then(|()| json.end());
         read.map_err(|error| Error::invalid(format!("cannot read the masks of {}: {error}", path.display())))?;
         if contents.images.is_empty() || !contents.annotated {
-            return Err(Error::config(format!("{} is no COCO file with `images` and `annotations`", path.display())));
+            return Err(Error::config(format!("{} is not a COCO file with `images` and `annotations`", path.display())));
         }
         let Contents { spool, mut images, names, .. } = contents;
         let spool = spool.finish()?;

@@ -46,7 +46,7 @@ impl LeftOut {
         Ok(())
     }
 
-    /// Tells the user how many were left out.
+    /// Tells the user how many were skipped.
     pub fn report(&self) {
         if self.count > 0 {
             warn!("left out {} incomplete samples, the first: {}", self.count, self.first);
@@ -104,7 +104,7 @@ pub fn resolve<'l>(
             && name != index
         {
             return Err(Error::config(format!(
-                "{} has the label {:?}, which is the name of class {name} and the index of class {:?}: write the classes' names so that they are no indices",
+                "{} has the label {:?}, which is the name of class {name} and the index of class {:?}: write the classes' names so that they are not indices",
                 place(at),
                 label.text,
                 classes.names()[index as usize]

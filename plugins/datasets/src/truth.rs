@@ -34,7 +34,7 @@ impl Truth {
     /// Reads a file; its categories are the dataset's classes by name. About 250 bytes an object stay in memory.
     ///
     /// # Errors
-    /// A file that cannot be read or is no COCO JSON, a category that is no class, an annotation of an unknown image or category, a mask whose runs do not add up.
+    /// A file that cannot be read or is not a COCO JSON, a category that is no class, an annotation of an unknown image or category, a mask whose runs do not add up.
     pub fn read(path: &Path, classes: &ClassList) -> Result<Self> {
         Self::of(path, classes).context(|| format!("cannot use the truth file {}", path.display()))
     }
@@ -59,7 +59,7 @@ impl Truth {
             let unknown = |what: &str, id: u64| Error::invalid(format!("annotation {at} is of the {what} {id}, which the file does not list"));
             let (name, size) = images.get(&annotation.image_id).ok_or_else(|| unknown("image", annotation.image_id))?;
             let (category, class) = class_of.get(&annotation.category_id).ok_or_else(|| unknown("category", annotation.category_id))?;
-            let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is no class of the dataset")))?;
+            let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is not a class of the dataset")))?;
             // A crowd shows its class, but it is no object that a region could be.
             let segmentation = annotation.segmentation.as_ref().filter(|_| annotation.iscrowd == 0);
             let mask = mask(segmentation, *size).context(|| format!("annotation {at}"))?;
@@ -137,7 +137,7 @@ mod tests {
             let error = truth(annotation).unwrap_err().to_string();
             assert!(error.contains(what), "`{what}` is not in {error}");
         };
-        refused(json!({"image_id": 1, "category_id": 9}), "its category \"plum\" is no class of the dataset");
+        refused(json!({"image_id": 1, "category_id": 9}), "its category \"plum\" is not a class of the dataset");
         refused(json!({"image_id": 5, "category_id": 7}), "annotation 1 is of the image 5, which the file does not list");
         let runs = json!({"image_id": 1, "category_id": 7, "segmentation": {"size": [4, 3], "counts": [5]}});
         refused(runs, "annotation 1: the runs of a 3x4 mask sum to 5 instead of 12");

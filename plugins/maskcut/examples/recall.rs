@@ -1,4 +1,4 @@
-//! How many of the drawn scenes' objects MaskCut's masks find, for a config given as JSON: `cargo run --release -p convert-maskcut --example recall -- 100 '{"tau": 0.5}'`.
+//! How many of the synthetic scenes' objects MaskCut's masks find, for a config given as JSON: `cargo run --release -p convert-maskcut --example recall -- 100 '{"tau": 0.5}'`.
 //!
 //! Any number of configs may follow the number of scenes. Printed for each: the share of objects that a mask covers with IoU ≥ 0.5, of all, of each
 //! scene's largest and of the others; the mean of the best IoU; masks a scene; milliseconds a scene; and the first figure after the dense CRF.

@@ -66,7 +66,7 @@ impl Affinity {
     /// Without any patches that are alike; besides it the unit vectors, and which of them are zero.
     fn unset(values: &[f32], patches: usize, epsilon: f64) -> Result<(Self, Vec<f32>, Vec<bool>)> {
         if patches == 0 || !values.len().is_multiple_of(patches) {
-            return Err(Error::invalid(format!("{} feature values are no whole vectors for {patches} patches", values.len())));
+            return Err(Error::invalid(format!("{} feature values are not whole vectors for {patches} patches", values.len())));
         }
         let (unit, active) = normalise(values, patches, values.len() / patches);
         let zero = active.iter().map(|active| !active).collect();

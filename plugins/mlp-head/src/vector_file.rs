@@ -4,7 +4,7 @@
 //! the format, the training's fingerprint and the numbers a vector, then a line for each few hundred images, written when their vectors are on the disk. What comes
 //! after the last whole line is cut off when the files are opened again.
 //!
-//! Rows are read by position and not through a mapping: both go through the page cache, but a file that is cut short under a mapping kills the process. In memory
+//! Rows are read by position and not through a mapping: both go through the page cache, but a file that is truncated under a mapping kills the process. In memory
 //! are four bytes a vector and four an image.
 
 mod index;
@@ -117,7 +117,7 @@ impl VectorFile {
             let block = serde_json::from_slice::<Block>(&line).ok().filter(|block| line.ends_with(b"\n") && block.is_whole());
             let Some(block) = block else { break };
             if self.end() + block.labels.len() as u64 * self.row_bytes() > there {
-                warn!("{} is cut short: the vectors from image {} on are made again", self.path.display(), self.images() + 1);
+                warn!("{} is truncated: the vectors from image {} on are made again", self.path.display(), self.images() + 1);
                 break;
             }
             if !self.is_as_written(&block)? {
@@ -225,7 +225,7 @@ impl VectorFile {
     /// The stored vectors of these numbers, `[numbers.len(), width]`, read by all threads of `pool`.
     ///
     /// # Errors
-    /// A file that cannot be read or is cut short.
+    /// A file that cannot be read or is truncated.
     pub fn gather(&self, numbers: &[u32], pool: &rayon::ThreadPool) -> Result<Vec<f32>> {
         let mut values = vec![0.0; numbers.len() * self.width];
         let some = |(numbers, values): (&[u32], &mut [f32])| {

@@ -6,7 +6,7 @@ use crate::arrangement::{Object, Settings, arrange, classes, visible_masks};
 use crate::catalogue::{self, Class};
 use crate::paint::paint;
 
-/// Drawn scenes of several objects whose truth is known, for a first look and for tests: they need no data and no download.
+/// Synthetic scenes of several objects whose truth is known, for a first look and for tests: they need no data and no download.
 ///
 /// Each scene shows 1 to `max_objects` objects of different classes (apple, balloon, banana, …: sixteen) in varied colours and poses on a textured
 /// surface. Its single label is the class of the object with the largest visible area; the truth names all of them, with their masks.

@@ -22,7 +22,7 @@ impl TensorFile {
     /// Finds the tensors of a file, whatever its ending: safetensors, `torch.save`'s zip archives and its older form before PyTorch 1.6.
     ///
     /// # Errors
-    /// A file that cannot be read, is cut short, is neither, or holds a pickle with more in it than tensors and plain containers.
+    /// A file that cannot be read, is truncated, is neither, or holds a pickle with more in it than tensors and plain containers.
     pub fn open(path: &Path) -> Result<Self> {
         let named = || format!("cannot read {}", path.display());
         let mut file = files::open_regular(path, files::MAX_ARCHIVE).context(named)?;

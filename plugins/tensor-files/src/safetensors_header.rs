@@ -24,7 +24,7 @@ pub fn entries(mut file: Regular, length: u64) -> Result<(BTreeMap<String, Entry
     }
     let mut header = vec![0; size as usize];
     file.read_exact(&mut header).context(|| "cannot read the header".into())?;
-    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| not_whole(format!("its header is no list of tensors: {error}")))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|error| not_whole(format!("its header is not a list of tensors: {error}")))?;
     let expected = (8 + size).saturating_add(metadata.data_len() as u64);
     if expected != length {
         return Err(not_whole(format!("it has {length} bytes, but its header tells of {expected}")));

@@ -60,7 +60,7 @@ pub fn zip_entries(file: Regular, length: u64) -> Result<Entries> {
                 if let Some(key) = other.strip_prefix("data/") {
                     let (start, size) = (member.data_start(), member.size());
                     if start.saturating_add(size) > length {
-                        return Err(Error::invalid(format!("storage {key} is cut short")));
+                        return Err(Error::invalid(format!("storage {key} is truncated")));
                     }
                     places.insert(key.into(), (start, size));
                 }
@@ -129,10 +129,10 @@ pub fn legacy_entries(mut file: Regular, length: u64) -> Result<Entries> {
     for key in keys {
         let mut count = [0; 8];
         file.seek(SeekFrom::Start(position))?;
-        file.read_exact(&mut count).map_err(|_| Error::invalid(format!("storage {key} is cut short")))?;
+        file.read_exact(&mut count).map_err(|_| Error::invalid(format!("storage {key} is truncated")))?;
         let element = sizes.get(&key).copied().unwrap_or(1) as u64;
         let size = u64::from_le_bytes(count).checked_mul(element).filter(|size| position.saturating_add(8).saturating_add(*size) <= length);
-        let size = size.ok_or_else(|| Error::invalid(format!("storage {key} is cut short")))?;
+        let size = size.ok_or_else(|| Error::invalid(format!("storage {key} is truncated")))?;
         places.insert(key, (position + 8, size));
         position += 8 + size;
     }

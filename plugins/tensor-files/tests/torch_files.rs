@@ -59,7 +59,7 @@ fn other_files_say_what_they_are() {
     check(b"", "the file is empty");
     check(b"hello", "neither a PyTorch archive nor a whole safetensors file");
     check(b"\x80\x02}q\x00.", "a pickle, but none of torch.save's");
-    check(b"\x80\x02}q\x00", "the pickle is cut short");
+    check(b"\x80\x02}q\x00", "the pickle is truncated");
     check(&std::fs::read(data("module.pt")).unwrap(), "family: torchscript");
     let message = TensorFile::open(&folder.path().join("none")).unwrap_err().to_string();
     assert!(message.contains("No such file"), "{message}");

@@ -114,7 +114,7 @@ impl BuildExporter {
     /// Begins a file.
     pub fn build(&self, config: &str, run: &ExportRun, output: &Path, context: &Context) -> Result<ForeignExporter> {
         let run = serde_json::to_string(run)?;
-        let output = output.to_str().ok_or_else(|| Error::config(format!("the file {output:?} is no UTF-8, which exporters need")))?;
+        let output = output.to_str().ok_or_else(|| Error::config(format!("the file {output:?} is not UTF-8, which exporters need")))?;
         received((self.build)(config.into(), run.as_str().into(), output.into(), context.into())).map(ForeignExporter)
     }
 }

@@ -154,7 +154,7 @@ macro_rules! build {
                         let object = received(build(config.into(), context.into()))?;
                         Ok(Box::new($foreign(object)))
                     }
-                    other => Err(crate::Error::config(format!("{} is no {}", other.role().with_article(), stringify!($function)))),
+                    other => Err(crate::Error::config(format!("found {} where a plugin of role {} is needed", other.role().with_article(), stringify!($function)))),
                 }
             }
         )+}
@@ -184,7 +184,7 @@ impl Builder {
     pub fn selector(&self, config: &str, context: &Context) -> Result<Box<dyn crate::Selector>> {
         match self {
             Self::Selector(build) => Ok(Box::new(selector::ForeignSelector::new(received(build(config.into(), context.into()))?)?)),
-            other => Err(crate::Error::config(format!("{} is no selector", other.role().with_article()))),
+            other => Err(crate::Error::config(format!("{} is not a selector", other.role().with_article()))),
         }
     }
 
@@ -195,7 +195,7 @@ impl Builder {
     pub fn exporter(&self) -> Result<exporter::BuildExporter> {
         match self {
             Self::Exporter(build) => Ok(*build),
-            other => Err(crate::Error::config(format!("{} is no exporter", other.role().with_article()))),
+            other => Err(crate::Error::config(format!("{} is not an exporter", other.role().with_article()))),
         }
     }
 }

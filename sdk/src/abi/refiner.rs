@@ -118,11 +118,11 @@ mod tests {
     fn an_image_that_cannot_be_read_says_so_on_the_other_side_and_is_tried_again() {
         let loads = std::sync::atomic::AtomicU32::new(0);
         let broken = LazyImage::new(|| match loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Err(Error::invalid("cut short")),
+            0 => Err(Error::invalid("truncated")),
             _ => Image::new(1, 1, vec![7; 3]),
         });
         let crossed = import_image(export_image(&broken));
-        assert_eq!(crossed.get().unwrap_err().to_string(), "cut short");
+        assert_eq!(crossed.get().unwrap_err().to_string(), "truncated");
         assert_eq!(crossed.get().unwrap().pixels(), [7; 3]);
     }
 }

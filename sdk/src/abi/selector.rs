@@ -17,7 +17,7 @@ pub struct SelectorNeedsAbi {
     merge_by_label: bool,
 }
 
-/// What of a subject is no image.
+/// What of a subject is not an image.
 #[repr(C)]
 #[derive(StableAbi)]
 pub struct SubjectAbi {

@@ -87,7 +87,7 @@ pub struct Statistics {
     pub images: u64,
     /// Images with 0, 1, 2, 3 and at least 4 classes.
     pub by_count: [u64; 5],
-    /// Mean number of classes an image.
+    /// Mean number of classes per image.
     pub average: f64,
     /// Images left out because of an error.
     pub skipped: u64,
@@ -158,7 +158,7 @@ pub struct Evaluation {
     pub added: Option<AddedLabels>,
 }
 
-/// A sample that was left out.
+/// A sample that was skipped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SkippedSample {
     /// Its id.
@@ -230,7 +230,7 @@ pub struct ExportRun {
     pub held_out: Option<HeldOut>,
     /// The comparison with the truth, if the dataset knows it.
     pub evaluation: Option<Evaluation>,
-    /// Samples that were left out: the first hundred of `statistics.skipped`.
+    /// Samples that were skipped: the first hundred of `statistics.skipped`.
     #[serde(default)]
     pub skipped: Vec<SkippedSample>,
     /// How the labels were calibrated, where they were.

@@ -93,7 +93,7 @@ pub fn destination(path: &Path) -> Result<PathBuf, NoDestination> {
     Err(NoDestination::TooManyLinks(path.to_owned()))
 }
 
-/// What stands on the way to a path and is no folder.
+/// What stands on the way to a path and is not a folder.
 fn blocked(path: &Path) -> Option<NoDestination> {
     path.ancestors().skip(1).find_map(|ancestor| {
         let metadata = fs::metadata(ancestor).ok().filter(|metadata| !metadata.is_dir())?;

@@ -24,7 +24,7 @@ pub fn images() -> Vec<HostileFile> {
     }
     let mut add = |name: &str, bytes: Vec<u8>| files.push((name.to_owned(), bytes));
     add("empty.png", Vec::new());
-    add("text.jpg", b"this is no image".to_vec());
+    add("text.jpg", b"this is not an image".to_vec());
     add("script.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec());
     for (name, width, height, depth, colours, interlaced) in [
         ("png-largest", 0x7fff_ffff, 0x7fff_ffff, 8, 2, 0),

@@ -19,7 +19,7 @@ pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Resul
         tracing::warn!("{} predicted masks have another size than their image and were fitted to it", scores.fitted);
     }
     if scores.predictions_elsewhere > 0 {
-        tracing::warn!("{} predictions are on images without true objects and were left out", scores.predictions_elsewhere);
+        tracing::warn!("{} predictions are on images without true objects and were skipped", scores.predictions_elsewhere);
     }
     if let Some(file) = json {
         let text = serde_json::to_string_pretty(&scores).map_err(Failure::run)?;

@@ -16,7 +16,7 @@ const DEVICE_CALLS: usize = 2;
 
 /// How a piece of work ended.
 pub(super) enum Outcome {
-    /// Every sample has a result, an error, or was left out before.
+    /// Every sample has a result, an error, or was skipped before.
     Done,
     /// The memory does not do for a single sample.
     OutOfMemory(EngineError),
@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 
 /// What is known of a sample at a node.
 pub(super) enum Slot<R> {
-    /// Nothing, or that it was left out before.
+    /// Nothing, or that it was skipped before.
     Absent,
     /// A result, computed or read.
     Row(Arc<R>),

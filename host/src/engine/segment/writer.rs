@@ -55,7 +55,7 @@ impl<R: Record> Flow<'_, '_, R> {
     }
 }
 
-/// The results of a step in a shard, in the samples' order, with what was left out.
+/// The results of a step in a shard, in the samples' order, with what was skipped.
 struct Sorted<R> {
     step: usize,
     results: StepResults<R>,

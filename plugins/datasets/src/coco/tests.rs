@@ -84,7 +84,7 @@ fn bad_files_are_named() {
     check("/images", json!([]), "it lists no images");
     check("/images/1/id", json!(1), "two images have the id 1");
     check("/images/1/file_name", json!("a.jpg"), "two images are named \"a.jpg\"");
-    check("/images/1/file_name", json!(3), "is no COCO file, or a broken one: invalid type");
+    check("/images/1/file_name", json!(3), "is not a COCO file, or a broken one: invalid type");
     check("/images/1/category_id", json!(3), "the image \"b.jpg\" is of the category 3, which the file does not list");
     check("/categories", json!([{"id": 17, "name": "cat"}]), "it has 1 categories");
     check("/categories/0/name", json!("cat"), "its categories 17 and 18 have the same name");

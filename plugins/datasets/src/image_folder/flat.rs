@@ -130,7 +130,7 @@ fn read_synsets(file: &Path) -> Result<Vec<u32>> {
     let text = files::read_to_string(file, files::MAX_TEXT).context(|| format!("cannot read the synsets {}", file.display()))?;
     let index = |(line, number): (&str, usize)| {
         let wnid = line.split_whitespace().next().unwrap_or_default();
-        imagenet::index_of(wnid).ok_or_else(|| Error::config(format!("{}:{number}: `{wnid}` is no WordNet id of ImageNet-1k", file.display())))
+        imagenet::index_of(wnid).ok_or_else(|| Error::config(format!("{}:{number}: `{wnid}` is not a WordNet id of ImageNet-1k", file.display())))
     };
     text.trim_end().lines().zip(1..).map(index).collect()
 }
@@ -201,7 +201,7 @@ mod tests {
             (None, Some("n01751748\n"), "`synsets` explains the numbers of a `ground_truth`"),
             (Some("490\n361\n"), None, "truth.txt:1: `490` alone may be the development kit's number"),
             (Some("3\n1\n"), Some("n09193705\nn01751748\n"), "truth.txt:1: the synsets have no number 3"),
-            (Some("1\n"), Some("n00000001\n"), "synsets.txt:1: `n00000001` is no WordNet id"),
+            (Some("1\n"), Some("n00000001\n"), "synsets.txt:1: `n00000001` is not a WordNet id"),
             (Some("n01751748\n"), None, "the ground truth has 1 lines, but there is an image"),
             (Some("ILSVRC2012_val_00000001.JPEG 65\n"), None, "no label for the image \"ILSVRC2012_val_00000002.JPEG\""),
             (Some("ILSVRC2012_val_00000001.JPEG 65\nILSVRC2012_val_00000002.JPEG 1000\n"), None, "truth.txt:2: there is no class 1000"),

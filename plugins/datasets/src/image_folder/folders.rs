@@ -23,7 +23,7 @@ const VERSION: u32 = 1;
 /// A folder that changed this recently may change again within the same tick of its clock: it is not remembered.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// What lies in a folder and matters: hidden files and what is no image is left out.
+/// What lies in a folder and matters: hidden files and what is not an image is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub name: OsString,

@@ -40,7 +40,7 @@ impl ParquetFile {
     /// # Errors
     /// A file that is no Parquet, a column that is missing or of another type.
     pub fn open(path: PathBuf, config: &ParquetConfig) -> Result<Self> {
-        let broken = || format!("{} is no Parquet file or a broken one: fetch it again", path.display());
+        let broken = || format!("{} is not a Parquet file or a broken one: fetch it again", path.display());
         let file = files::open_regular(&path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
         // The smallest and largest image of each row group would stay in memory.
         let options = ArrowReaderOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);

@@ -156,5 +156,5 @@ fn what_does_not_fit_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.parquet"), "buy milk".repeat(20)).unwrap();
     let error = open(folder.path(), |_| ()).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("is no Parquet file or a broken one: fetch it again"), "{error}");
+    assert!(error.contains("is not a Parquet file or a broken one: fetch it again"), "{error}");
 }

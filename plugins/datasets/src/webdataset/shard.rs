@@ -69,9 +69,9 @@ impl Found {
 /// Goes through a shard and hands out its samples in their order; of the members only the labels are read.
 ///
 /// # Errors
-/// A file that is no tar or is cut short, a sample that comes again after another, a label that cannot be read, and what `take` gives.
+/// A file that is no tar or is truncated, a sample that comes again after another, a label that cannot be read, and what `take` gives.
 pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<()>) -> Result<()> {
-    let broken = || format!("the shard {} is no tar file or a broken one: fetch it again", path.display());
+    let broken = || format!("the shard {} is not a tar file or a broken one: fetch it again", path.display());
     let file = files::open_regular(path, files::MAX_ARCHIVE).context(|| format!("cannot read the shard {}", path.display()))?;
     let size = file.length();
     let mut archive = tar::Archive::new(file);
@@ -82,7 +82,7 @@ pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         if offset.saturating_add(length) > size {
             return Err(Error::config(format!(
-                "the shard {} is cut short: its member {name:?} ends at byte {}, the file at {size}: fetch it again",
+                "the shard {} is truncated: its member {name:?} ends at byte {}, the file at {size}: fetch it again",
                 path.display(),
                 offset.saturating_add(length)
             )));

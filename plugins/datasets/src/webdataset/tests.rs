@@ -120,10 +120,10 @@ fn a_shard_cut_within_a_member_or_a_sample_is_refused_and_one_without_an_end_mar
     for at in [100, 512, 700, 1024, 3000, whole.len() - 1024 - 600] {
         let (_folder, dataset) = open(&[("a.tar", whole[..at].to_vec())], |_| ());
         let error = dataset.map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains("is cut short") || error.contains("a broken one") || error.contains("has no"), "{at}: {error}");
+        assert!(error.contains("is truncated") || error.contains("a broken one") || error.contains("has no"), "{at}: {error}");
     }
     let (_folder, dataset) = open(&[("a.tar", whole[..whole.len() - 1024].to_vec())], |_| ());
     assert_eq!(content(&dataset.unwrap()).len(), 2, "only the end mark is missing");
     let (_folder, dataset) = open(&[("a.tar", b"buy milk".repeat(200))], |_| ());
-    assert!(dataset.map(|_| ()).unwrap_err().to_string().contains("is no tar file or a broken one: fetch it again"));
+    assert!(dataset.map(|_| ()).unwrap_err().to_string().contains("is not a tar file or a broken one: fetch it again"));
 }

@@ -24,7 +24,7 @@ fn recipe(text: &str) -> &str {
     if text.len() <= RECIPE_BYTES { text } else { &text[..text.floor_char_boundary(RECIPE_BYTES)] }
 }
 
-/// The samples that were left out, where there are any.
+/// The samples that were skipped, where there are any.
 fn skipped(run: &ExportRun) -> String {
     if run.skipped.is_empty() {
         return String::new();

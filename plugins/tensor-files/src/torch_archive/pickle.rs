@@ -20,7 +20,7 @@ pub const MAX_SIDES: usize = 64;
 /// Reads the pickle at the beginning of `bytes`; also how many bytes it takes.
 ///
 /// # Errors
-/// A pickle that is cut short or broken, holds anything else than tensors and plain containers, or would take more than 64 times its bytes, or 1 GiB, of memory.
+/// A pickle that is truncated or broken, holds anything else than tensors and plain containers, or would take more than 64 times its bytes, or 1 GiB, of memory.
 pub fn read(bytes: &[u8]) -> Result<(Pickled, usize)> {
     let most = bytes.len().saturating_mul(HELD_A_BYTE).saturating_add(LEAST_HELD).min(MOST_HELD);
     let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), nodes: Vec::new(), inner: 0 };
@@ -122,7 +122,7 @@ impl Machine<'_> {
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8]> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len()).ok_or_else(|| Error::invalid("the pickle is cut short"))?;
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len()).ok_or_else(|| Error::invalid("the pickle is truncated"))?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)

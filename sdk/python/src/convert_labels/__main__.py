@@ -1,4 +1,4 @@
-"""`python -m convert_labels recipes [DIR]` copies the recipes that come along."""
+"""`python -m convert_labels recipes [DIR]` copies the bundled recipes."""
 
 import sys
 

@@ -66,7 +66,7 @@ class Statistics:
     by_count: tuple[int, ...]
     """Images with 0, 1, 2, 3 and at least 4 classes."""
     average: float
-    """Mean number of classes an image."""
+    """Mean number of classes per image."""
     skipped: int
     """Images left out because of an error; see `Run.errors`."""
 
@@ -245,7 +245,7 @@ class Run:
         return read_regions(self._file("parquet", "jsonl", "coco"))
 
     def errors(self) -> list[dict[str, Any]]:
-        """The samples that were left out: `id`, `stage`, `kind` and `reason` of each."""
+        """The samples that were skipped: `id`, `stage`, `kind` and `reason` of each."""
         file = self.work_dir / "errors.jsonl"
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.is_file() else []
 

@@ -3,7 +3,7 @@
 
     logits.py HEAD.safetensors OUT.safetensors
 
-OUT has `inputs` [8, d] and `logits` [8, K]. Needs torch and safetensors. `head.safetensors` beside this file was trained on drawn scenes (20 epochs, 16 hidden
+OUT has `inputs` [8, d] and `logits` [8, K]. Needs torch and safetensors. `head.safetensors` beside this file was trained on synthetic scenes (20 epochs, 16 hidden
 units, standardised features); `logits.safetensors` was made from it with PyTorch 2.11.
 """
 import sys
