@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// To standard error, where nobody may be listening any more.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -19,7 +17,7 @@ fn main() -> ExitCode {
         let message = info.payload_as_str().unwrap_or("no message");
         say(&format!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues"));
     }));
-    match std::panic::catch_unwind(|| convert::execute(convert::cli::Arguments::parse())) {
+    match std::panic::catch_unwind(|| convert::execute(convert::cli::parse())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {
             say(&failure.report());

@@ -201,5 +201,7 @@ fn a_run_without_any_region_blames_the_proposals() {
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let expected = "WARN select-keep-largest: the proposals found no region in 4 images, or the refiners dropped them all";
     assert!(stderr(&output).contains(expected), "{}", stderr(&output));
-    assert!(stderr(&output).contains("error: train-mlp-head: there is no region to train on"), "{}", stderr(&output));
+    let expected =
+        "error: train-mlp-head: there is no region to train on: no image has a region: the proposals found none, or the refiners dropped them all";
+    assert!(stderr(&output).contains(expected), "{}", stderr(&output));
 }

@@ -43,10 +43,12 @@ pub enum PipelineError {
     #[error("another process trains in {}: wait for it", .0.display())]
     TrainsElsewhere(PathBuf),
     /// Nothing was selected.
-    #[error("{stage}: there is no region to train on: the lines above say whether none was proposed, or none selected")]
+    #[error("{stage}: there is no region to train on: {why}")]
     NothingToTrainOn {
         /// The training's name.
         stage: String,
+        /// Whether nothing was proposed, or nothing selected.
+        why: String,
     },
     /// A file that a training needs cannot be read or written, which may pass.
     #[error("{stage}: a file cannot be read or written; the training is kept as far as it is, start again once it can")]

@@ -86,7 +86,7 @@ impl Session {
         let images = set.len() as u64;
         tracing::info!("{}: training {} on {}", stage.name, self.recipe.label.plugin.name, set.describe());
         if set.is_empty() {
-            return Err(PipelineError::NothingToTrainOn { stage: stage.name.clone() });
+            return Err(PipelineError::NothingToTrainOn { stage: stage.name.clone(), why: set.why_empty() });
         }
         let progress = Arc::new(self.runner.progress.stage(&stage.name, images, 0));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));

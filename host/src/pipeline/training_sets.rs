@@ -14,6 +14,9 @@ pub(super) trait NamedSet: TrainingSet {
     /// Such as `300 regions of 120 images`.
     fn describe(&self) -> String;
 
+    /// Why there is nothing in it.
+    fn why_empty(&self) -> String;
+
     /// The set as labelers see it.
     fn as_training_set(&self) -> &dyn TrainingSet;
 }
@@ -50,6 +53,9 @@ impl NamedSet for WholeImages<'_> {
     fn describe(&self) -> String {
         format!("{} whole images", self.len())
     }
+    fn why_empty(&self) -> String {
+        "there is no image".to_owned()
+    }
     fn as_training_set(&self) -> &dyn TrainingSet {
         self
     }
@@ -61,6 +67,8 @@ pub(super) struct SelectedRegions<'a> {
     samples: &'a Samples,
     image: ImageOf<'a>,
     kept: KeptRegions,
+    /// How many regions there were to choose from.
+    proposed: usize,
 }
 
 impl<'a> SelectedRegions<'a> {
@@ -70,17 +78,18 @@ impl<'a> SelectedRegions<'a> {
     /// # Errors
     /// Stored selections or regions that cannot be read.
     pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, merge_by_label: bool, image: ImageOf<'a>) -> Result<Self, PipelineError> {
-        let mut kept = KeptRegions::default();
+        let (mut kept, mut proposed) = (KeptRegions::default(), 0);
         for shard in 0..samples.shards() {
             let mut masks: HashMap<usize, ImageMasks> = regions.read(samples, shard)?.into_iter().collect();
             for (sample, row) in select.read::<ImageSelections>(samples, shard)? {
                 let Some(image) = masks.remove(&sample) else { continue };
                 let named = |error: Error| PipelineError::Sample { sample: samples.list[sample].id.clone(), source: error.into() };
+                proposed += row.selections.len();
                 kept.push(sample, &image, &row, merge_by_label).map_err(named)?;
             }
         }
         kept.shrink();
-        Ok(Self { samples, image, kept })
+        Ok(Self { samples, image, kept, proposed })
     }
 }
 
@@ -99,6 +108,13 @@ impl TrainingSet for SelectedRegions<'_> {
 impl NamedSet for SelectedRegions<'_> {
     fn describe(&self) -> String {
         format!("{} regions of {} images", self.kept.regions.len(), self.len())
+    }
+    fn why_empty(&self) -> String {
+        match self.proposed {
+            0 => "no image has a region: the proposals found none, or the refiners dropped them all; try another `tau`, or a lower `min_area`"
+                .to_owned(),
+            proposed => format!("the selector kept none of {proposed} regions: lower its threshold, or try another rule"),
+        }
     }
     fn as_training_set(&self) -> &dyn TrainingSet {
         self

@@ -261,7 +261,9 @@ impl<'a> Resolver<'a> {
         };
         if let Err(error) = seen {
             self.found.problems.push(Diagnostic::new(node.place, error));
-        } else if text.is_empty() || !fits {
+        } else if text.is_empty() {
+            self.problem(node.place, format!("{} is empty: name a {kind}, or set the variable that stands there", self.here(pointer)));
+        } else if !fits {
             let why = match named {
                 Some(file) => {
                     let missing = Missing { place: self.here(pointer), file };
@@ -320,7 +322,10 @@ impl<'a> Resolver<'a> {
                     object.insert(key.name.clone(), json);
                 }
                 None => {
-                    let hint = suggestion(&key.name, known_keys(schema));
+                    let hint = match key.name == "config" && self.what.starts_with("dataset ") {
+                        true => "; a dataset's keys stand beside `plugin`, without `config`".to_owned(),
+                        false => suggestion(&key.name, known_keys(schema)),
+                    };
                     self.problem(key.place, format!("unknown key `{}` in {}{hint}", key.name, self.here(pointer)));
                 }
             }

@@ -224,18 +224,25 @@ impl Node {
 
 /// Text that is no YAML.
 #[derive(Debug)]
-pub struct NotYaml(Box<serde_yaml::Error>);
+pub struct NotYaml {
+    error: Box<serde_yaml::Error>,
+    /// The first line that a tab indents, which the parser notices somewhere before or behind.
+    tab: Option<Location>,
+}
 
 impl NotYaml {
     /// Where the parser gave up.
     pub fn place(&self) -> Option<Location> {
-        self.0.location().map(|at| Location { line: at.line() as usize, column: at.column() as usize })
+        self.tab.or_else(|| self.error.location().map(|at| Location { line: at.line() as usize, column: at.column() as usize }))
     }
 }
 
 impl fmt::Display for NotYaml {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = self.0.without_snippet().to_string();
+        if self.tab.is_some() {
+            return f.write_str("a tab at the beginning of a line: YAML is indented with spaces");
+        }
+        let message = self.error.without_snippet().to_string();
         // The place is told apart from the message.
         let message = message.lines().next().unwrap_or("not YAML");
         f.write_str(message.split(" at line ").next().unwrap_or(message))
@@ -250,7 +257,13 @@ impl std::error::Error for NotYaml {}
 /// What the parser says, and where.
 pub fn parse(text: &str) -> Result<Node, NotYaml> {
     let options = serde_yaml::options! { strict_booleans: true };
-    serde_yaml::from_str_with_options(text, options).map_err(|error| NotYaml(Box::new(error)))
+    serde_yaml::from_str_with_options(text, options).map_err(|error| NotYaml { error: Box::new(error), tab: indenting_tab(text) })
+}
+
+/// The first tab that stands among the blanks at the beginning of a line.
+fn indenting_tab(text: &str) -> Option<Location> {
+    let tab = |line: &str| line.chars().take_while(|letter| letter.is_whitespace()).position(|letter| letter == '\t');
+    (1..).zip(text.lines()).find_map(|(line, content)| tab(content).map(|column| Location { line, column: column + 1 }))
 }
 
 fn place(at: serde_yaml::Location) -> Option<Location> {

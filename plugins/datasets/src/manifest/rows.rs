@@ -65,7 +65,9 @@ fn read_csv(opened: files::Regular, delimiter: u8, file: &Path, columns: &Column
     let position = |column: &str| {
         header.iter().position(|name| name == column).ok_or_else(|| {
             let names: Vec<&str> = header.iter().collect();
-            Error::config(format!("{} has no column {column:?}: its columns are {}", file.display(), names.join(", ")))
+            let semicolons = names.len() == 1 && names[0].contains(';');
+            let hint = if semicolons { "; it is separated by semicolons, and commas or tabs are read" } else { "" };
+            Error::config(format!("{} has no column {column:?}: its columns are {}{hint}", file.display(), names.join(", ")))
         })
     };
     for column in [Some(columns.path), Some(columns.label), columns.id].into_iter().flatten() {

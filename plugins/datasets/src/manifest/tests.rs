@@ -87,6 +87,7 @@ fn ids_columns_and_root_can_be_chosen() {
 fn errors_name_line_and_column() {
     let cases = [
         ("a.csv", "path,class\n1.jpg,a\n", "has no column \"label\": its columns are path, class"),
+        ("a.csv", "path;label\n1.jpg;a\n", "its columns are path;label; it is separated by semicolons, and commas or tabs are read"),
         ("a.csv", "path,label\n1.jpg,a\n,b\n", "line 3, column \"path\": is empty"),
         ("a.csv", "path,label,label\n1.jpg,a,b\n", "a.csv has two columns \"label\": rename one of them"),
         ("a.csv", "path,label\n1.jpg,a\n2.jpg\n", "a.csv line 3: 1 fields where the header has 2"),
