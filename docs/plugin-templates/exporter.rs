@@ -65,7 +65,7 @@ mod tests {
     fn a_row_names_the_classes_above_the_threshold() {
         let statistics = Statistics { threshold: 0.5, images: 1, by_count: [0, 0, 1, 0, 0], average: 2.0, skipped: 0 };
         let text = || String::from("test");
-        let (plugins, class_numbers: Vec::new(), stages, curve) = (Vec::new(), Vec::new(), Vec::new());
+        let (plugins, stages, curve) = (Vec::new(), Vec::new(), Vec::new());
         let run = ExportRun { name: text(), recipe: text(), version: text(), plugins, class_numbers: Vec::new(), stages, samples: 1, statistics, curve, held_out: None, evaluation: None, skipped: Vec::new(), calibration: None };
         let output = std::env::temp_dir().join(format!("class-names-{}.csv", std::process::id()));
         let mut exporter = ClassNames::new(Config::default(), run, &output, Context::for_tests(&["fig", "pear, green", "plum"])).unwrap();

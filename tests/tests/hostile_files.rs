@@ -150,7 +150,8 @@ fn hostile_masks(costs: &Costs) {
     }
     let file = json!({"images": (0..all.len()).map(|at| image(at, 10)).collect::<Vec<_>>(), "annotations": annotations});
     write(&place, "masks.json", file.to_string().as_bytes());
-    let (code, text) = program.run(costs, ("masks, as proposals", annotations.len()), &place.path(""), &["--recipe", "recipe.yaml"]);
+    let (code, text) =
+        program.run(costs, ("masks, as proposals", annotations.len()), &place.path(""), &["--recipe", "recipe.yaml", "--allow-skipped"]);
     assert_eq!(code, 0, "{text}");
     all_answered(&place, (0..all.len()).map(|at| format!("a/{at}.png")));
 }
@@ -270,7 +271,7 @@ fn hostile_tensors(costs: &Costs) {
         ids.push(format!("a/x-{stem}.png"));
     }
     write(&place, "masks.json", json!({"images": entries, "annotations": annotations}).to_string().as_bytes());
-    let (code, text) = program.run(costs, ("ReLabel maps", maps.len()), &place.path(""), &["--recipe", "recipe.yaml"]);
+    let (code, text) = program.run(costs, ("ReLabel maps", maps.len()), &place.path(""), &["--recipe", "recipe.yaml", "--allow-skipped"]);
     assert_eq!(code, 0, "{text}");
     all_answered(&place, ids);
     files.par_iter().for_each(|(name, bytes)| stored_results(&program, costs, name, bytes));

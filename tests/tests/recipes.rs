@@ -110,7 +110,7 @@ fn an_empty_checkpoint_is_no_wish_to_train() {
     check(("plugin: mlp-head, config", "plugin: mlp-head, checkpoint: null, config"), expected);
     check(
         ("plugin: mlp-head, config", "plugin: mlp-head, checkpoint: \"${NO_SUCH_CHECKPOINT:-}\", config"),
-        "`label.checkpoint` of the recipe: the file",
+        "`label.checkpoint` of the recipe is empty: name a file",
     );
     let place = Place::new(GOOD);
     place.write_images(&["apple", "pear"], 2);

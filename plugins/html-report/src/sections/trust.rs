@@ -92,15 +92,14 @@ fn precision_recall(added: &AddedLabels, threshold: f32) -> String {
             )
         })
         .collect();
+    // Below the curve and to the left of the point there is always room, but for points at the very left.
     let mark = added.curve.iter().rfind(|point| point.threshold > threshold).map_or_else(String::new, |point| {
+        let (x, y) = (x(point.recall), y(point.precision));
+        let (anchor, at) = if point.recall > 0.45 { ("end", x - 6.0) } else { ("start", x + 8.0) };
+        let below = (y + 22.0).min(BOTTOM - 6.0);
         format!(
-            "<circle class=\"dot\" cx=\"{0:.1}\" cy=\"{1:.1}\" r=\"4\"/><text class=\"faint start\" x=\"{2:.1}\" y=\"{3:.1}\">above {threshold}: {4:.2} / {5:.2}</text>",
-            x(point.recall),
-            y(point.precision),
-            x(point.recall).min(RIGHT - 130.0) + 8.0,
-            y(point.precision) - 10.0,
-            point.precision,
-            point.recall
+            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/><text class=\"faint {anchor}\" x=\"{at:.1}\" y=\"{below:.1}\">above {threshold}: {:.2} / {:.2}</text>",
+            point.precision, point.recall
         )
     });
     format!(
