@@ -28,7 +28,9 @@ fn json(place: &Place, file: &str) -> Value {
 }
 
 /// Id, original class, and the labels besides it.
-fn labels(place: &Place) -> Vec<(String, u32, Vec<(u32, f32)>)> {
+type Labelled = (String, u32, Vec<(u32, f32)>);
+
+fn labels(place: &Place) -> Vec<Labelled> {
     let text = String::from_utf8(place.result("labels.tsv")).unwrap();
     let row = |line: &str| {
         let mut fields = line.split('\t');
@@ -49,7 +51,7 @@ fn calibrate(place: &Place, more: &[&str]) -> std::process::Output {
 fn reviews(place: &Place) -> std::path::PathBuf {
     succeed(place, &[]);
     let file = place.path("reviews.tsv");
-    let row = |(id, label, others): (String, u32, Vec<(u32, f32)>)| {
+    let row = |(id, label, others): Labelled| {
         let found = others.into_iter().filter(|(_, probability)| *probability > 0.2).map(|(class, _)| class);
         let mut classes: Vec<u32> = std::iter::once(label).chain(found).collect();
         classes.sort_unstable();
