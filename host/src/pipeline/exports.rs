@@ -108,16 +108,16 @@ impl Session {
             let mut with_masks = BTreeMap::new();
             for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
                 let sample = &self.samples.list[index];
-                let (written, unseen) = match &calibration {
-                    Some(calibration) => {
-                        let unseen = calibration.unseen_labels(index, sample.label, &row.labels)?;
-                        (calibration.labels(sample.label, &row.labels)?, unseen)
-                    }
-                    None => (row.labels.clone(), row.labels),
-                };
-                tally.add(&written);
+                match &calibration {
+                    Some(calibration) => tally.add(&calibration.labels(sample.label, &row.labels)?),
+                    None => tally.add(&row.labels),
+                }
                 if let Some(truth) = self.truth(labels, &sample.id)? {
-                    scorer.add(sample.label, &unseen, truth.iter().map(|object| object.class));
+                    let compared = match &calibration {
+                        Some(calibration) => calibration.unseen_labels(index, sample.label, &row.labels)?,
+                        None => row.labels,
+                    };
+                    scorer.add(sample.label, &compared, truth.iter().map(|object| object.class));
                     with_masks.insert(index, truth.into_iter().filter_map(|object| object.mask).collect::<Vec<_>>());
                 }
             }

@@ -4,7 +4,7 @@ mod records;
 
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 
 use crate::coco_file::CocoFile;
 use records::{Annotation, Category, CategoryIds, ImageRecord, Info};
@@ -33,10 +33,7 @@ pub struct Coco {
 
 impl CocoConfig {
     fn validated(&self) -> Result<()> {
-        if (0.0..=1.0).contains(&self.min_score) {
-            return Ok(());
-        }
-        Err(Error::config(format!("min_score is {}: give a probability from 0 to 1", self.min_score)))
+        crate::check_probability("min_score", self.min_score)
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Mask, Result, ResultExt, schemars, serde};
 
+use crate::check_probability;
+
 /// Labels and masks as XML in the form *CVAT for images 1.1*: a `tag` for each label, a `mask` for each region, to the pixel.
 ///
 /// The task's images have the samples' ids as names, and the project the classes of `classes.txt` as labels.
@@ -36,8 +38,7 @@ impl Exporter for Cvat {
     type Config = CvatConfig;
 
     fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        let right = (0.0..=1.0).contains(&config.threshold);
-        if right { Ok(()) } else { Err(Error::config(format!("threshold is {}: give a probability from 0 to 1", config.threshold))) }
+        check_probability("threshold", config.threshold)
     }
 
     fn accepts(_config: &Self::Config, id: &str) -> Result<()> {

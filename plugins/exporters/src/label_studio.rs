@@ -4,11 +4,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 use serde_json::{Value, json};
 
-/// Half pixels that an outline may leave a mask's border.
-const TOLERANCE: f64 = 1.4;
+use crate::{OUTLINE_TOLERANCE, check_probability};
 
 /// Labels and outlines as predictions that Label Studio shows, and a person corrects: a JSON list of tasks, for *Import*.
 ///
@@ -44,8 +43,7 @@ impl Exporter for LabelStudio {
     type Config = LabelStudioConfig;
 
     fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        let right = (0.0..=1.0).contains(&config.threshold);
-        if right { Ok(()) } else { Err(Error::config(format!("threshold is {}: give a probability from 0 to 1", config.threshold))) }
+        check_probability("threshold", config.threshold)
     }
 
     fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
@@ -88,7 +86,7 @@ impl LabelStudio {
         for (at, region) in sample.regions.iter().enumerate() {
             let Some(top) = region.top.first().filter(|top| top.probability.get() > self.config.threshold) else { continue };
             let (width, height) = (f64::from(region.mask.width()) * 2.0, f64::from(region.mask.height()) * 2.0);
-            let outer = region.mask.outlines(TOLERANCE).into_iter().filter(|border| is_clockwise(border));
+            let outer = region.mask.outlines(OUTLINE_TOLERANCE).into_iter().filter(|border| is_clockwise(border));
             for (number, border) in outer.enumerate() {
                 let points: Vec<[f64; 2]> = border.iter().map(|(x, y)| [percent(f64::from(*x) / width), percent(f64::from(*y) / height)]).collect();
                 let value = json!({ "points": points, "closed": true, "polygonlabels": [name(top.class)] });

@@ -30,6 +30,17 @@ pub use training_json::{TrainingJson, TrainingJsonConfig};
 pub use webdataset::{WebDataset, WebDatasetConfig};
 pub use yolo_seg::{YoloSeg, YoloSegConfig};
 
+/// Half pixels that an exported outline may leave a mask's border: the stairs of slanted lines vanish.
+const OUTLINE_TOLERANCE: f64 = 1.4;
+
+/// Whether a key of a config is a probability.
+fn check_probability(key: &str, value: f32) -> convert_sdk::Result<()> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(convert_sdk::Error::config(format!("{key} is {value}: give a probability from 0 to 1")))
+}
+
 convert_sdk::export_plugins! {
     exporter "multilabel-tsv" => MultilabelTsv { results_version: 1, seeded: false },
     exporter "coco" => Coco { results_version: 2, seeded: false },

@@ -7,14 +7,12 @@ use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, 
 
 use crate::pictures::{Picture, number_name};
 use crate::zip_file::ZipFile;
-
-/// Half pixels that an outline may leave a mask's border.
-const TOLERANCE: f64 = 1.4;
+use crate::{OUTLINE_TOLERANCE, check_probability};
 
 /// Images with the outlines of their regions as a zip archive in YOLO's segmentation form: `images/NUMBER.jpg`, `labels/NUMBER.txt` with a line a region (its most probable class, and
 /// its outline in shares of width and height), `data.yaml` with the class names, and `ids.tsv` with the id of each number. Unpacked, Ultralytics' `yolo segment train data=data.yaml` reads it.
 ///
-/// Regions that are equally sure of nothing are left out (`min_score`), and those are merged by nothing: where two regions show one object there are two lines.
+/// Regions are not merged: where two of them show one object there are two lines.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(crate = "serde", deny_unknown_fields, default)]
 #[schemars(crate = "schemars")]
@@ -43,8 +41,7 @@ impl Exporter for YoloSeg {
     type Config = YoloSegConfig;
 
     fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        let right = (0.0..=1.0).contains(&config.min_score);
-        if right { Ok(()) } else { Err(Error::config(format!("min_score is {}: give a probability from 0 to 1", config.min_score))) }
+        check_probability("min_score", config.min_score)
     }
 
     fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
@@ -88,7 +85,7 @@ impl Exporter for YoloSeg {
 /// ` x y x y …` in shares of the image, all borders in one line: from the first border's beginning to each other one and back, which even-odd filling does not see. `None` for a mask
 /// without an outline.
 fn outline(mask: &Mask) -> Option<String> {
-    let borders = mask.outlines(TOLERANCE);
+    let borders = mask.outlines(OUTLINE_TOLERANCE);
     let start = *borders.first()?.first()?;
     let mut points = Vec::new();
     for border in &borders {
