@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use convert_sdk::{Dataset, Error, Image, ImageData, Result, ResultExt};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, Limits, RgbImage};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage};
 
 /// Most bytes that decoding an image takes, the result among them: eight for each of the most pixels that an image may have.
 const MAX_BYTES: u64 = 8 * Image::MAX_PIXELS;
@@ -32,7 +32,7 @@ pub fn load(dataset: &dyn Dataset, id: &str, decoding: Decoding) -> Result<Image
     }
 }
 
-/// Decodes a file's bytes to RGB as Pillow's `convert("RGB")` does; transparency is dropped, of an animation the first frame is taken, and of 16 bits a channel the
+/// Decodes a file's bytes to RGB as Pillow's `convert("RGB")` does; transparency is dropped, of an animation the first frame is taken and of a TIFF the first page, and of 16 bits a channel the
 /// upper eight (Pillow clips 16-bit grey to 255 instead).
 ///
 /// # Errors
@@ -64,14 +64,18 @@ fn decode_any(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
         return turned(image, exif.and_then(Orientation::from_exif_chunk));
     }
     let mut reader = image::ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    if reader.format().is_none() {
-        return Err(Error::invalid("not an image: neither JPEG, PNG, WebP, BMP nor GIF"));
+    if [b"II+\0", b"MM\0+"].iter().any(|big_tiff| bytes.starts_with(*big_tiff)) {
+        reader.set_format(ImageFormat::Tiff);
+    }
+    let format = reader.format();
+    if format.is_none() {
+        return Err(Error::invalid("not an image: neither JPEG, PNG, WebP, TIFF, BMP nor GIF"));
     }
     let broken = || "broken image".to_owned();
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits.clone());
-    let mut decoder = reader.into_decoder().context(broken)?;
+    let mut decoder = reader.into_decoder().map_err(not_decoded)?;
     let (width, height) = decoder.dimensions();
     Image::check_size(width, height)?;
     let result = u64::from(width) * u64::from(height) * 3;
@@ -79,9 +83,21 @@ fn decode_any(bytes: &[u8], decoding: Decoding) -> Result<Image<'static>> {
     // What is left is the decoder's own.
     limits.max_alloc = Some(MAX_BYTES - bytes);
     decoder.set_limits(limits).context(broken)?;
-    let orientation = if decoding.exif_orientation { decoder.orientation().ok() } else { None };
-    let decoded = DynamicImage::from_decoder(decoder).context(broken)?;
+    // Pillow turns a TIFF in any case.
+    let orientation = if decoding.exif_orientation || format == Some(ImageFormat::Tiff) { decoder.orientation().ok() } else { None };
+    if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+        return Err(Error::invalid("its pixels are floating-point numbers, whose range nobody knows here: convert it to 8 or 16 bits"));
+    }
+    let decoded = DynamicImage::from_decoder(decoder).map_err(not_decoded)?;
     turned(Image::new(width, height, rgb_of(decoded))?, orientation)
+}
+
+fn not_decoded(error: ImageError) -> Error {
+    let what = match &error {
+        ImageError::Unsupported(_) => "a kind of image that is not read here: convert it to RGB of 8 bits",
+        _ => "broken image",
+    };
+    Error::from(error).context(what.to_owned())
 }
 
 /// The colours, of 16 bits a channel the upper eight; no second copy of the wide pixels is made.
@@ -283,5 +299,18 @@ mod tests {
             (image.width(), image.height())
         };
         assert_eq!([size(&noted, false), size(&noted, true), size(&plain, true)], [(16, 8), (8, 16), (16, 8)]);
+    }
+
+    #[test]
+    fn of_a_tiff_the_first_page_is_read_as_its_orientation_says() {
+        // 3x2 pixels and a second page of others, LZW, turned right, in Pillow 12.3: `save(compression="tiff_lzw", tiffinfo={274: 6}, append_images=…)`.
+        let image = decode(include_bytes!("images/pages.tif"), Decoding::default()).unwrap();
+        assert_eq!((image.width(), image.height()), (2, 3));
+        assert_eq!(image.pixels(), [0, 60, 3, 0, 0, 0, 40, 60, 4, 40, 0, 1, 80, 60, 5, 80, 0, 2]);
+        let values: Vec<u8> = [0.5f32, 200.0].iter().flat_map(|value| [*value; 3]).flat_map(f32::to_ne_bytes).collect();
+        let mut file = Cursor::new(Vec::new());
+        image::ImageEncoder::write_image(image::codecs::tiff::TiffEncoder::new(&mut file), &values, 2, 1, image::ExtendedColorType::Rgb32F).unwrap();
+        let error = decode(file.get_ref(), Decoding::default()).unwrap_err().to_string();
+        assert!(error.contains("floating-point numbers"), "{error}");
     }
 }

@@ -6,6 +6,11 @@ use std::time::UNIX_EPOCH;
 
 use convert_sdk::{Error, ImageData, Result, ResultExt, Sample, files};
 
+/// The extensions of the images that the host can decode.
+pub fn image_extensions() -> Vec<String> {
+    ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif"].map(String::from).to_vec()
+}
+
 /// A number that changes with a file's size, its modification time and, where the system has them, its inode and the time when that changed; neither 0 nor
 /// [`Sample::MISSING`].
 pub fn revision(metadata: &Metadata) -> u64 {

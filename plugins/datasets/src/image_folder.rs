@@ -51,12 +51,8 @@ pub struct ImageFolderConfig {
     #[schemars(extend("x-identity" = false))]
     pub truth: Option<InputFile>,
     /// The extensions of image files, in whatever case.
-    #[serde(default = "default_extensions")]
+    #[serde(default = "files::image_extensions")]
     pub extensions: Vec<String>,
-}
-
-fn default_extensions() -> Vec<String> {
-    ["jpg", "jpeg", "png", "webp", "bmp", "gif"].map(String::from).to_vec()
 }
 
 /// The dataset `image-folder`.

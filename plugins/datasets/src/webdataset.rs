@@ -32,7 +32,7 @@ pub struct WebDatasetConfig {
     #[serde(default)]
     pub files: Option<String>,
     /// The extensions of images, in whatever case. Of several images of one sample the first of these counts.
-    #[serde(default = "default_extensions")]
+    #[serde(default = "files::image_extensions")]
     pub extensions: Vec<String>,
     /// The extension of the member that holds the label: text, which is a class name or with `classes` an index from 0; or JSON where it is `json` or ends in `.json`.
     #[serde(default = "default_label")]
@@ -52,10 +52,6 @@ pub struct WebDatasetConfig {
     #[serde(default)]
     #[schemars(extend("x-identity" = false))]
     pub truth: Option<InputFile>,
-}
-
-fn default_extensions() -> Vec<String> {
-    ["jpg", "jpeg", "png", "webp", "bmp", "gif"].map(String::from).to_vec()
 }
 
 fn default_label() -> String {

@@ -21,7 +21,7 @@ impl Sample {
 /// An image as a dataset has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageData {
-    /// An encoded file: JPEG, PNG, WebP, BMP or GIF. The host decodes it.
+    /// An encoded file: JPEG, PNG, WebP, TIFF, BMP or GIF. The host decodes it.
     Encoded(Vec<u8>),
     /// Decoded pixels.
     Pixels(Image<'static>),

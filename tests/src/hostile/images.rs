@@ -17,8 +17,14 @@ fn photo(format: ImageFormat) -> Vec<u8> {
 /// Files in every format that is read.
 pub fn images() -> Vec<HostileFile> {
     let mut files = Vec::new();
-    let formats =
-        [(ImageFormat::Png, "png"), (ImageFormat::Jpeg, "jpg"), (ImageFormat::Gif, "gif"), (ImageFormat::Bmp, "bmp"), (ImageFormat::WebP, "webp")];
+    let formats = [
+        (ImageFormat::Png, "png"),
+        (ImageFormat::Jpeg, "jpg"),
+        (ImageFormat::Gif, "gif"),
+        (ImageFormat::Bmp, "bmp"),
+        (ImageFormat::WebP, "webp"),
+        (ImageFormat::Tiff, "tif"),
+    ];
     for (format, extension) in formats {
         files.extend(damaged("photo", extension, &photo(format), 10));
     }

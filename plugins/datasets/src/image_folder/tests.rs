@@ -19,7 +19,8 @@ fn dataset(paths: &[&str], classes: Option<&str>) -> (tempfile::TempDir, Result<
         std::fs::write(&file, names).unwrap();
         ClassSource::File(InputFile::from(file))
     });
-    let config = ImageFolderConfig { root: root.into(), classes, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
+    let config =
+        ImageFolderConfig { root: root.into(), classes, ground_truth: None, truth: None, synsets: None, extensions: files::image_extensions() };
     let dataset = ImageFolder::new(config, Context::for_tests(&[]));
     (folder, dataset)
 }
@@ -61,7 +62,7 @@ fn a_class_file_gives_the_order() {
 fn useless_folders_are_refused_before_any_work() {
     let cases: [(&[&str], Option<&str>, &str); 6] = [
         (&[], None, "no images below"),
-        (&["a/x.txt", "b/"], None, "looked for jpg, jpeg, png, webp, bmp, gif in 2 class folders"),
+        (&["a/x.txt", "b/"], None, "looked for jpg, jpeg, png, webp, tif, tiff, bmp, gif in 2 class folders"),
         (&["1.jpg", "2.jpg"], None, "holds 2 images and no class folders: one folder a class is expected"),
         (&["only/1.jpg", "only/2.jpg"], None, "images of one class only, \"only\": a labeler needs at least two"),
         (&["only/1.jpg", "empty/"], None, "images of one class only"),
@@ -89,8 +90,14 @@ mod links_and_names {
         symlink(folder.path().join("elsewhere"), root.join("c")).unwrap();
         symlink(root.join("gone"), root.join("a/4.jpg")).unwrap();
         symlink(root.join("gone"), root.join("a/gone.txt")).unwrap();
-        let config =
-            ImageFolderConfig { root: root.into(), classes: None, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
+        let config = ImageFolderConfig {
+            root: root.into(),
+            classes: None,
+            ground_truth: None,
+            truth: None,
+            synsets: None,
+            extensions: files::image_extensions(),
+        };
         let dataset = ImageFolder::new(config, Context::for_tests(&[])).unwrap();
         let ids: Vec<String> = listed(&dataset).into_iter().map(|(id, _)| id).collect();
         assert_eq!(ids, ["a/1.jpg", "a/4.jpg", "b/2.jpg", "c/3.jpg"]);
@@ -103,8 +110,14 @@ mod links_and_names {
         let root = first.unwrap().root;
         symlink(&root, root.join("a/loop")).unwrap();
         symlink("itself.jpg", root.join("b/itself.jpg")).unwrap();
-        let config =
-            ImageFolderConfig { root: root.into(), classes: None, ground_truth: None, truth: None, synsets: None, extensions: default_extensions() };
+        let config = ImageFolderConfig {
+            root: root.into(),
+            classes: None,
+            ground_truth: None,
+            truth: None,
+            synsets: None,
+            extensions: files::image_extensions(),
+        };
         let dataset = ImageFolder::new(config, Context::for_tests(&[])).unwrap();
         let mut ids: Vec<String> = listed(&dataset).into_iter().map(|sample| sample.0).collect();
         ids.sort();
@@ -126,7 +139,7 @@ mod links_and_names {
             ground_truth: None,
             truth: None,
             synsets: None,
-            extensions: default_extensions(),
+            extensions: files::image_extensions(),
         };
         assert_eq!(listed(&ImageFolder::new(config.clone(), Context::for_tests(&[])).unwrap()).len(), 2);
         std::fs::create_dir(root.join(OsStr::from_bytes(b"caf\xe9"))).unwrap();

@@ -23,7 +23,7 @@ fn open(shards: &[(&str, Vec<u8>)], change: impl FnOnce(&mut WebDatasetConfig)) 
     let mut config = WebDatasetConfig {
         root: folder.path().to_path_buf().into(),
         files: None,
-        extensions: default_extensions(),
+        extensions: files::image_extensions(),
         label: default_label(),
         json_key: default_json_key(),
         classes: None,
@@ -96,7 +96,7 @@ fn bad_samples_are_named() {
         assert!(error.contains(what), "`{what}` is not in {error}");
     };
     check(&[("1.jpg", b"x"), ("1.txt", b"x")], "has no label member `cls`, only jpg, txt: check `label`; `incomplete: skip` leaves such samples out");
-    check(&[("1.tiff", b"x"), ("1.cls", b"0")], "has no image (jpg, jpeg, png, webp, bmp, gif), only tiff, cls: check `extensions`");
+    check(&[("1.heic", b"x"), ("1.cls", b"0")], "has no image (jpg, jpeg, png, webp, tif, tiff, bmp, gif), only heic, cls: check `extensions`");
     check(&[("1.jpg", b"x"), ("1.cls", b"2")], "the sample \"a/1.jpg\" of ");
     check(&[("1.jpg", b"x"), ("1.cls", b"-1")], "has the label \"-1\", which is neither one of the 2 class names nor an index from 0 to 1");
     check(&[("1.jpg", b"x"), ("1.cls", b" ")], "the label \"1.cls\" of the shard ");
