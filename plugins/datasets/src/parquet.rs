@@ -1,12 +1,15 @@
-//! `parquet`: images and labels in the rows of Parquet files.
+//! `parquet`: images and labels in the rows of Parquet or Arrow files.
 
+mod arrow;
 mod blocks;
 mod columns;
 mod file;
 mod metered;
+mod saved;
+mod table;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample, TruthObject};
 
@@ -18,20 +21,21 @@ use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
 use blocks::Blocks;
-use file::ParquetFile;
+use table::TableFile;
 
-/// Images and labels in the rows of Parquet files, as Hugging Face's `datasets` writes them (method 8).
+/// Images and labels in the rows of Parquet or Arrow files, as `to_parquet` and `save_to_disk` of Hugging Face's `datasets` write them (method 8).
 ///
 /// The image column is a struct with `bytes`, or the bytes themselves: encoded files. The label column holds integers, whose names stand in the schema's `huggingface`
 /// metadata or in `classes`, or names. A sample's id is `FILE/ROW` without `.parquet`, such as `train-00000-of-00002/00000041`, or what `id_column` holds. Labels are read
-/// once; images are read on demand, in blocks of rows of about 16 MiB, of which the last four stay in memory. A row without an image is a bad sample of the run.
+/// once; images are read on demand, of Parquet in blocks of rows of about 16 MiB, of which the last four stay in memory. A row without an image is a bad sample of the run.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct ParquetConfig {
     /// The folder of the files.
     pub root: InputFolder,
-    /// Which of its files: a name with `*` for any text, such as `train-*.parquet`, or `{00..11}` for numbers, each of which must be there. Default: all .parquet files.
+    /// Which of its files: a name with `*` for any text, such as `train-*.parquet`, or `{00..11}` for numbers, each of which must be there. Default: all .parquet
+    /// files; where there are none, the .arrow files, or those that `save_to_disk` noted in `state.json`.
     #[serde(default)]
     pub files: Option<String>,
     /// The column of the images.
@@ -75,7 +79,7 @@ struct Place {
 /// The dataset `parquet`.
 #[derive(Debug)]
 pub struct Parquet {
-    files: Vec<ParquetFile>,
+    files: Vec<TableFile>,
     places: Places<Place>,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
@@ -97,8 +101,8 @@ impl Dataset for Parquet {
     type Config = ParquetConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
-        let paths = shards::find(&config.root, config.files.as_deref(), "parquet")?;
-        let files = paths.into_iter().map(|path| ParquetFile::open(path, &config)).collect::<Result<Vec<_>>>()?;
+        let paths = saved::find(&config.root, config.files.as_deref())?;
+        let files = paths.into_iter().map(|path| TableFile::open(path, &config)).collect::<Result<Vec<_>>>()?;
         let rows = rows(&files, &config, &context)?;
         let root = config.root.display().to_string();
         if rows.is_empty() {
@@ -110,7 +114,7 @@ impl Dataset for Parquet {
         };
         let place = |at: usize| files[rows[at].place.file as usize].row_name(rows[at].place.row);
         let (classes, labels) = labels::resolve(
-            rows.iter().map(|row| Label { text: &row.label, is_index: files[row.place.file as usize].integer_labels }),
+            rows.iter().map(|row| Label { text: &row.label, is_index: files[row.place.file as usize].integer_labels() }),
             source,
             &root,
             place,
@@ -132,7 +136,7 @@ impl Dataset for Parquet {
     fn image(&self, id: &str) -> Result<ImageData> {
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the files")))?;
         let file = &self.files[place.file as usize];
-        self.blocks.image(place.file, file, place.row).map(ImageData::Encoded)
+        file.image(&self.blocks, place.file, place.row).map(ImageData::Encoded)
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
@@ -141,18 +145,18 @@ impl Dataset for Parquet {
 }
 
 /// The class names of the files' metadata; nothing where none has any.
-fn class_names(files: &[ParquetFile]) -> Result<Option<ClassList>> {
-    let mut found: Option<(&[String], &PathBuf)> = None;
+fn class_names(files: &[TableFile]) -> Result<Option<ClassList>> {
+    let mut found: Option<(&[String], &Path)> = None;
     for file in files {
-        let Some(names) = file.class_names.as_deref() else { continue };
+        let Some(names) = file.class_names() else { continue };
         match found {
             Some((first, path)) if first != names => {
-                let (first, second) = (path.display(), file.path.display());
+                let (first, second) = (path.display(), file.path().display());
                 return Err(Error::config(format!(
                     "the `huggingface` metadata of {first} and {second} name other classes: give the right ones as `classes`"
                 )));
             }
-            _ => found = Some((names, &file.path)),
+            _ => found = Some((names, file.path())),
         }
     }
     let Some((names, path)) = found else { return Ok(None) };
@@ -173,17 +177,17 @@ fn class_names(files: &[ParquetFile]) -> Result<Option<ClassList>> {
 }
 
 /// The rows that have a label, in the order of files and rows.
-fn rows(files: &[ParquetFile], config: &ParquetConfig, context: &Context) -> Result<Vec<Row>> {
+fn rows(files: &[TableFile], config: &ParquetConfig, context: &Context) -> Result<Vec<Row>> {
     let mut left_out = LeftOut::new(config.incomplete);
     let mut rows: Vec<Row> = Vec::new();
     let mut seen: HashMap<String, Place> = HashMap::new();
     for (file, number) in files.iter().zip(0..) {
-        let revision = files::revision(&std::fs::metadata(&file.path)?);
-        let stem = shards::stem(&file.path);
+        let revision = files::revision(&std::fs::metadata(file.path())?);
+        let stem = shards::stem(file.path());
         file.labels(config, |row, label, id| {
             let place = Place { file: number, row };
             if row % 4096 == 0 && context.cancelled() {
-                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", file.path.display())));
+                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", file.path().display())));
             }
             let Some(label) = label.filter(|label| label != "-1") else {
                 return left_out.add(|| format!("{} has no label in the column {:?}", file.row_name(row), config.label_column));

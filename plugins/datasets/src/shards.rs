@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::{Error, Result, ResultExt};
 
-/// The files of a folder that `pattern` names, or all with this extension, in the order of their names. A pattern is a file's name, with `*` for any text and `{000..146}` for a
+/// Endings that say that a tar file is compressed with gzip.
+const GZIP: [&str; 2] = [".tar.gz", ".tgz"];
+
+/// The files of a folder that `pattern` names, or all with this extension (a compressed tar file counts as one), in the order of their names. A pattern is a file's name, with `*` for any text and `{000..146}` for a
 /// range of numbers, each of which must be there.
 ///
 /// # Errors
@@ -19,7 +22,9 @@ pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec
     let shown = folder.display();
     let mut found: Vec<&String> = Vec::new();
     match pattern {
-        None => found.extend(names.iter().filter(|name| Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case(extension)))),
+        None => found.extend(names.iter().filter(|name| {
+            Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case(extension)) || extension == "tar" && is_gzip(name)
+        })),
         Some(pattern) => {
             for pattern in expand(pattern)? {
                 let before = found.len();
@@ -32,18 +37,32 @@ pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec
     }
     found.sort();
     found.dedup();
-    let compressed = |name: &&String| [".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz"].iter().any(|ending| name.ends_with(ending));
+    let compressed = |name: &&String| [".tar.zst", ".tar.bz2", ".tar.xz"].iter().any(|ending| name.ends_with(ending));
     let wrong = found.iter().copied().find(compressed).or_else(|| names.iter().find(compressed).filter(|_| found.is_empty() && extension == "tar"));
     match wrong {
-        Some(name) => Err(Error::config(format!("{shown}/{name} is compressed: unpack it to a .tar, since images are read from their places in it"))),
+        Some(name) => Err(Error::config(format!("{shown}/{name} is compressed in a way that is not read: unpack it to a .tar, or compress it with gzip"))),
         None if found.is_empty() => Err(Error::config(format!("{shown} has no .{extension} files"))),
         None => Ok(found.into_iter().map(|name| folder.join(name)).collect()),
     }
 }
 
-/// The file's name without the extension.
+/// Whether a file's name says that it is a tar file compressed with gzip.
+pub fn is_gzip(name: &str) -> bool {
+    gzip_ending(name).is_some()
+}
+
+fn gzip_ending(name: &str) -> Option<&'static str> {
+    let lower = name.to_ascii_lowercase();
+    GZIP.into_iter().find(|ending| lower.ends_with(ending))
+}
+
+/// The file's name without the extension; that of a compressed tar file has two parts.
 pub fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match gzip_ending(&name) {
+        Some(ending) => name[..name.len() - ending.len()].to_owned(),
+        None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    }
 }
 
 /// A pattern's range written out.
@@ -103,6 +122,8 @@ mod tests {
         check(&names, Some("a-{9..}.tar"), Err("a range of numbers is written {000..146}"));
         check(&names, Some("a-{10..9}.tar"), Err("cannot be read"));
         check(&["x.txt"], None, Err("has no .tar files"));
-        check(&["x.tar.gz"], None, Err("x.tar.gz is compressed: unpack it"));
+        check(&["x.tar.gz", "y.TGZ", "z.tar"], None, Ok(&["x.tar.gz", "y.TGZ", "z.tar"]));
+        check(&["x.tar.zst"], None, Err("x.tar.zst is compressed in a way that is not read"));
+        assert_eq!(["x.tar.gz", "y.b.TGZ", "z.tar"].map(|name| stem(Path::new(name))), ["x", "y.b", "z"]);
     }
 }

@@ -1,8 +1,7 @@
 //! `webdataset`: images and labels in tar shards.
 
+mod archive;
 mod shard;
-
-use std::path::PathBuf;
 
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
@@ -15,20 +14,22 @@ use crate::listing::Listing;
 use crate::places::Places;
 use crate::shards;
 use crate::truth::Truth;
+use archive::Archive;
 use shard::{Found, Wanted};
 
 /// Images and labels in tar shards, as the WebDataset library writes them (method 8).
 ///
 /// Members with one key (all of a member's path before the first dot of its name) that stand side by side are one sample; the extension is all after that dot. A sample's
 /// id is `SHARD/KEY.EXTENSION` of its image, without `.tar`, such as `train-000/n01440764_10026.jpg`. The shards are gone through once for the places of the images,
-/// about 100 bytes a sample, and the images read from there. Compressed shards cannot be read.
+/// about 100 bytes a sample, and the images read from there. Shards compressed with gzip are unpacked into `WORK/cache/shards` for that, when first needed.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct WebDatasetConfig {
     /// The folder of the shards.
     pub root: InputFolder,
-    /// Which of its files are the shards: a name with `*` for any text, or `{000..146}` for numbers, each of which must be there. Default: all .tar files.
+    /// Which of its files are the shards: a name with `*` for any text, or `{000..146}` for numbers, each of which must be there. Default: all .tar, .tar.gz
+    /// and .tgz files.
     #[serde(default)]
     pub files: Option<String>,
     /// The extensions of images, in whatever case. Of several images of one sample the first of these counts.
@@ -80,7 +81,7 @@ struct Row {
 /// The dataset `webdataset`.
 #[derive(Debug)]
 pub struct WebDataset {
-    shards: Vec<PathBuf>,
+    shards: Vec<Archive>,
     places: Places<Place>,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
@@ -95,6 +96,7 @@ impl Dataset for WebDataset {
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
         let shards = shards::find(&config.root, config.files.as_deref(), "tar")?;
+        let shards = shards.into_iter().map(|path| Archive::new(path, &context)).collect::<Result<Vec<_>>>()?;
         let found = scan(&shards, &config, &context)?;
         let root = config.root.display().to_string();
         if found.is_empty() {
@@ -120,13 +122,10 @@ impl Dataset for WebDataset {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
-        let path = &self.shards[place.shard as usize];
         if place.length > convert_sdk::files::MAX_IMAGE {
             return Err(Error::invalid(format!("the image has {} bytes, more than the limit of {}", place.length, convert_sdk::files::MAX_IMAGE)));
         }
-        let shard = convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE);
-        let bytes = shard.and_then(|shard| shard.read_known(place.offset, place.length as usize));
-        Ok(ImageData::Encoded(bytes.context(|| format!("cannot read {} bytes at {} of {}", place.length, place.offset, path.display()))?))
+        self.shards[place.shard as usize].read(place.offset, place.length).map(ImageData::Encoded)
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
@@ -135,20 +134,21 @@ impl Dataset for WebDataset {
 }
 
 /// The complete samples of all shards.
-fn scan(shards: &[PathBuf], config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
+fn scan(shards: &[Archive], config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
     if config.extensions.is_empty() {
         return Err(Error::config("`extensions` is empty: name those of the images, such as jpg"));
     }
     let wanted = Wanted::new(&config.extensions, &config.label, &config.json_key);
     let mut left_out = LeftOut::new(config.incomplete);
     let mut rows = Vec::new();
-    for (path, shard) in shards.iter().zip(0..) {
+    for (archive, shard) in shards.iter().zip(0..) {
+        let path = &archive.path;
         if context.cancelled() {
             return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", path.display())));
         }
         let stem = shards::stem(path);
         let revision = files::revision(&std::fs::metadata(path).context(|| format!("cannot read the shard {}", path.display()))?);
-        shard::scan(path, &wanted, |found| match found {
+        shard::scan(archive, &wanted, |found| match found {
             Found { key, image: Some(image), label: Some(label), .. } => {
                 let id = format!("{stem}/{key}.{}", image.extension);
                 // The shard's revision is that of all its images: a member's own time is often made up.

@@ -159,7 +159,7 @@ mod tests {
             truth: None,
             ground_truth: file("truth.txt", truth),
             synsets: file("synsets.txt", synsets),
-            extensions: files::image_extensions(),
+            extensions: crate::files::image_extensions(),
         };
         let dataset = ImageFolder::new(config, Context::for_tests(&[]))?;
         assert_eq!(dataset.classes().len(), 1000);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_array::ArrayRef;
-use convert_sdk::{Error, Result};
+use convert_sdk::Result;
 
 use super::columns;
 use super::file::ParquetFile;
@@ -20,18 +20,15 @@ type Block = Arc<OnceLock<Result<ArrayRef>>>;
 pub struct Blocks(Mutex<VecDeque<((u32, u64), Block)>>);
 
 impl Blocks {
-    /// The image of a row of the file with that number.
+    /// The image of a row of the file with that number; nothing where it has none.
     ///
     /// # Errors
-    /// A block that cannot be read, a row without an image.
-    pub fn image(&self, number: u32, file: &ParquetFile, row: u64) -> Result<Vec<u8>> {
+    /// A block that cannot be read.
+    pub fn image(&self, number: u32, file: &ParquetFile, row: u64) -> Result<Option<Vec<u8>>> {
         let range = file.block_of(row);
         let block = self.block((number, range.start));
         let images = block.get_or_init(|| file.images(&range)).as_ref().map_err(Clone::clone)?;
-        let bytes = columns::bytes(images, (row - range.start) as usize);
-        bytes
-            .map(<[u8]>::to_vec)
-            .ok_or_else(|| Error::invalid(format!("{} has no image bytes: write the images into the file, not their paths", file.row_name(row))))
+        Ok(columns::bytes(images, (row - range.start) as usize).map(<[u8]>::to_vec))
     }
 
     /// The block of a key, the last used one first.

@@ -10,10 +10,9 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::ParquetStatisticsPolicy;
-use serde_json::Value;
 
 use super::ParquetConfig;
-use super::columns::{self, column, data_type};
+use super::columns::{self, Chosen, column};
 use super::metered::Metered;
 
 /// About so many bytes of images are read at once.
@@ -45,41 +44,14 @@ impl ParquetFile {
         // The smallest and largest image of each row group would stay in memory.
         let options = ArrowReaderOptions::new().with_column_stats_policy(ParquetStatisticsPolicy::SkipAll);
         let metadata = ArrowReaderMetadata::load(&Metered::new(file), options).context(broken)?;
-        let fields = metadata.schema().fields();
-        let kind = |name: &str| {
-            data_type(fields, name).ok_or_else(|| {
-                let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-                Error::config(format!("{} has no column {name:?}: its columns are {}", path.display(), names.join(", ")))
-            })
-        };
-        for name in [Some(&config.label_column), config.id_column.as_ref()].into_iter().flatten() {
-            if !columns::is_text(kind(name)?) {
-                return Err(Error::config(format!("the column {name:?} of {} is {}: it must hold integers or text", path.display(), kind(name)?)));
-            }
-        }
-        let image =
-            if columns::is_bytes(kind(&config.image_column)?) { config.image_column.clone() } else { format!("{}.bytes", config.image_column) };
-        if !data_type(fields, &image).is_some_and(columns::is_bytes) {
-            return Err(Error::config(format!(
-                "the column {:?} of {} is {}: it must be a struct with binary `bytes`, or binary itself",
-                config.image_column,
-                path.display(),
-                kind(&config.image_column)?
-            )));
-        }
+        let Chosen { image, integer_labels } = columns::choose(metadata.schema().fields(), config, &path)?;
         let mut starts = vec![0u64];
         for group in metadata.metadata().row_groups() {
             let rows = starts[starts.len() - 1].checked_add(group.num_rows().max(0) as u64);
             starts.push(rows.ok_or_else(|| Error::invalid(broken()))?);
         }
         let class_names = class_names(&metadata, &config.label_column);
-        let integer_labels = kind(&config.label_column)?.is_integer();
         Ok(Self { path, metadata, starts, image, class_names, integer_labels })
-    }
-
-    /// A row, for people.
-    pub fn row_name(&self, row: u64) -> String {
-        format!("row {row} of {}", self.path.display())
     }
 
     /// Hands out each row with its label and its id, if there is a column for it.
@@ -150,12 +122,8 @@ impl ParquetFile {
     }
 }
 
-/// `info.features.LABEL.names` of the `huggingface` metadata.
 fn class_names(metadata: &ArrowReaderMetadata, label: &str) -> Option<Vec<String>> {
     let of_file = metadata.metadata().file_metadata().key_value_metadata().into_iter().flatten();
     let of_file = of_file.filter(|entry| entry.key == "huggingface").find_map(|entry| entry.value.as_ref());
-    let text = of_file.or_else(|| metadata.schema().metadata().get("huggingface"))?;
-    let json: Value = serde_json::from_str(text).ok()?;
-    let names = json.get("info")?.get("features")?.get(label)?.get("names")?.as_array()?;
-    names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+    columns::class_names(of_file.or_else(|| metadata.schema().metadata().get("huggingface"))?, label)
 }

@@ -83,7 +83,7 @@ fn every_image_is_found_whatever_the_row_groups_the_codec_and_the_order() {
             let Ok(ImageData::Encoded(bytes)) = dataset.image(&samples[at].id) else { panic!("{compression:?}: no image {at}") };
             assert!(bytes == photos[at], "{compression:?}: another image at {at}");
         }
-        assert!(dataset.files.iter().all(|file| file.block_of(0).end <= 3), "a block has at most 16 MiB and what one more image takes");
+        assert!(dataset.files.iter().all(|file| matches!(file, TableFile::Parquet(file) if file.block_of(0).end <= 3)), "a block has at most 16 MiB and what one more image takes");
     }
 }
 
@@ -124,6 +124,93 @@ fn a_row_without_an_image_is_named_when_it_is_wanted() {
     assert!(dataset.image("a/00000000").is_ok());
     let error = dataset.image("a/00000001").unwrap_err().to_string();
     assert!(error.starts_with("row 1 of ") && error.ends_with("has no image bytes: write the images into the file, not their paths"), "{error}");
+}
+
+/// An Arrow file of some batches, as a stream or with a footer.
+fn write_arrow(path: &Path, batches: &[Vec<(&str, ArrayRef)>], metadata: Option<&str>, with_footer: bool) {
+    let fields: Vec<Field> = batches[0].iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let metadata: HashMap<String, String> = metadata.map(|text| ("huggingface".to_owned(), text.to_owned())).into_iter().collect();
+    let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
+    let batches = batches.iter().map(|columns| RecordBatch::try_new(Arc::clone(&schema), columns.iter().map(|(_, array)| array.clone()).collect()).unwrap());
+    let file = File::create(path).unwrap();
+    if with_footer {
+        let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &schema).unwrap();
+        batches.for_each(|batch| writer.write(&batch).unwrap());
+        writer.finish().unwrap();
+    } else {
+        let mut writer = arrow_ipc::writer::StreamWriter::try_new(file, &schema).unwrap();
+        batches.for_each(|batch| writer.write(&batch).unwrap());
+        writer.finish().unwrap();
+    }
+}
+
+#[test]
+fn arrow_files_give_the_same_rows_in_both_forms() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]));
+    let batch = |bytes: [&'static [u8]; 3], classes: [Option<i64>; 3]| {
+        vec![("caption", texts.clone()), ("image", images(&bytes.map(Some))), ("label", labels(&classes))]
+    };
+    let batches = [batch([b"one", b"", b"three"], [Some(1), Some(0), Some(1)]), batch([b"four", b"five", b"six"], [Some(0), None, Some(0)])];
+    for with_footer in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        write_arrow(&folder.path().join("data-0.arrow"), &batches, Some(NAMES), with_footer);
+        let dataset = open(folder.path(), |config| config.incomplete = Incomplete::Skip).unwrap();
+        let rows: Vec<(String, u32, ImageData)> =
+            dataset.samples().unwrap().into_iter().map(|sample| (sample.id.clone(), sample.label, dataset.image(&sample.id).unwrap())).collect();
+        let expected = [(0, 1, "one"), (1, 0, ""), (2, 1, "three"), (3, 0, "four"), (5, 0, "six")];
+        let expected = expected.map(|(row, label, bytes)| (format!("data-0/{row:08}"), label, ImageData::Encoded(bytes.as_bytes().to_vec())));
+        assert_eq!(rows, expected);
+        let by_path = open(folder.path(), |config| (config.incomplete, config.id_column) = (Incomplete::Skip, Some("caption".into())));
+        assert!(by_path.map(|_| ()).unwrap_err().to_string().contains("has no id in the column \"caption\""));
+        let whole = std::fs::read(folder.path().join("data-0.arrow")).unwrap();
+        for length in [0, 3, 60, whole.len() / 2, if with_footer { 600 } else { whole.len() - 20 }] {
+            std::fs::write(folder.path().join("data-0.arrow"), &whole[..length]).unwrap();
+            let error = open(folder.path(), |_| ()).map(|_| ()).unwrap_err().to_string();
+            assert!(["a broken one: save it again", "is truncated", "hold no rows"].iter().any(|what| error.contains(what)), "{length}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_of_save_to_disk_is_read_by_its_own_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = |bytes: [&'static [u8]; 2]| vec![("image", images(&bytes.map(Some))), ("label", labels(&[Some(0), Some(1)]))];
+    write_arrow(&folder.path().join("data-0.arrow"), &[two([b"a", b"b"])], Some(NAMES), false);
+    write_arrow(&folder.path().join("cache-77.arrow"), &[two([b"c", b"d"])], Some(NAMES), false);
+    let state = |text: &str| std::fs::write(folder.path().join("state.json"), text).unwrap();
+    state(r#"{"_data_files": [{"filename": "data-0.arrow"}], "_split": "train"}"#);
+    assert_eq!(open(folder.path(), |_| ()).unwrap().samples().unwrap().len(), 2);
+    assert_eq!(open(folder.path(), |config| config.files = Some("*.arrow".into())).unwrap().samples().unwrap().len(), 4);
+    state(r#"{"_data_files": [{"filename": "../data-0.arrow"}]}"#);
+    let error = open(folder.path(), |_| ()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("save the dataset again"), "{error}");
+    let splits = tempfile::tempdir().unwrap();
+    std::fs::write(splits.path().join("dataset_dict.json"), r#"{"splits": ["train", "test"]}"#).unwrap();
+    let error = open(splits.path(), |_| ()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("holds the splits train, test: name the folder of one, such as ") && error.ends_with("/train"), "{error}");
+}
+
+#[test]
+fn arrow_that_cannot_be_read_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.arrow");
+    let refused = |what: &str| {
+        let error = open(folder.path(), |_| ()).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(what), "`{what}` is not in {error}");
+    };
+    write_arrow(&file, &[vec![("photo", images(&[Some(b"x")])), ("label", labels(&[Some(0)]))]], None, false);
+    refused("has no column \"image\": its columns are photo, label");
+    let views: ArrayRef = Arc::new(arrow_array::StringViewArray::from(vec!["x"]));
+    write_arrow(&file, &[vec![("text", views), ("image", images(&[Some(b"x")])), ("label", labels(&[Some(0)]))]], None, false);
+    refused("the column \"text\" is Utf8View, behind which nothing can be found");
+    std::fs::write(&file, "buy milk".repeat(20)).unwrap();
+    refused("is not an Arrow file or a broken one");
+    let dataset = {
+        write_arrow(&file, &[vec![("image", images(&[Some(b"x"), None])), ("label", labels(&[Some(0), Some(1)]))]], Some(NAMES), false);
+        open(folder.path(), |_| ()).unwrap()
+    };
+    let error = dataset.image("a/00000001").unwrap_err().to_string();
+    assert!(error.ends_with("has no image bytes: write the images into the file, not their paths"), "{error}");
 }
 
 #[test]

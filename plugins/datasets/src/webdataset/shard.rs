@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::Path;
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Error, Result, ResultExt, files};
+use convert_sdk::{Error, Result, ResultExt};
 use serde_json::Value;
 
 use super::WebDatasetConfig;
+use super::archive::{Archive, Content};
 
 /// A label is a number or a name, or a key of an object that describes one image.
 const LARGEST_LABEL: u64 = 16 << 20;
@@ -70,17 +71,36 @@ impl Found {
 ///
 /// # Errors
 /// A file that is no tar or is truncated, a sample that comes again after another, a label that cannot be read, and what `take` gives.
-pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<()>) -> Result<()> {
-    let broken = || format!("the shard {} is not a tar file or a broken one: fetch it again", path.display());
-    let file = files::open_regular(path, files::MAX_ARCHIVE).context(|| format!("cannot read the shard {}", path.display()))?;
-    let size = file.length();
-    let mut archive = tar::Archive::new(file);
+pub fn scan(archive: &Archive, wanted: &Wanted, take: impl FnMut(Found) -> Result<()>) -> Result<()> {
+    let broken = || broken(&archive.path);
+    match archive.content()? {
+        Content::Plain(file) => {
+            let size = file.length();
+            scan_entries(tar::Archive::new(file).entries_with_seek().context(broken)?, &archive.path, Some(size), wanted, take)
+        }
+        Content::Gzip(content) => scan_entries(tar::Archive::new(content).entries().context(broken)?, &archive.path, None, wanted, take),
+    }
+}
+
+fn broken(path: &Path) -> String {
+    format!("the shard {} is not a tar file or a broken one: fetch it again", path.display())
+}
+
+/// Of a shard whose size nobody knows beforehand, reading on says what is missing.
+fn scan_entries(
+    entries: tar::Entries<'_, impl Read>,
+    path: &Path,
+    size: Option<u64>,
+    wanted: &Wanted,
+    mut take: impl FnMut(Found) -> Result<()>,
+) -> Result<()> {
+    let broken = || broken(path);
     let (mut current, mut seen, mut end) = (Found::default(), HashSet::new(), 0);
-    for entry in archive.entries_with_seek().context(broken)? {
+    for entry in entries {
         let mut entry = entry.context(broken)?;
         let (offset, length) = (entry.raw_file_position(), entry.size());
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if offset.saturating_add(length) > size {
+        if let Some(size) = size.filter(|size| offset.saturating_add(length) > *size) {
             return Err(Error::config(format!(
                 "the shard {} is truncated: its member {name:?} ends at byte {}, the file at {size}: fetch it again",
                 path.display(),
@@ -111,7 +131,7 @@ pub fn scan(path: &Path, wanted: &Wanted, mut take: impl FnMut(Found) -> Result<
     finish(current, &mut take)?;
     if seen.is_empty() {
         warn!("the shard {} holds no samples", path.display());
-    } else if end >= size {
+    } else if size.is_some_and(|size| end >= size) {
         warn!("the shard {} has no end mark: it may have been cut between two members", path.display());
     }
     Ok(())

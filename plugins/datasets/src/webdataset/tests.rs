@@ -127,3 +127,40 @@ fn a_shard_cut_within_a_member_or_a_sample_is_refused_and_one_without_an_end_mar
     let (_folder, dataset) = open(&[("a.tar", b"buy milk".repeat(200))], |_| ());
     assert!(dataset.map(|_| ()).unwrap_err().to_string().contains("is not a tar file or a broken one: fetch it again"));
 }
+
+#[test]
+fn a_shard_compressed_with_gzip_is_unpacked_once_and_anew_when_it_changes() {
+    use convert_sdk::Settings;
+    use std::io::Write;
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let members: [Member<'_>; 4] = [("1.jpg", b"one"), ("1.cls", b"ant"), ("2.jpg", b"two"), ("2.cls", b"bee")];
+    let whole = tar(&members);
+    // Two streams in one file, as `cat a.gz b.gz` gives.
+    let (folder, plain) = open(&[("a.tar.gz", [gzip(&whole[..700]), gzip(&whole[700..])].concat()), ("b.tar", whole.clone())], |_| ());
+    let cache = tempfile::tempdir().unwrap();
+    let again = || {
+        let context = Context::for_tests(&[]);
+        let settings = Settings { cache_folder: cache.path().to_owned(), ..context.settings().clone() };
+        WebDataset::new(plain.as_ref().unwrap().config.clone(), Context::new(settings, context.host().clone()))
+    };
+    let unpacked = || std::fs::read_dir(cache.path().join("shards")).into_iter().flatten().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let dataset = again().unwrap();
+    assert_eq!(unpacked().len(), 0, "listing writes nothing");
+    let expected = [("a/1.jpg", 0, "one"), ("a/2.jpg", 1, "two"), ("b/1.jpg", 0, "one"), ("b/2.jpg", 1, "two")];
+    let expected = expected.map(|(id, label, bytes)| (id.to_owned(), label, bytes.as_bytes().to_vec()));
+    assert_eq!(content(&dataset), expected);
+    let first = unpacked();
+    assert_eq!(std::fs::read(&first[0]).unwrap(), whole);
+    assert_eq!(content(&again().unwrap()), expected, "listed from what was unpacked");
+    std::fs::write(folder.path().join("a.tar.gz"), gzip(&tar(&members[2..]))).unwrap();
+    assert_eq!(content(&again().unwrap()), expected[1..].iter().cloned().collect::<Vec<_>>());
+    assert!(unpacked().len() == 1 && unpacked() != first, "what the shard was before is gone");
+    let cut = gzip(&tar(&members));
+    std::fs::write(folder.path().join("a.tar.gz"), &cut[..cut.len() / 2]).unwrap();
+    let error = again().map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("is not a tar file or a broken one: fetch it again"), "{error}");
+}

@@ -1,0 +1,139 @@
+//! A tar file, perhaps compressed with gzip: then it is unpacked into the run's cache before images are read from their places in it.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use convert_sdk::files::Regular;
+use convert_sdk::tracing::info;
+use convert_sdk::{Context, Error, ErrorKind, Result, ResultExt, files, whole_file};
+use flate2::read::MultiGzDecoder;
+
+use crate::files::revision;
+use crate::shards;
+
+/// How much is unpacked between two looks at whether the user asked to stop.
+const PIECE: usize = 1 << 20;
+
+/// A shard.
+#[derive(Debug)]
+pub struct Archive {
+    pub path: PathBuf,
+    unpacked: Option<Unpacked>,
+}
+
+/// Where a compressed shard's content lies, once it was needed.
+#[derive(Debug)]
+struct Unpacked {
+    file: PathBuf,
+    ready: Mutex<bool>,
+    context: Context,
+}
+
+/// An archive's content from its beginning.
+pub enum Content {
+    Plain(Regular),
+    Gzip(Box<MultiGzDecoder<BufReader<Regular>>>),
+}
+
+impl Archive {
+    /// A shard; that it is compressed its name says.
+    ///
+    /// # Errors
+    /// A file that cannot be looked at.
+    pub fn new(path: PathBuf, context: &Context) -> Result<Self> {
+        let unpacked = if shards::is_gzip(&path.to_string_lossy()) {
+            let metadata = std::fs::metadata(&path).context(|| format!("cannot read the shard {}", path.display()))?;
+            let name = format!("{:016x}-{:016x}.tar", number_of(&path), revision(&metadata));
+            let file = context.settings().cache_folder.join("shards").join(name);
+            Some(Unpacked { file, ready: Mutex::new(false), context: context.clone() })
+        } else {
+            None
+        };
+        Ok(Self { path, unpacked })
+    }
+
+    /// All of it; of a compressed shard what was unpacked, where it was.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub fn content(&self) -> Result<Content> {
+        let named = || format!("cannot read the shard {}", self.path.display());
+        let open = |path: &Path| files::open_regular(path, files::MAX_ARCHIVE);
+        match &self.unpacked {
+            None => open(&self.path).map(Content::Plain).context(named),
+            Some(unpacked) => match open(&unpacked.file) {
+                Ok(file) => Ok(Content::Plain(file)),
+                Err(_) => Ok(Content::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(open(&self.path).context(named)?))))),
+            },
+        }
+    }
+
+    /// Bytes from their place.
+    ///
+    /// # Errors
+    /// Bytes that cannot be read, a compressed shard that is broken or does not fit on the disk.
+    pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let path = match &self.unpacked {
+            None => &self.path,
+            Some(unpacked) => {
+                unpacked.make(&self.path)?;
+                &unpacked.file
+            }
+        };
+        let shard = files::open_regular(path, files::MAX_ARCHIVE);
+        let bytes = shard.and_then(|shard| shard.read_known(offset, length as usize));
+        bytes.context(|| format!("cannot read {length} bytes at {offset} of {}", path.display()))
+    }
+}
+
+impl Unpacked {
+    /// Unpacks the shard, if that was not done; others who want it wait.
+    fn make(&self, shard: &Path) -> Result<()> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ready || self.file.is_file() {
+            *ready = true;
+            return Ok(());
+        }
+        let named = || format!("cannot unpack {} to {}", shard.display(), self.file.display());
+        let folder = self.file.parent().unwrap_or(Path::new(""));
+        std::fs::create_dir_all(folder).context(named)?;
+        self.remove_earlier(folder, shard);
+        let packed = files::open_regular(shard, files::MAX_ARCHIVE).context(named)?;
+        info!("unpacking {} to {}", shard.display(), folder.display());
+        whole_file::write_cached(&self.file, |file| self.unpack(packed, file)).context(named)?;
+        *ready = true;
+        Ok(())
+    }
+
+    fn unpack(&self, packed: Regular, mut file: &File) -> Result<()> {
+        let (mut content, mut piece) = (MultiGzDecoder::new(BufReader::new(packed)), vec![0; PIECE]);
+        loop {
+            if self.context.cancelled() {
+                return Err(Error::new(ErrorKind::Interrupted, "interrupted"));
+            }
+            match content.read(&mut piece)? {
+                0 => return Ok(()),
+                count => file.write_all(&piece[..count])?,
+            }
+        }
+    }
+
+    /// Removes what an earlier state of the shard was unpacked to.
+    fn remove_earlier(&self, folder: &Path, shard: &Path) {
+        let prefix = format!("{:016x}-", number_of(shard));
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&prefix) && entry.path().extension().is_some_and(|extension| extension == "tar") {
+                // What stays takes space, and nothing else.
+                std::fs::remove_file(entry.path()).ok();
+            }
+        }
+    }
+}
+
+/// The name of a shard's path in the cache.
+fn number_of(path: &Path) -> u64 {
+    let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
+    hash.as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
