@@ -62,18 +62,23 @@ fn one_set_of_photos_gives_the_same_masks_and_labels_in_every_form() {
         run(&format!("plugin: webdataset, root: {data}/webdataset, files: 'train-{{000..001}}.tar', classes: {data}/webdataset/classes.txt"));
     let (_, named, _) = run(&format!("plugin: webdataset, root: {data}/webdataset, label: json, json_key: name"));
     let (_, rows, of_rows) = run(&format!("plugin: parquet, root: {data}/parquet"));
+    let (_, saved, of_saved) = run(&format!("plugin: parquet, root: {data}/saved"));
     let (_, paths, _) = run(&format!("plugin: parquet, root: {data}/parquet, id_column: image.path"));
     for (at, (id, class)) in coco.iter().enumerate() {
         let label = if at % 2 == 0 { "apple" } else { "pear" };
         assert_eq!((id.as_str(), class.as_str()), (format!("images/{at:02}.png").as_str(), label));
-        let expected =
-            [format!("train-{:03}/photos/{at:02}.png", at / 6), format!("train-{:05}-of-00002/{:08}", at / 6, at % 6), format!("{at:02}.png")];
-        for ((set, id), what) in [&shards, &rows, &paths].into_iter().zip(&expected).zip(["webdataset", "parquet", "image.path"]) {
+        let expected = [
+            format!("train-{:03}/photos/{at:02}.png", at / 6),
+            format!("train-{:05}-of-00002/{:08}", at / 6, at % 6),
+            format!("data-{:05}-of-00002/{:08}", at / 6, at % 6),
+            format!("{at:02}.png"),
+        ];
+        for ((set, id), what) in [&shards, &rows, &saved, &paths].into_iter().zip(&expected).zip(["webdataset", "parquet", "arrow", "image.path"]) {
             assert_eq!(set[at], (id.clone(), label.to_owned()), "{what}");
         }
         assert_eq!(named[at], shards[at], "classes found by name");
     }
-    assert!(masks == of_shards && masks == of_rows, "the same bytes give the same masks");
+    assert!(masks == of_shards && masks == of_rows && masks == of_saved, "the same bytes give the same masks");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Section {
         sketches.flat_map(|block| block.text.lines()).map(|line| line.split("  ").next().unwrap_or_default())
     }
 
-    /// Makes what is sketched: named files with the text that is shown, images drawn, shards and Parquet files from the fixtures.
+    /// Makes what is sketched: named files with the text that is shown, images drawn, shards, Parquet and Arrow files from the fixtures.
     fn make_files(&self, folder: &Path) {
         let fixtures = repository().join("plugins/datasets/tests/data");
         for (path, number) in self.sketched().zip(0..) {
@@ -63,6 +63,7 @@ impl Section {
                 (None, "jpg" | "png") => drawn(number % 2, number).save(&file).unwrap(),
                 (None, "tar") => copy(&fixture("webdataset"), &file),
                 (None, "parquet") => copy(&fixture("parquet"), &file),
+                (None, "arrow" | "json") => copy(&fixture("saved"), &file),
                 _ => panic!("{}: nothing says what {path} holds", self.heading),
             }
         }

@@ -225,6 +225,20 @@ fn hostile_shards(costs: &Costs) {
     let classes = data.join("webdataset/classes.txt");
     let dataset = format!("plugin: webdataset, root: shards, classes: {}", classes.display());
     check_each(&program, costs, "tar shards", tar, "shards/", &recipe(&dataset, GRID, STORED));
+    let mut zipped = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut zipped, &read("webdataset/train-000.tar")).expect("memory");
+    let zipped = damaged("train", "tgz", &zipped.finish().expect("memory"), 6);
+    check_each(&program, costs, "tar shards in gzip", zipped, "shards/", &recipe(&dataset, GRID, STORED));
+    let arrow = read("saved/data-00000-of-00002.arrow");
+    let mut files = damaged("data", "arrow", &arrow, 6);
+    // The schema and each batch's header are where lengths and offsets stand.
+    let headers = (0..1200.min(arrow.len())).step_by(23);
+    files.extend(headers.map(|at| {
+        let mut changed = arrow.clone();
+        changed[at] ^= 0x7f;
+        (format!("header-{at}.arrow"), changed)
+    }));
+    check_each(&program, costs, "Arrow files", files, "shards/", &recipe("plugin: parquet, root: shards, incomplete: skip", GRID, STORED));
     let whole = read("parquet/train-00000-of-00002.parquet");
     let text = recipe("plugin: parquet, root: shards", "plugin: coco-masks, config: { file: masks.json, missing: empty }", STORED);
     let mut files = damaged("train", "parquet", &whole, 4);

@@ -104,3 +104,41 @@ print(len(other.imgs))
     let text = python(&repository().join("vendor/venv/bin/python"), &[&script, &files[0], &files[1], &files[2]]);
     assert_eq!(text.lines().last(), Some("9"), "{text}");
 }
+
+#[test]
+fn images_are_embedded_as_the_page_of_datasets_shows() {
+    let name = "images_are_embedded_as_the_page_of_datasets_shows";
+    let folder = match environment("tests/reader-environment.sh") {
+        Ok(folder) => folder,
+        Err(why) => return skipped(name, &why),
+    };
+    let page = fs::read_to_string(repository().join("docs/datasets.md")).unwrap();
+    let snippet = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a snippet");
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: parquet, root: photos }
+proposals: [{ plugin: grid, config: { cells: 2 } }]
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 64, epochs: 2, hidden: 16, batch_size: 4 } }
+export: [{ plugin: multilabel-tsv, file: labels.tsv }]
+",
+    );
+    place.write_images(&["blue", "red"], 3);
+    fs::rename(place.path("data"), place.path("folder")).unwrap();
+    let embed = |script: &str| {
+        fs::write(place.path("embed.py"), script).unwrap();
+        fs::create_dir_all(place.path("photos")).unwrap();
+        let mut command = Command::new(std::path::Path::new(&folder).join("bin/python"));
+        let output = command.arg("embed.py").current_dir(place.path("")).env("HF_HUB_OFFLINE", "1").env("HF_HOME", place.path("hf")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    };
+    let without: String = snippet.lines().filter(|line| !line.contains("embed_table_storage")).flat_map(|line| [line, "\n"]).collect();
+    embed(&without);
+    let refused = stderr(&place.run(&[]));
+    assert!(refused.contains("has no image bytes, only a path: write the images into the file, as docs/datasets.md shows"), "{refused}");
+    embed(snippet);
+    let output = place.run(&["--strict"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 6);
+}

@@ -123,7 +123,7 @@ fn a_row_without_an_image_is_named_when_it_is_wanted() {
     let dataset = open(folder.path(), |_| ()).unwrap();
     assert!(dataset.image("a/00000000").is_ok());
     let error = dataset.image("a/00000001").unwrap_err().to_string();
-    assert!(error.starts_with("row 1 of ") && error.ends_with("has no image bytes: write the images into the file, not their paths"), "{error}");
+    assert!(error.starts_with("row 1 of ") && error.ends_with("has no image bytes, only a path: write the images into the file, as docs/datasets.md shows"), "{error}");
 }
 
 /// An Arrow file of some batches, as a stream or with a footer.
@@ -210,7 +210,7 @@ fn arrow_that_cannot_be_read_says_why() {
         open(folder.path(), |_| ()).unwrap()
     };
     let error = dataset.image("a/00000001").unwrap_err().to_string();
-    assert!(error.ends_with("has no image bytes: write the images into the file, not their paths"), "{error}");
+    assert!(error.ends_with("has no image bytes, only a path: write the images into the file, as docs/datasets.md shows"), "{error}");
 }
 
 #[test]

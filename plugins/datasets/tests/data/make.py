@@ -1,4 +1,4 @@
-"""Writes the fixtures of the datasets coco, webdataset and parquet: twelve small photos of two classes in all three forms.
+"""Writes the fixtures of the datasets coco, webdataset and parquet: twelve small photos of two classes in all forms.
 
     python make.py
 
@@ -66,16 +66,28 @@ def webdataset():
     (folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
 
 
+FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=CLASSES)})
+
+
+def rows(numbers):
+    """A Hugging Face dataset of some of the photos."""
+    images = [{"bytes": PHOTOS[number][0], "path": f"{number:02}.png"} for number in numbers]
+    return Dataset.from_dict({"image": images, "label": [PHOTOS[number][1] for number in numbers]}, features=FEATURES)
+
+
 def parquet():
     folder = HERE / "parquet"
     folder.mkdir(exist_ok=True)
-    features = Features({"image": ImageFeature(), "label": ClassLabel(names=CLASSES)})
     for part in range(2):
-        rows = range(part * 6, part * 6 + 6)
-        columns = {"image": [{"bytes": PHOTOS[number][0], "path": f"{number:02}.png"} for number in rows], "label": [PHOTOS[number][1] for number in rows]}
-        Dataset.from_dict(columns, features=features).to_parquet(folder / f"train-{part:05}-of-00002.parquet", batch_size=4)
+        rows(range(part * 6, part * 6 + 6)).to_parquet(folder / f"train-{part:05}-of-00002.parquet", batch_size=4)
+
+
+def saved():
+    """What save_to_disk writes: the rows in Arrow streams, and what they are in JSON."""
+    rows(range(12)).save_to_disk(HERE / "saved", num_shards=2)
 
 
 coco()
 webdataset()
 parquet()
+saved()
