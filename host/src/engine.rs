@@ -9,7 +9,7 @@ mod in_flight;
 mod key;
 mod ledger;
 mod patience;
-mod progress;
+pub(crate) mod progress;
 mod runner;
 mod samples;
 pub mod seal;

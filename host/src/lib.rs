@@ -15,6 +15,7 @@ mod pipeline;
 mod plugins;
 mod recipe;
 mod sha256;
+mod terminal;
 
 pub use commands::execute;
 pub use engine::images::is_decoding;

@@ -130,7 +130,8 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
         fs::write(place.path("embed.py"), script).unwrap();
         fs::create_dir_all(place.path("photos")).unwrap();
         let mut command = Command::new(std::path::Path::new(&folder).join("bin/python"));
-        let output = command.arg("embed.py").current_dir(place.path("")).env("HF_HUB_OFFLINE", "1").env("HF_HOME", place.path("hf")).output().unwrap();
+        let output =
+            command.arg("embed.py").current_dir(place.path("")).env("HF_HUB_OFFLINE", "1").env("HF_HOME", place.path("hf")).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
     };
     let without: String = snippet.lines().filter(|line| !line.contains("embed_table_storage")).flat_map(|line| [line, "\n"]).collect();

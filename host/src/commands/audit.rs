@@ -10,6 +10,7 @@ use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Suspect, look_alikes, near_duplicates};
 use crate::failure::Failure;
 use crate::plugins::Catalog;
+use crate::terminal::{fitted, width};
 
 /// The file with every image, in the run's folder.
 const FILE: &str = "audit.tsv";
@@ -50,7 +51,7 @@ pub fn audit(run: &Path, options: &Options, catalog: &Catalog, progress: Progres
         let (support, probability) = (format!("{:.3}", suspect.support), format!("{:.3}", suspect.other_probability));
         table.add_row([Cell::new(&suspect.id), Cell::new(name(suspect.label)), right(support), Cell::new(seen), right(probability)]);
     }
-    answer!("{table}");
+    answer!("{}", fitted(table, width()));
     let alike = look_alikes(&suspects);
     if !alike.is_empty() {
         let mut table = summary::table(&["given", "seen instead", "images", "of the class"]);
@@ -58,7 +59,7 @@ pub fn audit(run: &Path, options: &Options, catalog: &Catalog, progress: Progres
             let share = format!("{:.1} %", pair.share * 100.0);
             table.add_row([Cell::new(name(pair.given)), Cell::new(name(pair.seen)), right(pair.images.to_string()), right(share)]);
         }
-        answer!("{table}");
+        answer!("{}", fitted(table, width()));
     }
     let (vectors, chosen) = session.image_vectors(options.images)?;
     let pairs = session.runner.pool.install(|| near_duplicates(&vectors.values, chosen.len(), options.duplicates));
@@ -72,7 +73,7 @@ pub fn audit(run: &Path, options: &Options, catalog: &Catalog, progress: Progres
             let cells = [&first.id, name(first.label), &second.id, name(second.label)].map(Cell::new);
             table.add_row(cells.into_iter().chain([right(format!("{:.4}", pair.cosine))]));
         }
-        answer!("{table}");
+        answer!("{}", fitted(table, width()));
     }
     answer!("every image, least supported first: {}", file.display());
     Ok(())

@@ -11,6 +11,7 @@ use crate::engine::{Progress, replace_file};
 use crate::failure::Failure;
 use crate::plugins::Catalog;
 use crate::recipe::{AggregateMode, CalibrateSection};
+use crate::terminal::{fitted, width};
 
 /// What is asked of a calibration.
 pub struct Options<'a> {
@@ -66,7 +67,7 @@ pub fn calibrate(run: &Path, options: &Options<'_>, catalog: &Catalog, progress:
         images => answer!("{images} images whose true labels are known, {} labels besides the original ones", report.labels),
     }
     if let (Some(before), Some(after)) = (&report.before, &report.after) {
-        answer!("{}", before_and_after(before, after));
+        answer!("{}", fitted(before_and_after(before, after), width()));
     }
     let share = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}"));
     let mut table = summary::table(&["wanted precision", "threshold", "labels added", "expected precision", "known images: precision", "recall"]);
@@ -82,7 +83,7 @@ pub fn calibrate(run: &Path, options: &Options<'_>, catalog: &Catalog, progress:
         ];
         table.add_row(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
     }
-    answer!("{table}");
+    answer!("{}", fitted(table, width()));
     let usual = |choice: &&ChosenThreshold| (choice.target - 0.9).abs();
     if let Some(choice) = choices.iter().filter(|choice| choice.labels > 0).min_by(|a, b| usual(a).total_cmp(&usual(b))) {
         let truth = section.truth.as_ref().map_or_else(String::new, |file| format!("truth: {}, ", file.display()));

@@ -17,6 +17,7 @@ use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::{Planning, check_plugins, prepare};
 use crate::plugins::Catalog;
+use crate::terminal::{fitted, width};
 use plan_rows::{PlanRow, plan_rows};
 
 /// Checks a recipe and prints its plan.
@@ -49,7 +50,7 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
         }
     }
     let rows = plan_rows(&recipe, &prepared, &works, measured.as_ref());
-    answer!("{}", shown(&rows, samples.list.len()));
+    answer!("{}", fitted(shown(&rows, samples.list.len()), width()));
     match &measured {
         Some(measured) => answer!("rates      measured with {} images on {}, {} threads", measured.images, measured.device, measured.threads),
         None => answer!(

@@ -13,9 +13,12 @@ use crate::command_name;
 use crate::failure::Failure;
 use crate::plugins::{Catalog, default_folders};
 use crate::sha256::sha256_of;
+use crate::terminal::width;
 
 /// Libraries that matter when they are loaded, by the beginning of their file names.
 const LIBRARIES: [&str; 1] = ["libopencv_core"];
+
+const INDENT: &str = "           ";
 
 /// Prints versions, what the shell runs by this program's names, plugin libraries with their SHA-256, what they find of libraries and devices, and the published weights with the check of those that are here.
 pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
@@ -31,7 +34,10 @@ pub fn doctor(catalog: &Catalog) -> Result<(), Failure> {
     let files: BTreeSet<&Path> = catalog.all().map(|plugin| plugin.file.as_path()).collect();
     answer!("           {count} plugins in {} libraries{}", files.len(), catalog.refused_summary());
     for file in files {
-        answer!("           {} {}", sha256_of(file)?, file.display());
+        let (hash, shown) = (sha256_of(file)?, file.display().to_string());
+        // A narrow terminal has the hash in a line of its own.
+        let narrow = width().is_some_and(|columns| columns < INDENT.len() + hash.len() + 1 + shown.len());
+        answer!("{INDENT}{hash}{}{shown}", if narrow { format!("\n{INDENT}") } else { " ".into() });
     }
     for library in loaded_libraries() {
         answer!("library    {library}");

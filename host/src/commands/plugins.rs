@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::summary::table;
 use crate::failure::Failure;
 use crate::plugins::{Catalog, default_folders};
+use crate::terminal::{fitted, width};
 
 /// Prints all plugins.
 pub fn list(catalog: &Catalog) -> Result<(), Failure> {
@@ -23,7 +24,7 @@ pub fn list(catalog: &Catalog) -> Result<(), Failure> {
             folders.join(", ")
         )));
     }
-    answer!("{rows}");
+    answer!("{}", fitted(rows, width()));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::summary;
 use crate::errors::PluginError;
 use crate::evaluate::Tally;
 use crate::failure::Failure;
+use crate::terminal::{fitted, width};
 
 /// Prints how many classes the images of a multilabel-tsv file have.
 pub fn stats(file: &Path, threshold: f32) -> Result<(), Failure> {
@@ -17,6 +18,6 @@ pub fn stats(file: &Path, threshold: f32) -> Result<(), Failure> {
         let image = image.map_err(usage)?;
         tally.add_count(image.scores.iter().filter(|score| score.probability.get() > threshold).count());
     }
-    answer!("{}", summary::label_count_table(&tally.statistics(0)));
+    answer!("{}", fitted(summary::label_count_table(&tally.statistics(0)), width()));
     Ok(())
 }

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use convert_sdk::{CalibrationReport, ChosenThreshold, Evaluation, Statistics};
+use convert_sdk::{CalibrationReport, ChosenThreshold, Evaluation, ScoreRow, Statistics};
 
+use crate::engine::progress::rate;
 use crate::pipeline::{Outcome, Session};
+use crate::terminal::{error_width, fitted};
 
 /// A table in the house's style.
 pub fn table(header: &[&str]) -> Table {
@@ -30,23 +32,24 @@ pub fn label_count_table(statistics: &Statistics) -> Table {
     rows
 }
 
+/// What the truth says, a column for each set of labels: so it fits a terminal of 80 columns.
 fn evaluation_table(evaluation: &Evaluation) -> Table {
-    let (images, threshold) = (evaluation.images, evaluation.threshold);
-    let mut rows = table(&[
-        &format!("{images} images, τ = {threshold}"),
-        "precision",
-        "recall",
-        "F1",
-        "added: precision",
-        "recall",
-        "per-image AP",
-        "AP, ≥ 2 objects",
-    ]);
-    for row in &evaluation.rows {
+    let first = format!("{} images, τ = {}", evaluation.images, evaluation.threshold);
+    let names: Vec<&str> = std::iter::once(first.as_str()).chain(evaluation.rows.iter().map(|row| row.name.as_str())).collect();
+    let mut rows = table(&names);
+    type Measure = fn(&ScoreRow) -> Option<f64>;
+    let measures: [(&str, Measure); 7] = [
+        ("added labels: precision", |row| row.added_precision),
+        ("added labels: recall", |row| row.added_recall),
+        ("all labels: precision", |row| Some(row.precision)),
+        ("all labels: recall", |row| Some(row.recall)),
+        ("all labels: F1", |row| Some(row.f1)),
+        ("per-image AP", |row| Some(row.per_image_ap)),
+        ("per-image AP, ≥ 2 objects", |row| row.per_image_ap_multi),
+    ];
+    for (name, measure) in measures {
         let figure = |value: Option<f64>| number(value.map_or_else(|| "–".to_owned(), |value| format!("{value:.3}")));
-        let whole = [row.precision, row.recall, row.f1].map(|value| figure(Some(value)));
-        let others = [row.added_precision, row.added_recall, Some(row.per_image_ap), row.per_image_ap_multi].map(figure);
-        rows.add_row(std::iter::once(Cell::new(&row.name)).chain(whole).chain(others));
+        rows.add_row(std::iter::once(Cell::new(name)).chain(evaluation.rows.iter().map(|row| figure(measure(row)))));
     }
     rows
 }
@@ -101,12 +104,13 @@ pub fn print(session: &Session, outcome: &Outcome) {
     let Outcome { statistics, evaluation, .. } = outcome;
     let mut stages = table(&["stage", "images", "from cache", "seconds", "images/s"]);
     for stage in session.runner.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter() {
-        let rate = if stage.seconds > 0.0 { format!("{:.1}", (stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
-        stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(rate)]);
+        let speed = if stage.seconds > 0.0 { rate((stage.images - stage.cached) as f64 / stage.seconds) } else { String::new() };
+        stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(speed)]);
     }
-    let mut text = format!("\n{stages}\n{}\n", label_count_table(statistics));
+    let fitted = |table| fitted(table, error_width());
+    let mut text = format!("\n{}\n{}\n", fitted(stages), fitted(label_count_table(statistics)));
     if let Some(evaluation) = evaluation {
-        text += &format!("{}\n", evaluation_table(evaluation));
+        text += &format!("{}\n", fitted(evaluation_table(evaluation)));
     }
     text += &lines(outcome);
     text += &match statistics.skipped {

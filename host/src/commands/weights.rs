@@ -13,18 +13,24 @@ use crate::named_files::{self, NamedFile};
 use crate::plugins::Catalog;
 use crate::recipe::{RecipeError, suggestion};
 use crate::sha256::sha256_of;
+use crate::terminal::{fitted, width};
+
+/// From so many columns of the terminal on, files and their addresses are shown too.
+const FULL_WIDTH: usize = 200;
 
 /// Prints the published files that plugins know, with the check of those that are here.
 pub fn list(catalog: &Catalog) -> Result<(), Failure> {
     answer!("weights    {} (CONVERT_WEIGHTS)", named_files::folder().display());
     let known = known(catalog);
-    let mut rows = table(&["name", "size", "licence", "state", "file", "from"]);
+    // Names and addresses that are broken into lines are of no use.
+    let columns = if width().is_none_or(|columns| columns >= FULL_WIDTH) { 6 } else { 4 };
+    let mut rows = table(&["name", "size", "licence", "state", "file", "from"][..columns]);
     for named in &known {
         let size = if named.bytes == 0 { String::new() } else { named_files::size(named.bytes) };
-        rows.add_row([named.name.as_str(), &size, &named.licence, &state(named)?, &named.file, &named.from]);
+        rows.add_row(&[named.name.as_str(), &size, &named.licence, &state(named)?, &named.file, &named.from][..columns]);
     }
     if !known.is_empty() {
-        answer!("{rows}");
+        answer!("{}", fitted(rows, width()));
     }
     Ok(())
 }

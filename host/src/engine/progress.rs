@@ -1,12 +1,15 @@
 //! Progress: one bar a stage with rate and ETA on a terminal, plain lines otherwise, and for programs events with fields (docs/formats.md).
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+
+use crate::terminal::error_width;
 
 /// Where progress is shown; cheap to clone.
 #[derive(Clone)]
@@ -43,8 +46,13 @@ impl Progress {
     pub fn stage(&self, name: &str, total: u64, cached: u64) -> StageProgress {
         let bar = self.bars.as_ref().map(|bars| {
             let bar = bars.add(ProgressBar::new(total).with_position(cached));
-            let style = ProgressStyle::with_template("{prefix:24.bold} {wide_bar:.cyan/dim} {pos:>7}/{len} {per_sec:>12} ETA {eta:>4} {msg:.dim}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━╌"));
+            let style = ProgressStyle::with_template(template(error_width().unwrap_or(80)));
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━━╌");
+            let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| show(out, format_args!("{}/s", rate(state.per_sec()))));
+            let style = style.with_key("count", |state: &ProgressState, out: &mut dyn Write| {
+                show(out, format_args!("{}/{}", state.pos(), state.len().unwrap_or_default()));
+            });
+            bar.set_style(style);
             bar.set_prefix(name.to_owned());
             bar.reset_eta();
             bar
@@ -64,6 +72,30 @@ impl Progress {
         }
         stage
     }
+}
+
+/// A bar for a terminal of so many columns. What a plugin says takes what is left.
+fn template(columns: usize) -> &'static str {
+    match columns {
+        ..100 => "{prefix:22!.bold} {bar:8.cyan/dim} {count:>13} {rate:>8} ETA {eta:>3} {wide_msg:.dim}",
+        _ => "{prefix:30!.bold} {bar:20.cyan/dim} {count:>15} {rate:>8} ETA {eta:>3} {wide_msg:.dim}",
+    }
+}
+
+/// Writes a part of a bar; one that cannot be written is not worth an error.
+fn show(out: &mut dyn Write, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+/// A number of images a second, to three digits where it is not larger.
+pub fn rate(per_second: f64) -> String {
+    let decimals = match per_second {
+        ..0.9995 => 3,
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{per_second:.decimals$}")
 }
 
 /// The progress of one stage.
@@ -111,9 +143,15 @@ impl StageProgress {
         if !self.people {
             return self.event(done, message);
         }
-        let (total, rate) = (self.total.load(Ordering::Relaxed), self.rate(done));
-        let left = if rate > 0.0 { total.saturating_sub(done) as f64 / rate } else { 0.0 };
-        tracing::info!("{}: {done}/{total}, {rate:.1}/s, about {left:.0} s left{}{message}", self.name, if message.is_empty() { "" } else { ", " });
+        let (total, per_second) = (self.total.load(Ordering::Relaxed), self.rate(done));
+        let left = if per_second > 0.0 { total.saturating_sub(done) as f64 / per_second } else { 0.0 };
+        let comma = if message.is_empty() { "" } else { ", " };
+        tracing::info!(
+            "{}: {done}/{total}, {}/s, about {} left{comma}{message}",
+            self.name,
+            rate(per_second),
+            HumanDuration(Duration::from_secs_f64(left))
+        );
     }
 
     /// Units a second in this run.
@@ -144,5 +182,15 @@ impl StageProgress {
             }
         }
         seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_digits() {
+        assert_eq!([0.8349, 0.9996, 9.994, 9.996, 99.94, 99.96, 4321.6].map(rate), ["0.835", "1.00", "9.99", "10.0", "99.9", "100", "4322"]);
     }
 }

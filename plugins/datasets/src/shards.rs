@@ -40,7 +40,9 @@ pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec
     let compressed = |name: &&String| [".tar.zst", ".tar.bz2", ".tar.xz"].iter().any(|ending| name.ends_with(ending));
     let wrong = found.iter().copied().find(compressed).or_else(|| names.iter().find(compressed).filter(|_| found.is_empty() && extension == "tar"));
     match wrong {
-        Some(name) => Err(Error::config(format!("{shown}/{name} is compressed in a way that is not read: unpack it to a .tar, or compress it with gzip"))),
+        Some(name) => {
+            Err(Error::config(format!("{shown}/{name} is compressed in a way that is not read: unpack it to a .tar, or compress it with gzip")))
+        }
         None if found.is_empty() => Err(Error::config(format!("{shown} has no .{extension} files"))),
         None => Ok(found.into_iter().map(|name| folder.join(name)).collect()),
     }

@@ -11,6 +11,7 @@ use crate::engine::replace_file;
 use crate::errors::PluginError;
 use crate::evaluate::labels::{BY_COUNT, LabelReport, evaluate};
 use crate::failure::Failure;
+use crate::terminal::{fitted, width};
 
 /// Compares labels with a truth; tables to standard output, every figure to `json`.
 pub fn labels(predictions: &Path, truth: &Path, json: Option<&Path>, threshold: f32, classes: Option<u32>) -> Result<(), Failure> {
@@ -36,9 +37,9 @@ fn print(report: &LabelReport) {
     if images.not_predicted > 0 {
         answer!("{} images of the truth are not predicted and are left out", images.not_predicted);
     }
-    answer!("{}", agreement(report));
-    answer!("{}", rankings(report));
-    answer!("{}", decisions(report));
+    answer!("{}", fitted(agreement(report), width()));
+    answer!("{}", fitted(rankings(report), width()));
+    answer!("{}", fitted(decisions(report), width()));
 }
 
 fn number(text: impl ToString) -> Cell {

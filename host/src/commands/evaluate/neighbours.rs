@@ -14,6 +14,7 @@ use crate::evaluate::{Neighbours, neighbours};
 use crate::failure::Failure;
 use crate::pipeline::{LabelledVectors, RunVectors};
 use crate::plugins::Catalog;
+use crate::terminal::{fitted, width};
 
 /// What is asked of a run's neighbours.
 pub struct Options<'a> {
@@ -67,7 +68,7 @@ pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progr
         };
         table.add_row(std::iter::once(Cell::new(name)).chain(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right))));
     }
-    answer!("{table}");
+    answer!("{}", fitted(table, width()));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::engine::replace_file;
 use crate::errors::PluginError;
 use crate::evaluate::{Scores, score_proposals};
 use crate::failure::Failure;
+use crate::terminal::{fitted, width};
 
 /// Prints the figures, and writes them to a JSON file where one is named.
 pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Result<(), Failure> {
@@ -33,6 +34,6 @@ pub fn proposals(predictions: &Path, truth: &Path, json: Option<&Path>) -> Resul
         let cells = figures.map(|figure| Cell::new(format!("{figure:.3}")).set_alignment(CellAlignment::Right));
         table.add_row(std::iter::once(Cell::new(name)).chain(cells));
     }
-    answer!("{table}");
+    answer!("{}", fitted(table, width()));
     Ok(())
 }

@@ -247,7 +247,10 @@ impl<'f> Messages<'f> {
             }
             let batch = message.header_as_record_batch().ok_or_else(|| Error::config(self.broken()))?;
             if batch.compression().is_some() {
-                return Err(Error::config(format!("{} has compressed batches, which cannot be read: write it without, or as Parquet", self.path.display())));
+                return Err(Error::config(format!(
+                    "{} has compressed batches, which cannot be read: write it without, or as Parquet",
+                    self.path.display()
+                )));
             }
             let rows = u64::try_from(batch.length()).ok().filter(|rows| *rows <= 8 * length);
             let place = |buffer: &arrow_ipc::Buffer| {

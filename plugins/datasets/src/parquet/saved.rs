@@ -32,7 +32,8 @@ pub fn find(root: &Path, pattern: Option<&str>) -> Result<Vec<PathBuf>> {
 /// A data file of `state.json`.
 fn named(root: &Path, entry: &Value) -> Result<PathBuf> {
     let name = entry.get("filename").and_then(Value::as_str).filter(|name| Path::new(name).file_name().is_some_and(|plain| plain == *name));
-    let name = name.ok_or_else(|| Error::config(format!("{} names a data file as {entry}: save the dataset again", root.join("state.json").display())))?;
+    let name =
+        name.ok_or_else(|| Error::config(format!("{} names a data file as {entry}: save the dataset again", root.join("state.json").display())))?;
     Ok(root.join(name))
 }
 

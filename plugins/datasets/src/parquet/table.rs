@@ -77,6 +77,11 @@ impl TableFile {
             Self::Parquet(file) => blocks.image(number, file, row)?,
             Self::Arrow(file) => file.image(row)?,
         };
-        bytes.ok_or_else(|| Error::invalid(format!("{} has no image bytes, only a path: write the images into the file, as docs/datasets.md shows", self.row_name(row))))
+        bytes.ok_or_else(|| {
+            Error::invalid(format!(
+                "{} has no image bytes, only a path: write the images into the file, as docs/datasets.md shows",
+                self.row_name(row)
+            ))
+        })
     }
 }

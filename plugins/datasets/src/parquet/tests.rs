@@ -83,7 +83,10 @@ fn every_image_is_found_whatever_the_row_groups_the_codec_and_the_order() {
             let Ok(ImageData::Encoded(bytes)) = dataset.image(&samples[at].id) else { panic!("{compression:?}: no image {at}") };
             assert!(bytes == photos[at], "{compression:?}: another image at {at}");
         }
-        assert!(dataset.files.iter().all(|file| matches!(file, TableFile::Parquet(file) if file.block_of(0).end <= 3)), "a block has at most 16 MiB and what one more image takes");
+        assert!(
+            dataset.files.iter().all(|file| matches!(file, TableFile::Parquet(file) if file.block_of(0).end <= 3)),
+            "a block has at most 16 MiB and what one more image takes"
+        );
     }
 }
 
@@ -123,7 +126,11 @@ fn a_row_without_an_image_is_named_when_it_is_wanted() {
     let dataset = open(folder.path(), |_| ()).unwrap();
     assert!(dataset.image("a/00000000").is_ok());
     let error = dataset.image("a/00000001").unwrap_err().to_string();
-    assert!(error.starts_with("row 1 of ") && error.ends_with("has no image bytes, only a path: write the images into the file, as docs/datasets.md shows"), "{error}");
+    assert!(
+        error.starts_with("row 1 of ")
+            && error.ends_with("has no image bytes, only a path: write the images into the file, as docs/datasets.md shows"),
+        "{error}"
+    );
 }
 
 /// An Arrow file of some batches, as a stream or with a footer.
@@ -131,7 +138,8 @@ fn write_arrow(path: &Path, batches: &[Vec<(&str, ArrayRef)>], metadata: Option<
     let fields: Vec<Field> = batches[0].iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     let metadata: HashMap<String, String> = metadata.map(|text| ("huggingface".to_owned(), text.to_owned())).into_iter().collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
-    let batches = batches.iter().map(|columns| RecordBatch::try_new(Arc::clone(&schema), columns.iter().map(|(_, array)| array.clone()).collect()).unwrap());
+    let batches =
+        batches.iter().map(|columns| RecordBatch::try_new(Arc::clone(&schema), columns.iter().map(|(_, array)| array.clone()).collect()).unwrap());
     let file = File::create(path).unwrap();
     if with_footer {
         let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &schema).unwrap();
