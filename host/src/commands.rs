@@ -117,7 +117,7 @@ fn cancel_on_ctrl_c() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>, F
     let handler = move || {
         if flag.swap(true, Ordering::SeqCst) {
             // Finished shards are on disk; only the one in flight is lost. Libraries' own clean-up would wait for threads.
-            crate::engine::leave(130);
+            crate::crashes::leave(130);
         }
         tracing::warn!("finishing what is in flight; press Ctrl-C again to stop at once");
     };

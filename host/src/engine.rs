@@ -21,7 +21,7 @@ pub use entry::Entry;
 pub use error::{EngineError, SamplesError};
 pub use files::replace_file;
 pub use hashes::{FileHashes, content_hash};
-pub use in_flight::{InFlight, leave};
+pub use in_flight::InFlight;
 pub use key::{Key, KeyBuilder, KeySettings};
 pub use ledger::Ledger;
 pub use patience::patiently;

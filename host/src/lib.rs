@@ -4,6 +4,7 @@
 pub mod cli;
 mod command_name;
 mod commands;
+mod crashes;
 pub mod engine;
 mod errors;
 mod evaluate;
@@ -18,5 +19,6 @@ mod sha256;
 mod terminal;
 
 pub use commands::execute;
+pub use crashes::listen as say_crashes;
 pub use engine::images::is_decoding;
 pub use failure::Failure;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         let message = info.payload_as_str().unwrap_or("no message");
         say(&format!("internal error{place}: {message}; please report it. Finished shards are kept: the same command continues"));
     }));
+    convert::say_crashes();
     match std::panic::catch_unwind(|| convert::execute(convert::cli::parse())) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(failure)) => {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::abi::{Builder, Results, Role};
 use serde_json::Value as Json;
 
+use crate::crashes::named;
 use crate::errors::chain;
 
 /// A loaded plugin.
@@ -70,7 +71,7 @@ impl Catalog {
                 if let Some(others) = trust::written_by_others(&file) {
                     tracing::warn!("plugin {} can be written by {others} {}", file.display(), file.display());
                 }
-                match loader::load(&file) {
+                match named(&format!("the plugin library {} was loaded", file.display()), || loader::load(&file)) {
                     Ok(plugins) => plugins.into_iter().for_each(|plugin| catalog.add(plugin)),
                     Err(refusal) => {
                         tracing::warn!("{}", chain(&refusal));

@@ -16,6 +16,7 @@ use convert_sdk::abi::Role;
 use convert_sdk::files;
 use serde_json::Value as Json;
 
+use crate::crashes::named;
 use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
 use diagnostics::{Diagnostic, Source};
@@ -42,6 +43,14 @@ pub struct Configured {
     pub presets: Vec<Preset>,
     /// Where it stands in the recipe.
     place: Option<Location>,
+}
+
+impl Configured {
+    /// Builds the plugin; `build` is given its config. A crash in it is said with the plugin's name and its library.
+    pub fn built<T>(&self, build: impl FnOnce(&str) -> T) -> T {
+        let plugin = &self.plugin;
+        named(&format!("the {} {} of {} was built", plugin.role.name(), plugin.name, plugin.file.display()), || build(&self.config.to_string()))
+    }
 }
 
 /// The section of a recipe that plugins of a role stand in; extractors stand in none.

@@ -42,6 +42,10 @@ fn check(how: &str, more: &str, code: i32, named: &str) {
         text.contains(&format!("the run before ended with {named} while proposals-hostile worked on ")) && text.contains("apple/apple-003.png")
     };
     assert!(!first.1.contains("the run before"), "{}", first.1);
+    if code < 0 {
+        let said = format!("error: the program ends with {named} while proposals-hostile worked on ");
+        assert!(first.1.contains(&said), "{how}: {}", first.1);
+    }
     assert!(told(&second.1), "{how}: {}", second.1);
     assert!(told(&third.1) && third.0 == 0, "{how}: {}", third.1);
     let ledger = String::from_utf8(place.result("errors.jsonl")).expect("text");
@@ -51,6 +55,15 @@ fn check(how: &str, more: &str, code: i32, named: &str) {
     );
     assert!(fourth.0 == 0 && !fourth.1.contains("the run before"), "{}", fourth.1);
     assert!(!place.path("work/in-flight").exists(), "the notes of a run that ended by itself are gone");
+}
+
+#[test]
+fn an_abort_of_a_plugin_that_is_built_names_it_and_its_library() {
+    let place = place("abort-at-once", "");
+    let [first] = runs(&place, 1, &[]).try_into().expect("a run");
+    assert_eq!(first.0, -6, "{}", first.1);
+    let said = "error: the program ends with SIGABRT while the proposer hostile of ";
+    assert!(first.1.contains(said) && first.1.trim_end().ends_with("libconvert_test_hostile.so was built"), "{}", first.1);
 }
 
 #[test]

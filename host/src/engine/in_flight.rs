@@ -6,9 +6,6 @@
 //! about its samples.
 
 mod machine;
-mod signals;
-
-pub use signals::leave;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::replace_file;
 use super::stage::Stage;
+use crate::crashes::{self, leave, named};
 use crate::errors::FileError;
 use machine::Machine;
 
@@ -43,6 +41,24 @@ struct Note {
     /// Whether a crash is to be said and no more: no sample of this stage can be set aside.
     #[serde(default)]
     only_said: bool,
+}
+
+impl Note {
+    /// The stage's name.
+    fn stage_name(&self) -> &str {
+        self.stage.rsplit_once('-').map_or(&self.stage, |(name, _)| name)
+    }
+
+    /// What is said of a crash in it.
+    fn said(&self) -> String {
+        match self.samples.as_slice() {
+            [] => format!("{} was at work", self.stage_name()),
+            [only] => format!("{} worked on {only}; the same command goes on from what is finished", self.stage_name()),
+            [first, others @ ..] => {
+                format!("{} worked on {first} and {} others; the same command goes on from what is finished", self.stage_name(), others.len())
+            }
+        }
+    }
 }
 
 /// What is known of a sample that was in work during a crash.
@@ -104,7 +120,7 @@ impl InFlight {
         let file = File::options().create(true).truncate(true).write(true).open(&path).map_err(FileError::of("write", &path))?;
         let machine = serde_json::to_vec(&Machine::now()).map_err(FileError::of("write", &path))?;
         file.write_all_at(&machine, MACHINE).map_err(FileError::of("write", &path))?;
-        signals::name_in(&path).map_err(FileError::of("write", &path))?;
+        crashes::name_in(&path).map_err(FileError::of("write", &path))?;
         Ok(Self {
             file,
             path,
@@ -151,9 +167,10 @@ impl InFlight {
     }
 
     fn timed<T>(&self, slot: usize, note: Note, call: impl FnOnce() -> T) -> T {
+        let what = note.said();
         self.note(slot, note);
         self.calls[slot].store(self.begun.elapsed().as_millis() as u64 + 1, Ordering::Relaxed);
-        let result = call();
+        let result = named(&what, call);
         self.calls[slot].store(0, Ordering::Relaxed);
         // A note that cannot be taken back names a sample too many after a crash, no more.
         let _ = self.file.write_at(b"\n", offset(slot));
@@ -162,8 +179,10 @@ impl InFlight {
 
     /// Makes a call that works on the whole set, noted. It may take as long as it likes.
     pub fn note_whole<T>(&self, stage: &Stage, call: impl FnOnce() -> T) -> T {
-        self.note(0, Note { stage: stage.id(), samples: Vec::new(), only_said: true });
-        let result = call();
+        let note = Note { stage: stage.id(), samples: Vec::new(), only_said: true };
+        let what = note.said();
+        self.note(0, note);
+        let result = named(&what, call);
         let _ = self.file.write_at(b"\n", offset(0));
         result
     }
@@ -247,7 +266,7 @@ impl Drop for SetOnDrop<'_> {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        signals::forget();
+        crashes::forget();
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -282,7 +301,7 @@ fn count(crashes: &mut BTreeMap<(String, String), Crash>, how: &str, notes: &[No
 
 fn say(how: &str, notes: &[Note]) {
     for note in notes {
-        let stage = note.stage.rsplit_once('-').map_or(note.stage.as_str(), |(name, _)| name);
+        let stage = note.stage_name();
         match note.samples.as_slice() {
             [] => tracing::warn!("the run before ended with {how} in {stage}"),
             samples if note.only_said => tracing::warn!("the run before ended with {how} while {stage} worked on {}", samples.join(", ")),

@@ -91,7 +91,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
-    let build = || recipe.dataset.plugin.builder.dataset(&recipe.dataset.config.to_string(), &context);
+    let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
     let dataset = patiently(planning.cancel, || "opening the dataset".into(), build)
         .map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?;
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
@@ -108,7 +108,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
 fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Result<SelectorNeeds, PipelineError> {
     let selector = &recipe.select;
     let context = context(recipe, selector, host, Machine { classes: &samples.classes, ..Machine::default() });
-    let built = selector.plugin.builder.selector(&selector.config.to_string(), &context);
+    let built = selector.built(|config| selector.plugin.builder.selector(config, &context));
     let built = built.map_err(|error| recipe.refuse(selector, NotBuilt::of(selector, error)))?;
     Ok(built.needs())
 }
@@ -192,7 +192,7 @@ impl Session {
     /// # Errors
     /// What the plugin says of its config.
     pub fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &Context) -> PluginResult<T>) -> Result<T, PipelineError> {
-        build(&configured.config.to_string(), &self.context(configured)).map_err(|error| refused(&self.recipe, configured, error))
+        configured.built(|config| build(config, &self.context(configured))).map_err(|error| refused(&self.recipe, configured, error))
     }
 
     /// Builds every plugin that has work to do, and lets it go again: what it says of its config and weights is heard before any work, and no two
@@ -281,20 +281,20 @@ impl Session {
 
 /// Builds a plugin and lets it go again; what an image costs it, of a refiner after the work `before`.
 fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before: &Work) -> Result<Work, PipelineError> {
-    let (plugin, config) = (&configured.plugin, configured.config.to_string());
+    let plugin = &configured.plugin;
     let builder = &plugin.builder;
-    let built = match plugin.role {
+    let built = configured.built(|config| match plugin.role {
         Role::Dataset | Role::Extractor => Ok(Work::default()),
-        Role::Proposer => builder.proposer(&config, context).map(|proposer| proposer.work()),
-        Role::Refiner => builder.refiner(&config, context).map(|refiner| refiner.work(before)),
-        Role::Selector => builder.selector(&config, context).map(|_| Work::default()),
-        Role::Labeler => builder.labeler(&config, context).and_then(|labeler| {
+        Role::Proposer => builder.proposer(config, context).map(|proposer| proposer.work()),
+        Role::Refiner => builder.refiner(config, context).map(|refiner| refiner.work(before)),
+        Role::Selector => builder.selector(config, context).map(|_| Work::default()),
+        Role::Labeler => builder.labeler(config, context).and_then(|labeler| {
             let loaded = recipe.checkpoint.as_ref().map_or(Ok(()), |checkpoint| labeler.load(checkpoint).map(drop));
             loaded.map(|()| labeler.work())
         }),
-        Role::Postprocessor => builder.postprocessor(&config, context).map(|_| Work::default()),
-        Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(&config, context)).map(|()| Work::default()),
-    };
+        Role::Postprocessor => builder.postprocessor(config, context).map(|_| Work::default()),
+        Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(config, context)).map(|()| Work::default()),
+    });
     built.map_err(|error| refused(recipe, configured, error))
 }
 

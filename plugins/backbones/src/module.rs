@@ -77,11 +77,13 @@ impl Module {
 
     /// Whether the module gives what is asked for: it is run once on a grey image.
     pub fn check(&self, request: &FeatureRequest) -> Result<()> {
-        if request.kind != FeatureKind::Patch || request.layer.is_some() {
+        if let Some(layer) = request.layer {
             return Err(Error::config(format!(
-                "family torchscript gives the feature patch of no layer, not {}: set feature: patch",
-                request.kind.name()
+                "family torchscript knows no layers, so layer: {layer} cannot be had: leave `layer` out, and export the module so that it gives that layer"
             )));
+        }
+        if request.kind != FeatureKind::Patch {
+            return Err(Error::config(format!("family torchscript gives the feature patch alone, not {}: set feature: patch", request.kind.name())));
         }
         if self.dimension(request) != 0 {
             return Ok(());

@@ -31,6 +31,8 @@ pub enum How {
     Panic,
     /// A panic when the plugin is built.
     PanicAtOnce,
+    /// It ends the process when it is built.
+    AbortAtOnce,
     /// An error.
     Fail,
     /// One answer too few.
@@ -49,6 +51,9 @@ impl Misbehaviour {
     /// Panics where the plugin is not to be built.
     pub fn built(self) -> Self {
         assert!(self.how != How::PanicAtOnce, "this plugin cannot be built");
+        if self.how == How::AbortAtOnce {
+            std::process::abort();
+        }
         self
     }
 
@@ -76,7 +81,7 @@ impl Misbehaviour {
                 Ok(false)
             }
             How::TooFew | How::Nan => Ok(true),
-            How::Never | How::PanicAtOnce => Ok(false),
+            How::Never | How::PanicAtOnce | How::AbortAtOnce => Ok(false),
         }
     }
 
