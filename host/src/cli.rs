@@ -1,9 +1,10 @@
 //! The command line.
 
+mod meant;
+
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::abi::Role;
 
@@ -26,7 +27,7 @@ pub struct Arguments {
 
 /// The command line; ends the process where it asks for help, or is wrong.
 pub fn parse() -> Arguments {
-    Arguments::try_parse().unwrap_or_else(|error| match meant(&error, &std::env::args().skip(1).collect::<Vec<_>>()) {
+    Arguments::try_parse().unwrap_or_else(|error| match meant::meant(&error, &std::env::args().skip(1).collect::<Vec<_>>()) {
         Some(meant) => {
             // Nobody may be listening any more.
             let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("error: {meant}\n").as_bytes());
@@ -34,26 +35,6 @@ pub fn parse() -> Arguments {
         }
         None => error.exit(),
     })
-}
-
-/// What somebody meant who named a recipe where a command belongs, or wanted to try a part of the samples.
-fn meant(error: &clap::Error, typed: &[String]) -> Option<String> {
-    let name = crate::command_name::typed();
-    let recipe = || typed.iter().find(|argument| [".yaml", ".yml"].iter().any(|end| argument.ends_with(end)));
-    match (error.kind(), error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::InvalidArg)) {
-        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(command)), _) if command == "run" || recipe() == Some(command) => {
-            recipe().map(|recipe| format!("a recipe is named with --recipe: `{name} --recipe {recipe}` runs it, `{name} check {recipe}` checks it"))
-        }
-        (ErrorKind::UnknownArgument, _, Some(ContextValue::String(argument)))
-            if argument == "--limit" && typed.first().is_some_and(|first| first == "check") =>
-        {
-            let recipe = recipe().map_or("FILE", String::as_str);
-            Some(format!(
-                "`check` looks at no samples: `{name} --recipe {recipe} --dry-run --limit N` tries the stages on N of them, and says how long all take"
-            ))
-        }
-        _ => None,
-    }
 }
 
 fn after_help() -> String {

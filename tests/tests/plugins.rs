@@ -140,7 +140,7 @@ fn a_library_of_another_abi_version_is_refused_in_one_line() {
 #[test]
 fn a_library_that_is_no_plugin_is_refused_in_one_line() {
     let Some(library) = some_library() else {
-        return skipped("a library that is not a plugin", "/proc/self/maps names no library");
+        return skipped("a_library_that_is_no_plugin_is_refused_in_one_line", "/proc/self/maps names no library");
     };
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(library, folder.path().join("libother.so")).unwrap();

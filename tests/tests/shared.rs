@@ -7,7 +7,7 @@ use convert_tests::{Place, build_folder, repository, shared, stderr};
 /// A ViT's masks on real photos of products, through the tests' recipe for it: killed in the middle, started again, the same bytes as in one go.
 #[test]
 fn real_photos_through_a_real_vit_survive_a_kill() {
-    let Some(shared) = shared("real photos through a real ViT") else { return };
+    let Some(shared) = shared("real_photos_through_a_real_vit_survive_a_kill") else { return };
     let place = Place::new("");
     let command = |work: &str| {
         let mut command = Command::new(build_folder().join("convert"));

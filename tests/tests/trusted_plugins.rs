@@ -105,7 +105,7 @@ fn a_library_or_folder_that_others_may_write_is_warned_about() {
     set(folder.path(), 0o700);
     set(&file, 0o775);
     if chown(&file, None, Some(4711)).is_err() {
-        return skipped("a library of a foreign group", "this user cannot give files away");
+        return skipped("a_library_or_folder_that_others_may_write_is_warned_about", "this user cannot give files away");
     }
     let [of_group] = warnings(folder.path()).try_into().unwrap();
     assert!(of_group.contains("can be written by the group 4711, which is not yours (mode 775): chmod g-w"), "{of_group}");

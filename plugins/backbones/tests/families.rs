@@ -247,6 +247,7 @@ fn a_torchscript_module_gives_its_features_and_what_does_not_fit_is_said() {
         assert!(message.contains(expected) && !message.contains('\n'), "{message}");
     };
     says(backbone.check(&FeatureRequest { kind: FeatureKind::K, ..request }), "set feature: patch");
+    says(backbone.check(&FeatureRequest { layer: Some(8), ..request }), "knows no layers, so layer: 8 cannot be had: leave `layer` out");
     says(module(Some(16), "module.pt").unwrap().check(&request), "gives shape [1, 6, 4, 4] instead of [1, 4, d] or [1, d, 2, 2]");
     says(module(None, "module.pt").map(drop), "needs patch_size");
     says(module(Some(8), "vit/model.safetensors").map(drop), "cannot load the module");

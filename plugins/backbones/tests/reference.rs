@@ -8,11 +8,11 @@ use convert_sdk::{Context, Image, InputPath};
 use convert_tensor_files::TensorFile;
 use tch::{Kind, Tensor};
 
-fn shared() -> Option<PathBuf> {
+fn shared(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from);
     if folder.is_none() {
         // Not by `eprintln`, which the test harness captures.
-        let _ = writeln!(std::io::stderr(), "skipped: CONVERT_SHARED is not set to the folder of the shared reference data");
+        let _ = writeln!(std::io::stderr(), "skipped: {test}: CONVERT_SHARED is not set");
     }
     folder
 }
@@ -42,7 +42,7 @@ fn relative_error(ours: &[f32], expected: &[f32]) -> f64 {
 
 #[test]
 fn features_of_every_kind_are_those_of_pytorch() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("features_of_every_kind_are_those_of_pytorch") else { return };
     let config = BackboneConfig {
         family: Family::Dinov1,
         weights: Some(InputPath::from(shared.join("weights/vit_tiny_patch16_224.safetensors"))),
@@ -105,7 +105,7 @@ fn fixtures(folder: &Path) -> Vec<Fixture> {
 
 #[test]
 fn every_family_layout_and_kind_gives_the_original_codes_features() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("every_family_layout_and_kind_gives_the_original_codes_features") else { return };
     let folder = shared.join("reference/vit");
     let image = decode(&folder.join("image.JPEG"));
     let fixtures = fixtures(&folder);

@@ -48,7 +48,7 @@ convert_sdk::export_plugins! {
     exporter "region-results" => RegionResults { results_version: 1, seeded: false },
     exporter "jsonl" => Jsonl { results_version: 2, seeded: false },
     exporter "parquet" => Parquet { results_version: 2, seeded: false },
-    exporter "training-json" => TrainingJson { results_version: 1, seeded: false },
+    exporter "training-json" => TrainingJson { results_version: 2, seeded: false },
     exporter "webdataset" => WebDataset { results_version: 1, seeded: false },
     exporter "hf-imagefolder" => HfImagefolder { results_version: 1, seeded: false },
     exporter "yolo-seg" => YoloSeg { results_version: 1, seeded: false },

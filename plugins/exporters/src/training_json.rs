@@ -6,7 +6,8 @@ use std::path::Path;
 
 use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
 
-/// Dense label vectors as the authors' training code reads them: one JSON object, `"wnid/file.JPEG": {"multilabel": [K numbers], "gt": class}`.
+/// Dense label vectors as the authors' training code reads them: one JSON object, `"wnid/file.JPEG": {"multilabel": [K numbers], "gt": class, "gt_name": name}`.
+/// The name is an addition, which that code does not look at; `classes.txt` beside the run's results names the K places.
 ///
 /// K numbers an image, most of them 0: a million images of a thousand classes take about 4 GB.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -18,7 +19,7 @@ pub struct TrainingJsonConfig {}
 #[derive(Debug)]
 pub struct TrainingJson {
     file: BufWriter<File>,
-    classes: usize,
+    names: Vec<String>,
     empty: bool,
 }
 
@@ -27,6 +28,7 @@ pub struct TrainingJson {
 struct Entry<'a> {
     multilabel: &'a [Number],
     gt: u32,
+    gt_name: &'a str,
 }
 
 /// A probability; zeros, which are nearly all, without their decimal point.
@@ -46,21 +48,22 @@ impl Exporter for TrainingJson {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         let mut file = BufWriter::new(file);
         file.write_all(b"{")?;
-        Ok(Self { file, classes: context.classes().len(), empty: true })
+        Ok(Self { file, names: context.classes().to_vec(), empty: true })
     }
 
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        let mut dense = vec![Number(0.0); self.classes];
+        let mut dense = vec![Number(0.0); self.names.len()];
         for entry in sample.labels.entries() {
             if let Some(place) = dense.get_mut(entry.class as usize) {
                 *place = Number(entry.probability.get());
             }
         }
+        let gt_name = self.names.get(sample.label as usize).map_or("", String::as_str);
         self.file.write_all(if self.empty { b"\n" } else { b",\n" })?;
         self.empty = false;
         serde_json::to_writer(&mut self.file, &sample.id)?;
         self.file.write_all(b": ")?;
-        serde_json::to_writer(&mut self.file, &Entry { multilabel: &dense, gt: sample.label })?;
+        serde_json::to_writer(&mut self.file, &Entry { multilabel: &dense, gt: sample.label, gt_name })?;
         Ok(())
     }
 
@@ -87,7 +90,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(
             text,
-            "{\n\"n01/\\\"x\\\".JPEG\": {\"multilabel\":[0.25,0,1.0],\"gt\":2},\n\"n02/y.JPEG\": {\"multilabel\":[0,0,0],\"gt\":1}\n}\n"
+            "{\n\"n01/\\\"x\\\".JPEG\": {\"multilabel\":[0.25,0,1.0],\"gt\":2,\"gt_name\":\"c\"},\n\"n02/y.JPEG\": {\"multilabel\":[0,0,0],\"gt\":1,\"gt_name\":\"b\"}\n}\n"
         );
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
     }

@@ -9,11 +9,11 @@ use convert_sdk::{Context, Image, LazyImage, Mask, Proposal, Refinement, Refiner
 use serde_json::Value;
 use tch::Tensor;
 
-fn shared() -> Option<PathBuf> {
+fn shared(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from);
     if folder.is_none() {
         // Not by `eprintln`, which the test harness captures.
-        let _ = writeln!(std::io::stderr(), "skipped: CONVERT_SHARED is not set (the folder with reference/maskcut and photos/coco128)");
+        let _ = writeln!(std::io::stderr(), "skipped: {test}: CONVERT_SHARED is not set");
     }
     folder
 }
@@ -51,7 +51,7 @@ fn mean(values: &[f64]) -> f64 {
 
 #[test]
 fn grid_masks_and_final_masks_are_the_reference_s() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("grid_masks_and_final_masks_are_the_reference_s") else { return };
     let folder = shared.join("reference/maskcut");
     let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
     let (mut determined, mut equal, mut grid_ious, mut final_ious, mut fates) = (0, 0, Vec::new(), Vec::new(), Vec::new());
@@ -111,7 +111,7 @@ fn grid_masks_and_final_masks_are_the_reference_s() {
 /// The way of a CUDA device, on tensors of the CPU.
 #[test]
 fn photos_whose_affinity_is_computed_as_a_device_does_give_the_same_cuts() {
-    let Some(shared) = shared() else { return };
+    let Some(shared) = shared("photos_whose_affinity_is_computed_as_a_device_does_give_the_same_cuts") else { return };
     let folder = shared.join("reference/maskcut");
     let index: Value = serde_json::from_slice(&std::fs::read(folder.join("index.json")).unwrap()).unwrap();
     let (mut equal, mut determined) = (0, 0);

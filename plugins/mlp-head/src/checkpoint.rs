@@ -243,7 +243,10 @@ mod tests {
     fn a_head_written_now_loads_in_pytorch_with_equal_logits() {
         let Some(python) = std::env::var_os("CONVERT_PYTORCH") else {
             // Not by `eprintln`, which the test harness captures.
-            let _ = writeln!(std::io::stderr(), "skipped: CONVERT_PYTORCH does not name a Python with torch and safetensors");
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: a_head_written_now_loads_in_pytorch_with_equal_logits: CONVERT_PYTORCH does not name a Python with torch and safetensors"
+            );
             return;
         };
         let folder = tempfile::tempdir().unwrap();

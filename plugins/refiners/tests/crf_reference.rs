@@ -66,7 +66,7 @@ fn a_drawn_image_gives_pydensecrf_s_q() {
 fn real_photos_give_pydensecrf_s_masks_and_q() {
     let Some(shared) = std::env::var_os("CONVERT_SHARED") else {
         // Not by `eprintln`, which the test harness captures.
-        let _ = writeln!(std::io::stderr(), "skipped: CONVERT_SHARED is not set (the folder with reference/crf)");
+        let _ = writeln!(std::io::stderr(), "skipped: real_photos_give_pydensecrf_s_masks_and_q: CONVERT_SHARED is not set");
         return;
     };
     let folder = Path::new(&shared).join("reference/crf");

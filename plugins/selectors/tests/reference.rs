@@ -88,7 +88,7 @@ fn small_maps_give_pytorchs_and_opencvs_confidences() {
 #[test]
 fn the_shared_maps_give_their_stored_confidences_and_decisions() {
     let Some(shared) = std::env::var_os("CONVERT_SHARED") else {
-        let _ = writeln!(std::io::stderr(), "skipped: the shared label maps: CONVERT_SHARED is not set");
+        let _ = writeln!(std::io::stderr(), "skipped: the_shared_maps_give_their_stored_confidences_and_decisions: CONVERT_SHARED is not set");
         return;
     };
     let folder = Path::new(&shared).join("reference/relabel");
