@@ -157,7 +157,7 @@ fn a_shard_compressed_with_gzip_is_unpacked_once_and_anew_when_it_changes() {
     assert_eq!(std::fs::read(&first[0]).unwrap(), whole);
     assert_eq!(content(&again().unwrap()), expected, "listed from what was unpacked");
     std::fs::write(folder.path().join("a.tar.gz"), gzip(&tar(&members[2..]))).unwrap();
-    assert_eq!(content(&again().unwrap()), expected[1..].iter().cloned().collect::<Vec<_>>());
+    assert_eq!(content(&again().unwrap()), expected[1..].to_vec());
     assert!(unpacked().len() == 1 && unpacked() != first, "what the shard was before is gone");
     let cut = gzip(&tar(&members));
     std::fs::write(folder.path().join("a.tar.gz"), &cut[..cut.len() / 2]).unwrap();

@@ -28,7 +28,7 @@ pub fn section(page: &Page<'_>) -> String {
     }
     let held_out = page.run.held_out.as_ref().map_or_else(String::new, |held_out| {
         format!(
-            " On regions of images that it was not trained on, the labeler gives the class of the training set in {}.",
+            " On regions of images that it was not trained on, it gives the class that they were kept for in {} of the cases.",
             percent(held_out.accuracy)
         )
     });
