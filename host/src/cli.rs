@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -48,7 +48,8 @@ Exit codes:
   130  interrupted; the same command continues
 
 Example:
-  {} --recipe recipes/demo.yaml --set proposals.0.config.tau=0.3",
+  {} \\
+      --recipe recipes/demo.yaml --set proposals.0.config.tau=0.3",
         crate::command_name::typed()
     )
 }

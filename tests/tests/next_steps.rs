@@ -102,8 +102,8 @@ fn a_call_without_a_recipe_is_told_how_to_name_one() {
     }
     // The example of the help is run in the repository, whose recipe it names, on a few images.
     let help = typed(&place, &["--help"]);
-    let example = help.lines().skip_while(|line| *line != "Example:").nth(1).expect("an example").trim();
-    let line = format!("{example} --limit 24 --work-dir '{}'", place.path("demo").display());
+    let example: Vec<&str> = help.lines().skip_while(|line| *line != "Example:").skip(1).take(2).collect();
+    let line = format!("{} --limit 24 --work-dir '{}'", example.join("\n"), place.path("demo").display());
     let output = Command::new("bash").args(["-c", &line]).current_dir(repository()).output().expect("bash can be started");
     assert!(output.status.success(), "{line}: {}", stderr(&output));
 }
