@@ -27,7 +27,7 @@ struct NamedFiles {
     samples: Vec<Sample>,
 }
 
-impl Dataset for NamedFiles {
+impl Plugin for NamedFiles {
     type Config = Config;
 
     fn new(config: Config, _: Context) -> Result<Self> {
@@ -55,7 +55,9 @@ impl Dataset for NamedFiles {
         let samples = named.iter().map(|(class, name, size)| Sample { id: name.clone(), label: label(class), revision: *size }).collect();
         Ok(Self { folder, classes, samples })
     }
+}
 
+impl Dataset for NamedFiles {
     fn classes(&self) -> Vec<String> {
         self.classes.clone()
     }

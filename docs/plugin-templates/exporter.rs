@@ -24,6 +24,12 @@ impl Default for Config {
 struct ClassNames {
     threshold: f32,
     classes: Vec<String>,
+}
+
+/// A file that was begun.
+struct Table {
+    threshold: f32,
+    classes: Vec<String>,
     file: BufWriter<File>,
 }
 
@@ -32,16 +38,24 @@ fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-impl Exporter for ClassNames {
+impl Plugin for ClassNames {
     type Config = Config;
 
-    fn new(config: Config, _: ExportRun, output: &Path, context: Context) -> Result<Self> {
+    fn new(config: Config, context: Context) -> Result<Self> {
+        Ok(Self { threshold: config.threshold, classes: context.classes().to_vec() })
+    }
+}
+
+impl Exporter for ClassNames {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         let mut file = BufWriter::new(file);
         writeln!(file, "id,label,classes")?;
-        Ok(Self { threshold: config.threshold, classes: context.classes().to_vec(), file })
+        Ok(Box::new(Table { threshold: self.threshold, classes: self.classes.clone(), file }))
     }
+}
 
+impl ExportWriter for Table {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let name = |class: u32| self.classes.get(class as usize).map(String::as_str).unwrap_or_default();
         let names: Vec<&str> = sample.labels.above(self.threshold).map(name).collect();
@@ -68,18 +82,19 @@ mod tests {
         let (plugins, stages, curve) = (Vec::new(), Vec::new(), Vec::new());
         let run = ExportRun { name: text(), recipe: text(), version: text(), plugins, class_numbers: Vec::new(), stages, samples: 1, statistics, curve, held_out: None, evaluation: None, skipped: Vec::new(), calibration: None };
         let output = std::env::temp_dir().join(format!("class-names-{}.csv", std::process::id()));
-        let mut exporter = ClassNames::new(Config::default(), run, &output, Context::for_tests(&["fig", "pear, green", "plum"])).unwrap();
+        let exporter = ClassNames::new(Config::default(), Context::for_tests(&["fig", "pear, green", "plum"])).unwrap();
+        let mut table = exporter.begin(run, &output).unwrap();
         let mut labels = LabelVector::default();
         for (class, probability) in [(0, 0.75), (1, 1.0), (2, 0.5)] {
             labels.raise(class, Probability::new(probability).unwrap());
         }
         let image = LazyImage::new(|| Err(Error::invalid("this exporter looks at no pixel")));
-        exporter
+        table
             .write(&LabelledSample { id: "a.jpg".into(), number: None, label: 1, width: 4, height: 3, labels, regions: Vec::new(), truth: None, image })
             .unwrap();
-        exporter.finish().unwrap();
-        let table = std::fs::read_to_string(&output).unwrap();
+        table.finish().unwrap();
+        let text = std::fs::read_to_string(&output).unwrap();
         std::fs::remove_file(&output).unwrap();
-        assert_eq!(table, "id,label,classes\na.jpg,\"pear, green\",\"fig;pear, green\"\n");
+        assert_eq!(text, "id,label,classes\na.jpg,\"pear, green\",\"fig;pear, green\"\n");
     }
 }

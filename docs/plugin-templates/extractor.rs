@@ -38,13 +38,15 @@ impl CellColours {
     }
 }
 
-impl Extractor for CellColours {
+impl Plugin for CellColours {
     type Config = Config;
 
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
 
+impl Extractor for CellColours {
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
         let cells = self.0.cells;
         let extract = |image: &Image<'_>| {

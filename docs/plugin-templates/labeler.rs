@@ -45,13 +45,15 @@ fn mean(image: &Image<'_>, mask: Option<&Mask>) -> [f32; 3] {
     sum.map(|sum| (sum / count.max(1.0)) as f32)
 }
 
-impl Labeler for MeanColour {
+impl Plugin for MeanColour {
     type Config = Config;
 
     fn new(config: Config, context: Context) -> Result<Self> {
         Ok(Self { scale: config.scale, context })
     }
+}
 
+impl Labeler for MeanColour {
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
         let mut sums = vec![([0.0f64; 3], 0.0f64); self.context.classes().len()];
         for index in 0..set.len() {

@@ -19,13 +19,15 @@ impl Default for Config {
 
 struct Best(Config);
 
-impl Postprocessor for Best {
+impl Plugin for Best {
     type Config = Config;
 
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
 
+impl Postprocessor for Best {
     fn adjust(&self, label: u32, labels: &LabelVector, _: &[LabelledRegion]) -> Result<LabelVector> {
         let mut entries = labels.entries().to_vec();
         // The image's label first, then by probability; of equal ones the lower class, so that every run keeps the same.

@@ -19,13 +19,15 @@ impl Default for Config {
 
 struct DropLarge(Config);
 
-impl Refiner for DropLarge {
+impl Plugin for DropLarge {
     type Config = Config;
 
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
 
+impl Refiner for DropLarge {
     fn refine(&self, _: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let refine = |proposal: &Proposal| {
             let mask = &proposal.mask;

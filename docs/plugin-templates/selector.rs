@@ -28,13 +28,15 @@ fn distance(mask: &Mask) -> f32 {
     (x.hypot(y) / (width / 2.0).hypot(height / 2.0)).min(1.0)
 }
 
-impl Selector for Central {
+impl Plugin for Central {
     type Config = Config;
 
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
 
+impl Selector for Central {
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
         let answer = |region: &Region| {
             let distance = distance(&region.mask);

@@ -7,7 +7,8 @@ mod trust;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::abi::{Builder, Results, Role};
+use convert_sdk::Role;
+use convert_sdk::abi::{Builder, Results};
 use serde_json::Value as Json;
 
 use crate::crashes::named;

@@ -12,7 +12,7 @@ mod tree;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 use convert_sdk::files;
 use serde_json::Value as Json;
 

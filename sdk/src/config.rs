@@ -47,6 +47,36 @@ input_path! {
     InputFile, "input-file", "path of an existing file, relative to the recipe"
 }
 
+/// A class in Python: `FILE.py:CLASS`, whose file must exist and is treated as an [`InputFile`] is, or `package.module:CLASS`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct InputEntry(String);
+
+impl InputEntry {
+    /// The text, with the file's absolute path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for InputEntry {
+    fn from(entry: String) -> Self {
+        Self(entry)
+    }
+}
+
+impl JsonSchema for InputEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "InputEntry".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "input-entry", "description": "a class: FILE.py:CLASS, relative to the recipe, or package.module:CLASS" })
+    }
+}
+
 input_path! {
     /// A folder that must exist. The host makes its path absolute, as that of a file, and refuses the recipe when it is missing.
     /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples.

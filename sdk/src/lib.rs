@@ -22,7 +22,7 @@ mod resample;
 pub mod roles;
 pub mod whole_file;
 
-pub use config::{InputFile, InputFolder, InputPath};
+pub use config::{InputEntry, InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use image::{Image, LazyImage};

@@ -19,11 +19,15 @@ impl Default for Config {
 
 struct Grid(Config);
 
-impl Proposer for Grid {
+impl Plugin for Grid {
     type Config = Config;
+
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
+
+impl Proposer for Grid {
     fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
         let n = self.0.cells;
         let cell = |x, y| Proposal::new(Mask::from_box(n, n, BoundingBox { x, y, width: 1, height: 1 })?, 1.0);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use convert_sdk::Finding;
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 
 use super::features::context;
 use super::weights;

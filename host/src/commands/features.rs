@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings, files};
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
@@ -183,12 +183,6 @@ mod tests {
     }
 
     impl Extractor for Card {
-        type Config = Json;
-
-        fn new(_: Json, _: Context) -> PluginResult<Self> {
-            Err(Error::config("made by hand"))
-        }
-
         fn extract(&self, images: &[Image<'_>]) -> PluginResult<Vec<FeatureMap>> {
             self.asked.lock().unwrap().push(images.len());
             if images.len() > self.room {

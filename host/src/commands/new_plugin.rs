@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 
 use crate::command_name;
 use crate::errors::FileError;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 use serde_json::Value as Json;
 
 use super::summary::table;

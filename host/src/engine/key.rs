@@ -115,9 +115,16 @@ impl KeySettings<'_> {
     }
 }
 
+/// What stands behind a path in a text that begins with it: nothing, or `:CLASS` of a file of classes.
+fn behind<'t>(text: &'t str, path: &Path) -> Option<&'t str> {
+    let end = path.to_str().filter(|path| text.starts_with(path))?.len();
+    let rest = &text[end..];
+    (rest.is_empty() || rest.starts_with(':') && path.extension().is_some_and(|extension| extension == "py")).then_some(rest)
+}
+
 fn mentions(json: &Json, path: &Path) -> bool {
     match json {
-        Json::String(text) => Path::new(text) == path,
+        Json::String(text) => behind(text, path).is_some(),
         Json::Array(items) => items.iter().any(|item| mentions(item, path)),
         Json::Object(entries) => entries.values().any(|value| mentions(value, path)),
         _ => false,
@@ -126,7 +133,11 @@ fn mentions(json: &Json, path: &Path) -> bool {
 
 fn replace(json: &mut Json, path: &Path, hash: &str) {
     match json {
-        Json::String(text) if Path::new(text) == path => *text = hash.to_owned(),
+        Json::String(text) => {
+            if let Some(rest) = behind(text, path) {
+                *text = format!("{hash}{rest}");
+            }
+        }
         Json::Array(items) => items.iter_mut().for_each(|item| replace(item, path, hash)),
         Json::Object(entries) => entries.values_mut().for_each(|value| replace(value, path, hash)),
         _ => {}

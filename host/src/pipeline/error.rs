@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use convert_sdk::ErrorKind;
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 
 use super::action::Action;
 use crate::engine::EngineError;

@@ -5,9 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::abi::ForeignExporter;
 use convert_sdk::whole_file::Temporary;
-use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, Exporter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
+use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
@@ -170,8 +169,8 @@ impl Session {
                 continue;
             }
             let temporary = begin(file)?;
-            let writer =
-                self.build(configured, |config, context| configured.plugin.builder.exporter()?.build(config, &run, temporary.path(), context))?;
+            let begin = |config: &str, context: &_| configured.plugin.builder.exporter(config, context)?.begin(run.clone(), temporary.path());
+            let writer = self.build(configured, begin)?;
             writers.push(Writing { writer, name: &configured.plugin.name, stage: &step.stage, file, temporary });
         }
         if writers.is_empty() {
@@ -324,7 +323,7 @@ fn begin(file: &Path) -> Result<Temporary, FileError> {
 
 /// An exporter at work on its file.
 struct Writing<'a> {
-    writer: ForeignExporter,
+    writer: Box<dyn ExportWriter>,
     name: &'a str,
     stage: &'a Stage,
     file: &'a Path,

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
 
 use super::cost_estimates::CostEstimates;
@@ -98,7 +98,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings, planning.cancel)
         .map_err(|error| recipe.refuse(&recipe.dataset, error))?;
-    check_ids(recipe, &samples)?;
+    check_ids(recipe, &samples, |configured| self::context(recipe, configured, host(), Machine { classes: &samples.classes, ..Machine::default() }))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
     Ok(Prepared { dataset, samples, plan, files })
@@ -293,7 +293,7 @@ fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before
             loaded.map(|()| labeler.work())
         }),
         Role::Postprocessor => builder.postprocessor(config, context).map(|_| Work::default()),
-        Role::Exporter => builder.exporter().and_then(|exporter| exporter.check(config, context)).map(|()| Work::default()),
+        Role::Exporter => builder.exporter(config, context).map(|_| Work::default()),
     });
     built.map_err(|error| refused(recipe, configured, error))
 }

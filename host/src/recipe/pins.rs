@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use convert_sdk::abi::Role;
+use convert_sdk::Role;
 
 use super::diagnostics::{Diagnostic, suggestion};
 use super::tree::{Node, Value};

@@ -236,6 +236,7 @@ impl<'a> Resolver<'a> {
     fn text(&mut self, node: &Node, text: &str, schema: &Json, pointer: &str) -> Json {
         let format = schema.get("format").and_then(Json::as_str).unwrap_or_default();
         let (kind, content) = match format {
+            "input-entry" => return self.entry(node, text, pointer),
             "input-file" => ("file", true),
             "input-folder" => ("folder", false),
             "input-path" => ("file or folder", true),
@@ -283,6 +284,28 @@ impl<'a> Resolver<'a> {
         }
         self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
         path.to_string_lossy().into_owned().into()
+    }
+
+    /// `FILE.py:CLASS`, of which the file is made absolute, or `package.module:CLASS`.
+    fn entry(&mut self, node: &Node, text: &str, pointer: &str) -> Json {
+        let Some((place, class)) = text.rsplit_once(':').filter(|(place, class)| !place.is_empty() && !class.is_empty()) else {
+            let message = format!("{} must name a class as FILE.py:CLASS or package.module:CLASS, not {text:?}", self.here(pointer));
+            self.problem(node.place, message);
+            return text.into();
+        };
+        if !place.ends_with(".py") {
+            return text.into();
+        }
+        let path = self.bases.absolute(node.origin, place);
+        if !path.is_file() {
+            self.problem(
+                node.place,
+                format!("{}: the file `{}` does not exist{}", self.here(pointer), path.display(), relative_to(node.origin, place)),
+            );
+        }
+        let entry = format!("{}:{class}", path.display());
+        self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path, content: true });
+        entry.into()
     }
 
     fn list(&mut self, node: &Node, items: &[Node], schema: &'a Json, pointer: &str) -> Json {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use convert_sdk::label_sets::NameIndex;
 use convert_sdk::tracing::info;
 use convert_sdk::{
-    Context, Deserialize, Error, Image, InputFolder, JsonSchema, Proposal, Proposer, Result, ResultExt, SampleImage, files, imagenet_s, schemars,
-    serde,
+    Context, Deserialize, Error, Image, InputFolder, JsonSchema, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, files, imagenet_s,
+    schemars, serde,
 };
 use walkdir::WalkDir;
 
@@ -35,7 +35,7 @@ pub struct ImageNetS {
     missing: Missing,
 }
 
-impl Proposer for ImageNetS {
+impl Plugin for ImageNetS {
     type Config = ImageNetSConfig;
 
     fn new(config: Self::Config, _context: Context) -> Result<Self> {
@@ -56,7 +56,9 @@ impl Proposer for ImageNetS {
         info!("{}: annotations of {} images", folder.display(), files.len());
         Ok(Self { files, names, missing: config.missing })
     }
+}
 
+impl Proposer for ImageNetS {
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
         images.iter().map(|sample| self.masks(sample)).collect()
     }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use convert_sdk::tracing::info;
 use convert_sdk::{
-    Context, Deserialize, Error, ErrorKind, JsonSchema, LabelModel, Labeler, Prediction, PredictionInput, Region, Result, ResultExt, TrainingReport,
-    TrainingSet, schemars, serde,
+    Context, Deserialize, Error, ErrorKind, JsonSchema, LabelModel, Labeler, Plugin, Prediction, PredictionInput, Region, Result, ResultExt,
+    TrainingReport, TrainingSet, schemars, serde,
 };
 
 use crate::proposer::ANNOTATION;
@@ -36,13 +36,15 @@ struct Model {
     source: OnceLock<String>,
 }
 
-impl Labeler for StoredResults {
+impl Plugin for StoredResults {
     type Config = StoredResultsConfig;
 
     fn new(_config: Self::Config, context: Context) -> Result<Self> {
         Ok(Self { classes: context.classes().len() })
     }
+}
 
+impl Labeler for StoredResults {
     fn train(&self, _set: &dyn TrainingSet, _folder: &Path) -> Result<TrainingReport> {
         let message = "region-results cannot be trained: name the file of results as `checkpoint` of `label:`, and a selector without `maps: own`";
         Err(Error::new(ErrorKind::Unsupported, message))

@@ -1,7 +1,7 @@
 //! The proposer itself.
 
 use convert_sdk::tracing::{info, warn};
-use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Proposal, Proposer, Result, SampleImage, schemars, serde};
+use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Plugin, Proposal, Proposer, Result, SampleImage, schemars, serde};
 
 use crate::file::CocoFile;
 use crate::results::RegionResults;
@@ -58,7 +58,7 @@ pub struct CocoMasks {
     min_score: f32,
 }
 
-impl Proposer for CocoMasks {
+impl Plugin for CocoMasks {
     type Config = CocoMasksConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -75,7 +75,9 @@ impl Proposer for CocoMasks {
         let results = config.results.as_deref().map(RegionResults::read).transpose()?;
         Ok(Self { file, results, missing: config.missing, min_score: config.min_score.unwrap_or(f32::NEG_INFINITY) })
     }
+}
 
+impl Proposer for CocoMasks {
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
         images.iter().map(|sample| self.masks(sample)).collect()
     }

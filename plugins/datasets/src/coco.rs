@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::coco::{CocoCategory, CocoImage, class_order, read_items};
 use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
 };
 
 use crate::classes::ClassList;
@@ -95,7 +95,7 @@ struct Annotated {
     area_of_class: BTreeMap<u32, f64>,
 }
 
-impl Dataset for Coco {
+impl Plugin for Coco {
     type Config = CocoConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -113,7 +113,9 @@ impl Dataset for Coco {
         let truth = if config.truth { Truth::read(&config.file, &classes)? } else { Truth::default() };
         Ok(Self { root, classes, category_ids, image_ids, listed: Listing::new(samples), truth, config, context })
     }
+}
 
+impl Dataset for Coco {
     fn classes(&self) -> Vec<String> {
         self.classes.names().to_vec()
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::tracing::warn;
 use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
 };
 
 use flat::FlatLabels;
@@ -68,7 +68,7 @@ pub struct ImageFolder {
     context: Context,
 }
 
-impl Dataset for ImageFolder {
+impl Plugin for ImageFolder {
     type Config = ImageFolderConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -93,7 +93,9 @@ impl Dataset for ImageFolder {
         dataset.listed = Listing::new(samples);
         Ok(dataset)
     }
+}
 
+impl Dataset for ImageFolder {
     fn classes(&self) -> Vec<String> {
         self.classes.names().to_vec()
     }

@@ -5,7 +5,7 @@ mod rows;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample};
+use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, Sample};
 
 use crate::classes::ClassList;
 use crate::files::{self, Listed};
@@ -60,7 +60,7 @@ pub struct Manifest {
     context: Context,
 }
 
-impl Dataset for Manifest {
+impl Plugin for Manifest {
     type Config = ManifestConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -77,7 +77,9 @@ impl Dataset for Manifest {
         let paths = config.id_column.is_some().then(|| rows.into_iter().map(|row| (row.id, row.path)).collect());
         Ok(Self { root, classes, paths, listed: Listing::new(samples), config, context })
     }
+}
 
+impl Dataset for Manifest {
     fn classes(&self) -> Vec<String> {
         self.classes.names().to_vec()
     }

@@ -11,7 +11,9 @@ mod table;
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, Sample, TruthObject};
+use convert_sdk::{
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, Sample, TruthObject,
+};
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
@@ -97,7 +99,7 @@ struct Row {
     place: Place,
 }
 
-impl Dataset for Parquet {
+impl Plugin for Parquet {
     type Config = ParquetConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -124,7 +126,9 @@ impl Dataset for Parquet {
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         Ok(Self { files, places, classes, listed: Listing::new(samples), blocks: Blocks::default(), truth, config, context })
     }
+}
 
+impl Dataset for Parquet {
     fn classes(&self) -> Vec<String> {
         self.classes.names().to_vec()
     }

@@ -4,7 +4,7 @@ mod archive;
 mod shard;
 
 use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Result, ResultExt, Sample, TruthObject,
+    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
 };
 
 use crate::classes::{ClassList, ClassSource};
@@ -91,7 +91,7 @@ pub struct WebDataset {
     context: Context,
 }
 
-impl Dataset for WebDataset {
+impl Plugin for WebDataset {
     type Config = WebDatasetConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -111,7 +111,9 @@ impl Dataset for WebDataset {
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         Ok(Self { shards, places, classes, listed: Listing::new(samples), truth, config, context })
     }
+}
 
+impl Dataset for WebDataset {
     fn classes(&self) -> Vec<String> {
         self.classes.names().to_vec()
     }

@@ -4,7 +4,7 @@ mod records;
 
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 
 use crate::coco_file::CocoFile;
 use records::{Annotation, Category, CategoryIds, ImageRecord, Info};
@@ -26,6 +26,13 @@ pub struct CocoConfig {
 /// See [`CocoConfig`].
 #[derive(Debug)]
 pub struct Coco {
+    config: CocoConfig,
+    context: Context,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Writer {
     min_score: f32,
     category_ids: CategoryIds,
     file: CocoFile,
@@ -37,21 +44,25 @@ impl CocoConfig {
     }
 }
 
-impl Exporter for Coco {
+impl Plugin for Coco {
     type Config = CocoConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        config.validated()
-    }
-
-    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
+    fn new(config: CocoConfig, context: Context) -> Result<Self> {
         config.validated()?;
-        let category_ids = CategoryIds::of(&run);
-        let categories = (0..).zip(context.classes()).map(|(class, name)| Category::of(category_ids.get(class), name));
-        let file = CocoFile::create(output, &Info::of(&run), categories)?;
-        Ok(Self { min_score: config.min_score, category_ids, file })
+        Ok(Self { config, context })
     }
+}
 
+impl Exporter for Coco {
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        let category_ids = CategoryIds::of(&run);
+        let categories = (0..).zip(self.context.classes()).map(|(class, name)| Category::of(category_ids.get(class), name));
+        let file = CocoFile::create(output, &Info::of(&run), categories)?;
+        Ok(Box::new(Writer { min_score: self.config.min_score, category_ids, file }))
+    }
+}
+
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let image_id = self.file.image_id(sample);
         self.file.add_image(&ImageRecord::of(image_id, sample, &self.category_ids))?;

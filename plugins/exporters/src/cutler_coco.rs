@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, Serialize, schemars, serde};
+use convert_sdk::{
+    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, Serialize, schemars, serde,
+};
 
 use crate::coco_file::{CocoFile, Segmentation};
 
@@ -34,6 +36,12 @@ impl CutlerCocoConfig {
 /// See [`CutlerCocoConfig`].
 #[derive(Debug)]
 pub struct CutlerCoco {
+    config: CutlerCocoConfig,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Writer {
     config: CutlerCocoConfig,
     file: CocoFile,
     kept: u64,
@@ -73,20 +81,24 @@ struct Annotation {
     score: Option<f32>,
 }
 
-impl Exporter for CutlerCoco {
+impl Plugin for CutlerCoco {
     type Config = CutlerCocoConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        config.validated()
-    }
-
-    fn new(config: Self::Config, run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+    fn new(config: CutlerCocoConfig, _: Context) -> Result<Self> {
         config.validated()?;
+        Ok(Self { config })
+    }
+}
+
+impl Exporter for CutlerCoco {
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let info = serde_json::json!({ "description": format!("masks of {}", run.name), "version": format!("convert {}", run.version) });
         let category = Category { id: 1, name: "fg", supercategory: "fg" };
-        Ok(Self { config, file: CocoFile::create(output, &info, [category])?, kept: 0, all: 0 })
+        Ok(Box::new(Writer { config: self.config.clone(), file: CocoFile::create(output, &info, [category])?, kept: 0, all: 0 }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let image_id = self.file.image_id(sample);
         let (file_name, width, height) = (sample.id.as_str(), sample.width, sample.height);
@@ -135,7 +147,7 @@ mod tests {
     fn export(config: CutlerCocoConfig, samples: &[LabelledSample<'_>]) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("masks.json");
-        let mut exporter = CutlerCoco::new(config, run(), &path, Context::for_tests(&["a", "b"])).unwrap();
+        let mut exporter = CutlerCoco::new(config, Context::for_tests(&["a", "b"])).unwrap().begin(run(), &path).unwrap();
         samples.iter().for_each(|sample| exporter.write(sample).unwrap());
         exporter.finish().unwrap();
         serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap()
@@ -172,7 +184,7 @@ mod tests {
     #[test]
     fn a_confidence_outside_0_to_1_is_refused() {
         let config = CutlerCocoConfig { min_confidence: 1.5, scores: false };
-        let error = CutlerCoco::check(&config, &Context::for_tests(&[])).unwrap_err();
+        let error = CutlerCoco::new(config, Context::for_tests(&[])).map(drop).unwrap_err();
         assert_eq!(error.to_string(), "min_confidence is 1.5: give a probability from 0 to 1");
     }
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Mask, Result, ResultExt, schemars, serde};
+use convert_sdk::{
+    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Mask, Plugin, Result, ResultExt, schemars, serde,
+};
 
 use crate::check_probability;
 
@@ -28,36 +30,46 @@ impl Default for CvatConfig {
 
 /// See [`CvatConfig`].
 pub struct Cvat {
+    config: CvatConfig,
+    context: Context,
+}
+
+/// A file that was begun.
+struct Writer {
     threshold: f32,
     file: BufWriter<File>,
     names: Vec<String>,
     count: u64,
 }
 
-impl Exporter for Cvat {
+impl Plugin for Cvat {
     type Config = CvatConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        check_probability("threshold", config.threshold)
+    fn new(config: CvatConfig, context: Context) -> Result<Self> {
+        check_probability("threshold", config.threshold)?;
+        Ok(Self { config, context })
     }
+}
 
-    fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
+impl Exporter for Cvat {
+    fn accepts(&self, id: &str) -> Result<()> {
         let control = id.chars().any(|letter| letter.is_control() && !matches!(letter, '\t' | '\n' | '\r'));
         if control { Err(Error::invalid(format!("the id {id:?} has a control character, which XML cannot hold"))) } else { Ok(()) }
     }
 
-    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        Self::check(&config, &context)?;
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let mut file = BufWriter::new(File::create(output).context(|| format!("cannot create {}", output.display()))?);
         writeln!(file, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n<version>1.1</version>\n<meta><task>")?;
         writeln!(file, "<name>{}</name><size>{}</size><mode>annotation</mode>\n<labels>", escaped(&run.name), run.samples)?;
-        for name in context.classes() {
+        for name in self.context.classes() {
             writeln!(file, "<label><name>{}</name><attributes></attributes></label>", escaped(name))?;
         }
         writeln!(file, "</labels>\n</task></meta>")?;
-        Ok(Self { threshold: config.threshold, file, names: context.classes().to_vec(), count: 0 })
+        Ok(Box::new(Writer { threshold: self.config.threshold, file, names: self.context.classes().to_vec(), count: 0 }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let names: Vec<String> = self.names.iter().map(|name| escaped(name)).collect();
         let name = |class: u32| names.get(class as usize).map_or("", String::as_str);

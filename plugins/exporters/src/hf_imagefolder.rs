@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, Serialize, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, Serialize, schemars, serde};
 
 use crate::pictures::{Picture, number_name};
 use crate::rows::Row;
@@ -19,6 +19,11 @@ pub struct HfImagefolderConfig {}
 
 /// See [`HfImagefolderConfig`].
 pub struct HfImagefolder {
+    context: Context,
+}
+
+/// A file that was begun.
+struct Writer {
     archive: ZipFile,
     metadata: Vec<u8>,
     names: Vec<String>,
@@ -37,13 +42,21 @@ struct Line<'a> {
     probabilities: &'a [f32],
 }
 
-impl Exporter for HfImagefolder {
+impl Plugin for HfImagefolder {
     type Config = HfImagefolderConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        Ok(Self { archive: ZipFile::create(output)?, metadata: Vec::new(), names: context.classes().to_vec(), count: 0 })
+    fn new(_: HfImagefolderConfig, context: Context) -> Result<Self> {
+        Ok(Self { context })
     }
+}
 
+impl Exporter for HfImagefolder {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        Ok(Box::new(Writer { archive: ZipFile::create(output)?, metadata: Vec::new(), names: self.context.classes().to_vec(), count: 0 }))
+    }
+}
+
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let picture = Picture::of(sample)?;
         let file_name = format!("{}.{}", number_name(self.count), picture.extension);

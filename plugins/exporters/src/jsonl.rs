@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 
 use crate::rows::Row;
 
@@ -20,18 +20,32 @@ pub struct JsonlConfig {}
 /// See [`JsonlConfig`].
 #[derive(Debug)]
 pub struct Jsonl {
+    context: Context,
+}
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Writer {
     file: BufWriter<File>,
     names: Vec<String>,
 }
 
-impl Exporter for Jsonl {
+impl Plugin for Jsonl {
     type Config = JsonlConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { file: BufWriter::new(file), names: context.classes().to_vec() })
+    fn new(_: JsonlConfig, context: Context) -> Result<Self> {
+        Ok(Self { context })
     }
+}
 
+impl Exporter for Jsonl {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
+        Ok(Box::new(Writer { file: BufWriter::new(file), names: self.context.classes().to_vec() }))
+    }
+}
+
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         serde_json::to_writer(&mut self.file, &Row::of(sample, &self.names))?;
         self.file.write_all(b"\n")?;
@@ -54,7 +68,7 @@ mod tests {
     fn a_line_holds_an_image_whatever_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.jsonl");
-        let mut exporter = Jsonl::new(JsonlConfig {}, run(), &path, Context::for_tests(&["a", "b"])).unwrap();
+        let mut exporter = Jsonl::new(JsonlConfig {}, Context::for_tests(&["a", "b"])).unwrap().begin(run(), &path).unwrap();
         let samples = [sample("line\nbreak\u{2028}.jpg", 1, &[(0, 0.25), (1, 1.0)], &[([1, 1, 3, 2], &[(1, 0.75)])]), sample("b", 0, &[], &[])];
         samples.iter().for_each(|sample| exporter.write(sample).unwrap());
         exporter.finish().unwrap();

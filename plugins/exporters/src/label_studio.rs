@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 use serde_json::{Value, json};
 
 use crate::{OUTLINE_TOLERANCE, check_probability};
@@ -33,26 +33,42 @@ impl Default for LabelStudioConfig {
 /// See [`LabelStudioConfig`].
 pub struct LabelStudio {
     config: LabelStudioConfig,
+    context: Context,
+}
+
+/// A file that was begun.
+struct Writer {
+    config: LabelStudioConfig,
     file: BufWriter<File>,
     version: String,
     names: Vec<String>,
     empty: bool,
 }
 
-impl Exporter for LabelStudio {
+impl Plugin for LabelStudio {
     type Config = LabelStudioConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        check_probability("threshold", config.threshold)
+    fn new(config: LabelStudioConfig, context: Context) -> Result<Self> {
+        check_probability("threshold", config.threshold)?;
+        Ok(Self { config, context })
     }
+}
 
-    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        Self::check(&config, &context)?;
+impl Exporter for LabelStudio {
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let mut file = BufWriter::new(File::create(output).context(|| format!("cannot create {}", output.display()))?);
         file.write_all(b"[")?;
-        Ok(Self { config, file, version: format!("convert {}, {}", run.version, run.name), names: context.classes().to_vec(), empty: true })
+        Ok(Box::new(Writer {
+            config: self.config.clone(),
+            file,
+            version: format!("convert {}, {}", run.version, run.name),
+            names: self.context.classes().to_vec(),
+            empty: true,
+        }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let task = self.task(sample);
         self.file.write_all(if self.empty { b"\n" } else { b",\n" })?;
@@ -66,7 +82,7 @@ impl Exporter for LabelStudio {
     }
 }
 
-impl LabelStudio {
+impl Writer {
     fn task(&self, sample: &LabelledSample<'_>) -> Value {
         let name = |class: u32| self.names.get(class as usize).map_or("", String::as_str);
         let size = |value: Value| json!({ "original_width": sample.width, "original_height": sample.height, "image_rotation": 0, "value": value });

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use convert_sdk::label_sets::LabelledImage;
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 
 /// Labels as tab-separated text, a line an image, in the format of the paper's authors.
 ///
@@ -19,22 +19,34 @@ pub struct MultilabelTsvConfig {}
 
 /// See [`MultilabelTsvConfig`].
 #[derive(Debug)]
-pub struct MultilabelTsv {
+pub struct MultilabelTsv;
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Writer {
     file: BufWriter<File>,
 }
 
-impl Exporter for MultilabelTsv {
+impl Plugin for MultilabelTsv {
     type Config = MultilabelTsvConfig;
 
-    fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
+    fn new(_: MultilabelTsvConfig, _: Context) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+impl Exporter for MultilabelTsv {
+    fn accepts(&self, id: &str) -> Result<()> {
         LabelledImage::check_id(id)
     }
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { file: BufWriter::new(file) })
+        Ok(Box::new(Writer { file: BufWriter::new(file) }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         writeln!(self.file, "{}", LabelledImage::new(&sample.id, sample.label, &sample.labels)?)?;
         Ok(())
@@ -54,7 +66,7 @@ mod tests {
     fn check(samples: &[(&str, u32, &Scores)], expected: &str) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.tsv");
-        let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, run(), &path, Context::for_tests(&["a"; 9])).unwrap();
+        let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, Context::for_tests(&["a"; 9])).unwrap().begin(run(), &path).unwrap();
         for (id, label, labels) in samples {
             exporter.write(&sample(id, *label, labels, &[])).unwrap();
         }
@@ -81,7 +93,7 @@ mod tests {
         for id in ["a\tb", "a\nb", "a\r"] {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("labels.tsv");
-            let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, run(), &path, Context::for_tests(&["a"])).unwrap();
+            let mut exporter = MultilabelTsv::new(MultilabelTsvConfig {}, Context::for_tests(&["a"])).unwrap().begin(run(), &path).unwrap();
             let error = exporter.write(&sample(id, 0, &[], &[])).unwrap_err().to_string();
             assert!(error.contains("contains a tab or a line break") && !error.contains(['\t', '\n', '\r']), "{error}");
         }

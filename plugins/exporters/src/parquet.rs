@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema};
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{
+    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -32,8 +34,14 @@ impl Default for ParquetConfig {
     }
 }
 
-/// See [`ParquetConfig`]. Holds the rows of one row group.
+/// See [`ParquetConfig`].
 pub struct Parquet {
+    config: ParquetConfig,
+    context: Context,
+}
+
+/// A file that was begun. Holds the rows of one row group.
+struct Writer {
     row_group: usize,
     schema: Arc<Schema>,
     rows: Vec<Row>,
@@ -55,7 +63,7 @@ fn metadata(classes: &[String]) -> Result<HashMap<String, String>> {
     Ok([("classes".into(), serde_json::to_string(classes)?), ("huggingface".into(), label.to_string())].into())
 }
 
-impl Parquet {
+impl Writer {
     fn flush(&mut self) -> Result<()> {
         let fields: Vec<FieldRef> = self.schema.fields().iter().cloned().collect();
         let batch = serde_arrow::to_record_batch(&fields, &self.rows)?;
@@ -68,22 +76,34 @@ impl Parquet {
     }
 }
 
-impl Exporter for Parquet {
+impl Plugin for Parquet {
     type Config = ParquetConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        if config.row_group == 0 { Err(Error::config("row_group must be at least 1")) } else { Ok(()) }
+    fn new(config: ParquetConfig, context: Context) -> Result<Self> {
+        if config.row_group == 0 {
+            return Err(Error::config("row_group must be at least 1"));
+        }
+        Ok(Self { config, context })
     }
+}
 
-    fn new(config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        Self::check(&config, &context)?;
-        let schema = Arc::new(Schema::new_with_metadata(fields()?, metadata(context.classes())?));
+impl Exporter for Parquet {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        let schema = Arc::new(Schema::new_with_metadata(fields()?, metadata(self.context.classes())?));
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
         let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
-        Ok(Self { row_group: config.row_group, schema, rows: Vec::new(), names: context.classes().to_vec(), writer: Some(writer) })
+        Ok(Box::new(Writer {
+            row_group: self.config.row_group,
+            schema,
+            rows: Vec::new(),
+            names: self.context.classes().to_vec(),
+            writer: Some(writer),
+        }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         self.rows.push(Row::of(sample, &self.names));
         if self.rows.len() < self.row_group { Ok(()) } else { self.flush() }
@@ -110,7 +130,7 @@ mod tests {
     fn rows_come_back_in_order_from_row_groups_of_the_wanted_size() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.parquet");
-        let mut exporter = Parquet::new(ParquetConfig { row_group: 2 }, run(), &path, Context::for_tests(&["a", "b"])).unwrap();
+        let mut exporter = Parquet::new(ParquetConfig { row_group: 2 }, Context::for_tests(&["a", "b"])).unwrap().begin(run(), &path).unwrap();
         for number in 0..5 {
             exporter.write(&sample(&format!("{number}.jpg"), 1, &[(1, 1.0)], &[([0, 0, number + 1, 2], &[(1, 0.5), (0, 0.25)])])).unwrap();
         }
@@ -130,7 +150,7 @@ mod tests {
     fn no_images_make_a_file_that_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("labels.parquet");
-        Parquet::new(ParquetConfig::default(), run(), &path, Context::for_tests(&["a"])).unwrap().finish().unwrap();
+        Parquet::new(ParquetConfig::default(), Context::for_tests(&["a"])).unwrap().begin(run(), &path).unwrap().finish().unwrap();
         assert_eq!(ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap().metadata().file_metadata().num_rows(), 0);
     }
 }

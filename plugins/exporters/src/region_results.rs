@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 use serde_json::json;
 
 /// The most probable classes of each mask, in the shape of the authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as JSON.
@@ -18,20 +18,32 @@ pub struct RegionResultsConfig {}
 
 /// See [`RegionResultsConfig`].
 #[derive(Debug)]
-pub struct RegionResults {
+pub struct RegionResults;
+
+/// A file that was begun.
+#[derive(Debug)]
+struct Writer {
     file: BufWriter<File>,
     masks: u64,
 }
 
-impl Exporter for RegionResults {
+impl Plugin for RegionResults {
     type Config = RegionResultsConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, _context: Context) -> Result<Self> {
+    fn new(_: RegionResultsConfig, _: Context) -> Result<Self> {
+        Ok(Self)
+    }
+}
+
+impl Exporter for RegionResults {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let mut file = BufWriter::new(File::create(output).context(|| format!("cannot create {}", output.display()))?);
         file.write_all(b"{")?;
-        Ok(Self { file, masks: 0 })
+        Ok(Box::new(Writer { file, masks: 0 }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         for region in &sample.regions {
             self.masks += 1;
@@ -59,7 +71,7 @@ mod tests {
     fn masks_are_numbered_over_all_images() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.json");
-        let mut exporter = RegionResults::new(RegionResultsConfig {}, run(), &path, Context::for_tests(&["a", "b"])).unwrap();
+        let mut exporter = RegionResults::new(RegionResultsConfig {}, Context::for_tests(&["a", "b"])).unwrap().begin(run(), &path).unwrap();
         exporter.write(&sample("a", 1, &[], &[([1, 1, 3, 2], &[(0, 0.25)]), ([0, 0, 8, 6], &[(1, 0.5), (0, 0.25)])])).unwrap();
         exporter.write(&sample("b", 1, &[], &[([0, 0, 1, 1], &[(1, 0.75)])])).unwrap();
         exporter.finish().unwrap();

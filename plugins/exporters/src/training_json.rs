@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 
 /// Dense label vectors as the authors' training code reads them: one JSON object, `"wnid/file.JPEG": {"multilabel": [K numbers], "gt": class, "gt_name": name}`.
 /// The name is an addition, which that code does not look at; `classes.txt` beside the run's results names the K places.
@@ -15,9 +15,15 @@ use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, Labelle
 #[schemars(crate = "schemars")]
 pub struct TrainingJsonConfig {}
 
-/// See [`TrainingJsonConfig`]. Writes as samples come.
+/// See [`TrainingJsonConfig`].
 #[derive(Debug)]
 pub struct TrainingJson {
+    context: Context,
+}
+
+/// A file that was begun. Writes as samples come.
+#[derive(Debug)]
+struct Writer {
     file: BufWriter<File>,
     names: Vec<String>,
     empty: bool,
@@ -41,16 +47,24 @@ impl serde::Serialize for Number {
     }
 }
 
-impl Exporter for TrainingJson {
+impl Plugin for TrainingJson {
     type Config = TrainingJsonConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
+    fn new(_: TrainingJsonConfig, context: Context) -> Result<Self> {
+        Ok(Self { context })
+    }
+}
+
+impl Exporter for TrainingJson {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
         let mut file = BufWriter::new(file);
         file.write_all(b"{")?;
-        Ok(Self { file, names: context.classes().to_vec(), empty: true })
+        Ok(Box::new(Writer { file, names: self.context.classes().to_vec(), empty: true }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let mut dense = vec![Number(0.0); self.names.len()];
         for entry in sample.labels.entries() {
@@ -83,7 +97,7 @@ mod tests {
     fn vectors_are_dense_and_keys_are_the_ids() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.json");
-        let mut exporter = TrainingJson::new(TrainingJsonConfig {}, run(), &path, Context::for_tests(&["a", "b", "c"])).unwrap();
+        let mut exporter = TrainingJson::new(TrainingJsonConfig {}, Context::for_tests(&["a", "b", "c"])).unwrap().begin(run(), &path).unwrap();
         exporter.write(&sample("n01/\"x\".JPEG", 2, &[(0, 0.25), (2, 1.0)], &[])).unwrap();
         exporter.write(&sample("n02/y.JPEG", 1, &[], &[])).unwrap();
         exporter.finish().unwrap();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, Exporter, JsonSchema, LabelledSample, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
 
 use crate::pictures::{Picture, number_name};
 use crate::rows::Row;
@@ -20,19 +20,32 @@ pub struct WebDatasetConfig {}
 
 /// See [`WebDatasetConfig`].
 pub struct WebDataset {
+    context: Context,
+}
+
+/// A file that was begun.
+struct Writer {
     archive: tar::Builder<BufWriter<File>>,
     names: Vec<String>,
     count: u64,
 }
 
-impl Exporter for WebDataset {
+impl Plugin for WebDataset {
     type Config = WebDatasetConfig;
 
-    fn new(_config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self { archive: tar::Builder::new(BufWriter::new(file)), names: context.classes().to_vec(), count: 0 })
+    fn new(_: WebDatasetConfig, context: Context) -> Result<Self> {
+        Ok(Self { context })
     }
+}
 
+impl Exporter for WebDataset {
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
+        Ok(Box::new(Writer { archive: tar::Builder::new(BufWriter::new(file)), names: self.context.classes().to_vec(), count: 0 }))
+    }
+}
+
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let (name, picture) = (number_name(self.count), Picture::of(sample)?);
         self.count += 1;
@@ -47,7 +60,7 @@ impl Exporter for WebDataset {
     }
 }
 
-impl WebDataset {
+impl Writer {
     fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);

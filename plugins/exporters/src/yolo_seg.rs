@@ -3,7 +3,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, Error, ExportRun, Exporter, JsonSchema, LabelledSample, Mask, Result, schemars, serde};
+use convert_sdk::{
+    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Mask, Plugin, Result, schemars, serde,
+};
 
 use crate::pictures::{Picture, number_name};
 use crate::zip_file::ZipFile;
@@ -30,6 +32,12 @@ impl Default for YoloSegConfig {
 
 /// See [`YoloSegConfig`].
 pub struct YoloSeg {
+    config: YoloSegConfig,
+    context: Context,
+}
+
+/// A file that was begun.
+struct Writer {
     min_score: f32,
     archive: ZipFile,
     names: Vec<String>,
@@ -37,23 +45,33 @@ pub struct YoloSeg {
     count: u64,
 }
 
-impl Exporter for YoloSeg {
+impl Plugin for YoloSeg {
     type Config = YoloSegConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        check_probability("min_score", config.min_score)
+    fn new(config: YoloSegConfig, context: Context) -> Result<Self> {
+        check_probability("min_score", config.min_score)?;
+        Ok(Self { config, context })
     }
+}
 
-    fn accepts(_config: &Self::Config, id: &str) -> Result<()> {
+impl Exporter for YoloSeg {
+    fn accepts(&self, id: &str) -> Result<()> {
         let line = !id.contains(['\t', '\n', '\r']);
         if line { Ok(()) } else { Err(Error::invalid(format!("the id {id:?} does not fit into a line of ids.tsv"))) }
     }
 
-    fn new(config: Self::Config, _run: ExportRun, output: &Path, context: Context) -> Result<Self> {
-        Self::check(&config, &context)?;
-        Ok(Self { min_score: config.min_score, archive: ZipFile::create(output)?, names: context.classes().to_vec(), ids: String::new(), count: 0 })
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        Ok(Box::new(Writer {
+            min_score: self.config.min_score,
+            archive: ZipFile::create(output)?,
+            names: self.context.classes().to_vec(),
+            ids: String::new(),
+            count: 0,
+        }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let (name, picture) = (number_name(self.count), Picture::of(sample)?);
         self.count += 1;

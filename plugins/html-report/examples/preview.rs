@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use convert_html_report::{HtmlReport, HtmlReportConfig};
 use convert_sdk::{
-    ClassScore, Context, EpochRecord, Error, Evaluation, ExportRun, Exporter, Image, LabelVector, LabelledRegion, LabelledSample, Mask, PluginInfo,
-    Probability, Result, ScoreRow, StageInfo, Statistics, TruthObject,
+    ClassScore, Context, EpochRecord, Error, Evaluation, ExportRun, Exporter, Image, LabelVector, LabelledRegion, LabelledSample, Mask, Plugin,
+    PluginInfo, Probability, Result, ScoreRow, StageInfo, Statistics, TruthObject,
 };
 
 const CLASSES: [&str; 14] = [
@@ -165,7 +165,7 @@ fn main() -> Result<()> {
     photos.retain(|path| path.extension().is_some_and(|extension| extension == "jpg"));
     photos.sort();
     let mut random = Random(5);
-    let mut exporter = HtmlReport::new(HtmlReportConfig::default(), run(), output, Context::for_tests(&CLASSES))?;
+    let mut exporter = HtmlReport::new(HtmlReportConfig::default(), Context::for_tests(&CLASSES))?.begin(run(), output)?;
     for index in 0..IMAGES {
         exporter.write(&sample(index, &photos, &mut random)?)?;
     }

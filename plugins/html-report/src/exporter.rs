@@ -3,7 +3,7 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Context, Error, ExportRun, Exporter, LabelledSample, Result, ResultExt};
+use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt};
 
 use crate::card::Card;
 use crate::config::HtmlReportConfig;
@@ -11,8 +11,14 @@ use crate::report::Page;
 use crate::sampling::{Claim, Gallery};
 use crate::tally::Tally;
 
-/// See [`HtmlReportConfig`]. Holds the gallery's thumbnails and counts of classes and pairs, nothing that grows with the images.
+/// See [`HtmlReportConfig`].
 pub struct HtmlReport {
+    config: HtmlReportConfig,
+    context: Context,
+}
+
+/// A file that was begun. Holds the gallery's thumbnails and counts of classes and pairs, nothing that grows with the images.
+struct Writer {
     config: HtmlReportConfig,
     run: ExportRun,
     context: Context,
@@ -22,7 +28,7 @@ pub struct HtmlReport {
     unreadable: Option<(u64, Error)>,
 }
 
-impl HtmlReport {
+impl Writer {
     fn add_to_gallery(&mut self, sample: &LabelledSample<'_>) {
         let others = sample.labels.entries().iter().filter(|entry| entry.class != sample.label);
         let added: f32 = others.map(|entry| entry.probability.get()).sum();
@@ -41,27 +47,31 @@ impl HtmlReport {
     }
 }
 
-impl Exporter for HtmlReport {
+impl Plugin for HtmlReport {
     type Config = HtmlReportConfig;
 
-    fn check(config: &Self::Config, _context: &Context) -> Result<()> {
-        config.clone().validated().map(|_| ())
-    }
-
-    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self> {
+    fn new(config: HtmlReportConfig, context: Context) -> Result<Self> {
         let config = config.validated()?;
+        Ok(Self { config, context })
+    }
+}
+
+impl Exporter for HtmlReport {
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
         let file = File::create(output).context(|| format!("cannot create {}", output.display()))?;
-        Ok(Self {
-            tally: Tally::new(context.classes().len()),
-            gallery: Gallery::new(config.images as usize),
+        Ok(Box::new(Writer {
+            tally: Tally::new(self.context.classes().len()),
+            gallery: Gallery::new(self.config.images as usize),
             file: BufWriter::new(file),
             unreadable: None,
-            config,
+            config: self.config.clone(),
             run,
-            context,
-        })
+            context: self.context.clone(),
+        }))
     }
+}
 
+impl ExportWriter for Writer {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         let classes: Vec<u32> = sample.labels.above(self.run.statistics.threshold).collect();
         self.tally.add(sample.label, &classes);

@@ -2,7 +2,7 @@
 
 use convert_sdk::{
     BoundingBox, ClassScore, Context, EpochRecord, Evaluation, ExportRun, Exporter, Image, LabelVector, LabelledRegion, LabelledSample, LazyImage,
-    Mask, PluginInfo, Probability, ScoreRow, SkippedSample, StageInfo, Statistics, TruthObject,
+    Mask, Plugin, PluginInfo, Probability, ScoreRow, SkippedSample, StageInfo, Statistics, TruthObject,
 };
 
 use crate::{HtmlReport, HtmlReportConfig};
@@ -61,7 +61,7 @@ fn sample(id: &str, side: u32, truth: bool) -> LabelledSample<'static> {
 fn report(config: HtmlReportConfig, run: ExportRun, classes: &[&str], samples: impl Iterator<Item = LabelledSample<'static>>) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
-    let mut exporter = HtmlReport::new(config, run, &path, Context::for_tests(classes)).unwrap();
+    let mut exporter = HtmlReport::new(config, Context::for_tests(classes)).unwrap().begin(run, &path).unwrap();
     for sample in samples {
         exporter.write(&sample).unwrap();
     }
@@ -162,6 +162,6 @@ fn the_page_stays_below_20_mb_and_is_the_same_again() {
 
 #[test]
 fn numbers_out_of_range_are_refused_before_any_work() {
-    let error = HtmlReport::check(&HtmlReportConfig { thumbnail: 10, ..Default::default() }, &Context::for_tests(&[])).unwrap_err();
+    let error = HtmlReport::new(HtmlReportConfig { thumbnail: 10, ..Default::default() }, Context::for_tests(&[])).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "thumbnail is 10: give a number from 64 to 1600");
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 use convert_backbones::{Backbone, FeatureKind, FeatureRequest, device, torch};
 use convert_maskcut::{Affinity, Cut, Grid, Parameters, cut, maskcut, second_eigenvector};
 use convert_refiners::{DenseCrf, DenseCrfConfig};
-use convert_sdk::{Context, Error, Image, LazyImage, Mask, Proposal, Refinement, Refiner, Result, Settings};
+use convert_sdk::{Context, Error, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Settings};
 use rayon::prelude::*;
 use serde_json::json;
 use tch::{Device, Tensor};

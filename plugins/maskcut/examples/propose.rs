@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use convert_maskcut::{MaskCut, MaskCutConfig};
 use convert_refiners::{DenseCrf, DropSmall, FillHoles, Nms};
-use convert_sdk::{Context, Error, Image, LazyImage, Proposal, Proposer, Refinement, Refiner, Result, SampleImage, Settings};
+use convert_sdk::{Context, Error, Image, LazyImage, Plugin, Proposal, Proposer, Refinement, Refiner, Result, SampleImage, Settings};
 use serde_json::{Value, json};
 
 type Refine = Box<dyn Fn(&LazyImage<'_>, &[Proposal]) -> Result<Vec<Refinement>> + Send + Sync>;
@@ -81,10 +81,7 @@ fn chain(steps: Vec<Value>, context: &Context) -> Result<Chain> {
 }
 
 fn refiner(step: &Value, context: &Context) -> Result<Refine> {
-    fn boxed<R: Refiner + 'static>(config: &Value, context: &Context) -> Result<Refine>
-    where
-        R::Config: serde::de::DeserializeOwned,
-    {
+    fn boxed<R: Plugin + Refiner>(config: &Value, context: &Context) -> Result<Refine> {
         let refiner = R::new(serde_json::from_value(config.clone())?, context.clone())?;
         Ok(Box::new(move |image, proposals| refiner.refine(image, proposals)))
     }

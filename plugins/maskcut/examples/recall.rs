@@ -6,7 +6,7 @@
 use convert_maskcut::{MaskCut, MaskCutConfig};
 use convert_refiners::{DenseCrf, DenseCrfConfig};
 use convert_scenes::{Scenes, ScenesConfig};
-use convert_sdk::{Context, Dataset, Image, ImageData, Mask, Proposal, Proposer, Refinement, Refiner, Result, SampleImage};
+use convert_sdk::{Context, Dataset, Image, ImageData, Mask, Plugin, Proposal, Proposer, Refinement, Refiner, Result, SampleImage};
 
 struct Scene {
     image: Image<'static>,

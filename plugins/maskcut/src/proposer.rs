@@ -1,5 +1,5 @@
 use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, FeatureTensor, Published, presets, torch};
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -99,7 +99,7 @@ pub struct MaskCut {
     parameters: Parameters,
 }
 
-impl Proposer for MaskCut {
+impl Plugin for MaskCut {
     type Config = MaskCutConfig;
 
     fn new(config: MaskCutConfig, context: Context) -> Result<Self> {
@@ -119,7 +119,9 @@ impl Proposer for MaskCut {
         };
         Ok(Self { backbone, request, parameters })
     }
+}
 
+impl Proposer for MaskCut {
     fn batch_size(&self) -> usize {
         self.backbone.batch_size()
     }

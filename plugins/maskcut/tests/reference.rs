@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use convert_maskcut::{Affinity, Cut, Grid, Parameters, cut, maskcut};
 use convert_refiners::{DenseCrf, DenseCrfConfig, FillHoles, FillHolesConfig};
-use convert_sdk::{Context, Image, LazyImage, Mask, Proposal, Refinement, Refiner};
+use convert_sdk::{Context, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner};
 use serde_json::Value;
 use tch::Tensor;
 

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use convert_mlp_head::{MlpHead, MlpHeadConfig, Pooling};
-use convert_sdk::{Context, Image, Labeler, LazyImage, Result, TrainingRegion, TrainingSample, TrainingSet};
+use convert_sdk::{Context, Image, Labeler, LazyImage, Plugin, Result, TrainingRegion, TrainingSample, TrainingSet};
 
 const IMAGES: usize = 4096;
 const BATCH: u32 = 512;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use convert_sdk::{Context, Error, LabelModel, Labeler, Result, TrainingReport, TrainingSet, Work};
+use convert_sdk::{Context, Error, LabelModel, Labeler, Plugin, Result, TrainingReport, TrainingSet, Work};
 
 use crate::config::{MlpHeadConfig, Mode};
 use crate::features::{FeatureSource, Part};
@@ -19,7 +19,7 @@ pub struct MlpHead {
     form: Form,
 }
 
-impl Labeler for MlpHead {
+impl Plugin for MlpHead {
     type Config = MlpHeadConfig;
 
     fn new(config: MlpHeadConfig, context: Context) -> Result<Self> {
@@ -34,7 +34,9 @@ impl Labeler for MlpHead {
         }
         Ok(Self { config, context, features: Arc::new(features), form })
     }
+}
 
+impl Labeler for MlpHead {
     /// The backbone once an image; in training once for each pooled view, or once and again in every epoch for fresh ones. Forward and backward through the head
     /// in every epoch. All as of one region an image.
     fn work(&self) -> Work {

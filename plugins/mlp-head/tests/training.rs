@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use convert_mlp_head::{Calibration, CropPart, HeadChoice, MlpHead, MlpHeadConfig, Mode, Regions};
 use convert_sdk::{
-    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, PredictionInput, Region, Result, Settings,
+    BoundingBox, Context, Error, ErrorKind, Host, Image, Labeler, LazyImage, LogLevel, Mask, Plugin, PredictionInput, Region, Result, Settings,
     TrainingRegion, TrainingReport, TrainingSample, TrainingSet,
 };
 use safetensors::SafeTensors;

@@ -1,5 +1,5 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest};
-use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Finding, Image, JsonSchema, Result};
+use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Finding, Image, JsonSchema, Plugin, Result};
 
 /// Gives one feature vector a patch, from the backbones that maskcut and mlp-head use (method 1.1 and 1.2).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ pub struct PatchFeatures {
     request: FeatureRequest,
 }
 
-impl Extractor for PatchFeatures {
+impl Plugin for PatchFeatures {
     type Config = PatchFeaturesConfig;
 
     fn new(config: PatchFeaturesConfig, context: Context) -> Result<Self> {
@@ -40,7 +40,9 @@ impl Extractor for PatchFeatures {
         backbone.check(&request)?;
         Ok(Self { backbone, request })
     }
+}
 
+impl Extractor for PatchFeatures {
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
         let features = self.backbone.features(images, &self.request)?;
         features.into_iter().map(|map| FeatureMap::new(map.rows as u32, map.columns as u32, map.dimension as u32, map.values)).collect()

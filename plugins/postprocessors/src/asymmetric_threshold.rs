@@ -5,7 +5,7 @@ use std::path::Path;
 use convert_sdk::label_sets::{Cooccurrence, PairCount, PredictedImage, Predictions};
 use convert_sdk::tracing::{debug, info};
 use convert_sdk::{
-    ClassScore, Context, Deserialize, Error, InputFile, JsonSchema, LabelVector, LabelledRegion, Postprocessor, Result, schemars, serde,
+    ClassScore, Context, Deserialize, Error, InputFile, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Result, schemars, serde,
 };
 
 use crate::pairs::PairsConfig;
@@ -95,7 +95,7 @@ fn score(scores: &[ClassScore], class: u32) -> f32 {
     scores.binary_search_by_key(&class, |score| score.class).map_or(0.0, |at| scores[at].probability.get())
 }
 
-impl Postprocessor for AsymmetricThreshold {
+impl Plugin for AsymmetricThreshold {
     type Config = AsymmetricThresholdConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -108,7 +108,9 @@ impl Postprocessor for AsymmetricThreshold {
         info!("asymmetric-threshold: {} pairs of classes, {} images, {} thresholds", pairs.len(), calibration.images.len(), rules.len());
         Ok(Self { rules })
     }
+}
 
+impl Postprocessor for AsymmetricThreshold {
     fn adjust(&self, _label: u32, labels: &LabelVector, _regions: &[LabelledRegion]) -> Result<LabelVector> {
         let mut adjusted = labels.clone();
         // Of equally probable classes the one with the lowest index is the top one.

@@ -2,7 +2,7 @@
 
 use convert_sdk::label_sets::PairCount;
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Deserialize, JsonSchema, LabelVector, LabelledRegion, Postprocessor, Probability, Result, schemars, serde};
+use convert_sdk::{Context, Deserialize, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Probability, Result, schemars, serde};
 
 use crate::pairs::PairsConfig;
 
@@ -50,7 +50,7 @@ impl CooccurrencePrior {
     }
 }
 
-impl Postprocessor for CooccurrencePrior {
+impl Plugin for CooccurrencePrior {
     type Config = CooccurrencePriorConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -58,7 +58,9 @@ impl Postprocessor for CooccurrencePrior {
         info!("cooccurrence-prior: {} pairs of classes", pairs.len());
         Ok(Self::of(&pairs, config.normalisation))
     }
+}
 
+impl Postprocessor for CooccurrencePrior {
     fn adjust(&self, _label: u32, labels: &LabelVector, _regions: &[LabelledRegion]) -> Result<LabelVector> {
         let mut gained = std::collections::BTreeMap::<u32, f32>::new();
         for (to, from, share) in &self.entries {

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Proposal, Refinement, Refiner, Result, Work};
+use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work};
 
 use crate::change::keep_if_alike;
 use crate::crf::{CrfModel, CrfParameters, PositionLattice};
@@ -114,13 +114,15 @@ impl DenseCrf {
     }
 }
 
-impl Refiner for DenseCrf {
+impl Plugin for DenseCrf {
     type Config = DenseCrfConfig;
 
     fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
         Ok(Self { config, positions: Mutex::default() })
     }
+}
 
+impl Refiner for DenseCrf {
     /// The lattices of one image, and as many iterations for each mask; images whose lattices are sparser take less.
     fn work(&self, before: &Work) -> Work {
         let flops = before.mask_pixels * (LATTICE_FLOPS + before.masks * u64::from(self.config.iterations) * ITERATION_FLOPS);

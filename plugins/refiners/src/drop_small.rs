@@ -1,4 +1,4 @@
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
 
 /// Drops masks that cover too little of the image.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -22,13 +22,15 @@ pub struct DropSmall {
     config: DropSmallConfig,
 }
 
-impl Refiner for DropSmall {
+impl Plugin for DropSmall {
     type Config = DropSmallConfig;
 
     fn new(config: DropSmallConfig, _: Context) -> Result<Self> {
         Ok(Self { config })
     }
+}
 
+impl Refiner for DropSmall {
     fn refine(&self, _: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let refine = |proposal: &Proposal| {
             let mask = &proposal.mask;

@@ -1,4 +1,4 @@
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
 
 use crate::change::keep_if_alike;
 use crate::holes::fill_holes;
@@ -25,13 +25,15 @@ pub struct FillHoles {
     config: FillHolesConfig,
 }
 
-impl Refiner for FillHoles {
+impl Plugin for FillHoles {
     type Config = FillHolesConfig;
 
     fn new(config: FillHolesConfig, _: Context) -> Result<Self> {
         Ok(Self { config })
     }
+}
 
+impl Refiner for FillHoles {
     fn refine(&self, _: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let refine = |proposal: &Proposal| keep_if_alike(proposal, fill_holes(&proposal.mask)?, self.config.min_iou, "filling its holes");
         proposals.iter().map(refine).collect()

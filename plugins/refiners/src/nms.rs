@@ -1,6 +1,6 @@
 use std::cmp::Reverse;
 
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
 
 /// Drops every mask that overlaps a better-scored one of its image too much (non-maximum suppression by mask IoU).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -25,13 +25,15 @@ pub struct Nms {
     config: NmsConfig,
 }
 
-impl Refiner for Nms {
+impl Plugin for Nms {
     type Config = NmsConfig;
 
     fn new(config: NmsConfig, _: Context) -> Result<Self> {
         Ok(Self { config })
     }
+}
 
+impl Refiner for Nms {
     fn refine(&self, _: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let mut order: Vec<usize> = (0..proposals.len()).collect();
         // Best first; of equal scores the earlier proposal (the sort is stable).

@@ -1,7 +1,7 @@
 //! Writes scenes side by side into one picture: `cargo run --release -p convert-scenes --example contact_sheet -- sheet.png [rows] [seed] [truth]`.
 
 use convert_scenes::{Scenes, ScenesConfig};
-use convert_sdk::{Context, Dataset, ImageData, Result};
+use convert_sdk::{Context, Dataset, ImageData, Plugin, Result};
 
 /// Scenes in a row.
 const COLUMNS: u32 = 8;

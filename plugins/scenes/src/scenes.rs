@@ -1,6 +1,6 @@
 //! The plugin.
 
-use convert_sdk::{Context, Dataset, Deserialize, Error, ImageData, JsonSchema, Result, Sample, TruthObject};
+use convert_sdk::{Context, Dataset, Deserialize, Error, ImageData, JsonSchema, Plugin, Result, Sample, TruthObject};
 
 use crate::arrangement::{Object, Settings, arrange, classes, visible_masks};
 use crate::catalogue::{self, Class};
@@ -40,7 +40,7 @@ pub struct Scenes {
     catalogue: Vec<Class>,
 }
 
-impl Dataset for Scenes {
+impl Plugin for Scenes {
     type Config = ScenesConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
@@ -54,7 +54,9 @@ impl Dataset for Scenes {
             Settings { seed: config.seed.unwrap_or(context.settings().seed), size: config.size as usize, max_objects: config.max_objects as usize };
         Ok(Self { count: config.count, settings, catalogue: catalogue::load()? })
     }
+}
 
+impl Dataset for Scenes {
     fn classes(&self) -> Vec<String> {
         catalogue::names()
     }

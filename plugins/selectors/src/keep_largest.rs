@@ -1,6 +1,6 @@
 //! The trivial selector: the largest region is taken for the one that shows the image's label.
 
-use convert_sdk::{Context, Deserialize, Error, JsonSchema, Probability, Region, Result, Selection, Selector, Subject, schemars, serde};
+use convert_sdk::{Context, Deserialize, Error, JsonSchema, Plugin, Probability, Region, Result, Selection, Selector, Subject, schemars, serde};
 
 /// Keeps the largest region of each image and trains it with the image's single label.
 ///
@@ -37,7 +37,7 @@ impl KeepLargest {
     }
 }
 
-impl Selector for KeepLargest {
+impl Plugin for KeepLargest {
     type Config = KeepLargestConfig;
 
     fn new(config: Self::Config, _context: Context) -> Result<Self> {
@@ -46,7 +46,9 @@ impl Selector for KeepLargest {
         }
         Ok(Self { max_area: config.max_area })
     }
+}
 
+impl Selector for KeepLargest {
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
         let fits = |region: &Region| {
             let pixels = f64::from(region.mask.width()) * f64::from(region.mask.height());

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Context, Image, LazyImage, Mask, Region, Selection, Selector, Subject};
+use convert_sdk::{Context, Image, LazyImage, Mask, Plugin, Region, Selection, Selector, Subject};
 use convert_selectors::{Keep, Maps, RelabelFilter, RelabelFilterConfig};
 use serde_json::Value as Json;
 

@@ -5,7 +5,7 @@ use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
 use super::values::*;
-use crate::{Context, Dataset, ImageData, Result, Sample, TruthObject};
+use crate::{Dataset, ImageData, Plugin, Result, Sample, TruthObject};
 
 #[sabi_trait]
 pub trait DatasetAbi: Send + Sync {
@@ -43,7 +43,7 @@ impl<T: Dataset> DatasetAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Dataset + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Dataset>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| DatasetAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
@@ -51,11 +51,6 @@ pub extern "C" fn build<T: Dataset + 'static>(config: RStr<'_>, context: Context
 pub struct ForeignDataset(pub Object);
 
 impl Dataset for ForeignDataset {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(super::values::built_by_loader())
-    }
     fn classes(&self) -> Vec<String> {
         // A panic inside gives no classes, which the host refuses.
         received(self.0.classes()).map(|classes| classes.into_iter().map(Into::into).collect()).unwrap_or_default()

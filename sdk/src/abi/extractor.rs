@@ -5,7 +5,7 @@ use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
 use super::values::*;
-use crate::{Context, Extractor, FeatureMap, Finding, Image, Result};
+use crate::{Extractor, FeatureMap, Finding, Image, Plugin, Result};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -56,7 +56,7 @@ impl<T: Extractor> ExtractorAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Extractor + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Extractor>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| ExtractorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
@@ -64,11 +64,6 @@ pub extern "C" fn build<T: Extractor + 'static>(config: RStr<'_>, context: Conte
 pub struct ForeignExtractor(pub Object);
 
 impl Extractor for ForeignExtractor {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
         let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
         let maps = received(self.0.extract(crossing.as_slice().into()))?;

@@ -10,7 +10,7 @@ use super::label_values::*;
 use super::refiner::{export_owned_image, import_image, LoadImageObject};
 use super::values::*;
 use crate::{
-    Context, EpochRecord, HeldOut, Image, LabelMap, LabelModel, Labeler, Prediction, PredictionInput, Region, RegionVectors, Reliability,
+    EpochRecord, HeldOut, Image, LabelMap, LabelModel, Labeler, Plugin, Prediction, PredictionInput, Region, RegionVectors, Reliability,
     ReliabilityBin, Result, TrainingReport, TrainingSample, TrainingSet, Work,
 };
 
@@ -244,7 +244,7 @@ impl<T: Labeler> LabelerAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Labeler + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Labeler>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(
         || {
             let plugin = T::new(read_config(config)?, enter(context))?;
@@ -260,11 +260,6 @@ pub struct ForeignLabeler(pub Object);
 struct ForeignModel(ModelObject);
 
 impl Labeler for ForeignLabeler {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn work(&self) -> Work {
         self.0.work().into()
     }

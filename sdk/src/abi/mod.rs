@@ -30,9 +30,7 @@ pub use dataset::ForeignDataset;
 pub use exporter::ForeignExporter;
 pub use extractor::ForeignExtractor;
 pub use labeler::ForeignLabeler;
-pub use module::{
-    declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results, Role,
-};
+pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results};
 pub use postprocessor::ForeignPostprocessor;
 pub use proposer::ForeignProposer;
 pub use refiner::ForeignRefiner;
@@ -43,7 +41,7 @@ pub use selector::ForeignSelector;
 pub use abi_stable as __abi_stable;
 
 /// The version of this ABI; a library built for another is refused before anything else of it is used.
-pub const ABI_VERSION: u32 = 9;
+pub const ABI_VERSION: u32 = 10;
 
 /// The symbol that holds a library's [`ABI_VERSION`].
 pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";

@@ -11,7 +11,7 @@ use super::guard::{guard, silence_panics};
 use super::host::ContextAbi;
 use super::values::{received, AbiResult};
 use super::{dataset, exporter, extractor, labeler, postprocessor, proposer, refiner, selector};
-use crate::{Context, PluginConfig, Result};
+use crate::{Context, Plugin, PluginConfig, Result, Role};
 
 /// The root module of a plugin library.
 #[repr(C)]
@@ -79,50 +79,8 @@ pub enum Builder {
     Selector(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<selector::Object>),
     Labeler(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<labeler::Object>),
     Postprocessor(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<postprocessor::Object>),
-    Exporter(exporter::BuildExporter),
+    Exporter(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<exporter::Object>),
     Extractor(extern "C" fn(RStr<'_>, ContextAbi) -> AbiResult<extractor::Object>),
-}
-
-/// The roles, in the order of the pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    Dataset,
-    Proposer,
-    Refiner,
-    Selector,
-    Labeler,
-    Postprocessor,
-    Exporter,
-    Extractor,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Dataset, Self::Proposer, Self::Refiner, Self::Selector, Self::Labeler, Self::Postprocessor, Self::Exporter, Self::Extractor];
-
-    /// The role's name in recipes, messages and `convert plugins`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dataset => "dataset",
-            Self::Proposer => "proposer",
-            Self::Refiner => "refiner",
-            Self::Selector => "selector",
-            Self::Labeler => "labeler",
-            Self::Postprocessor => "postprocessor",
-            Self::Exporter => "exporter",
-            Self::Extractor => "extractor",
-        }
-    }
-}
-
-impl Role {
-    /// The role's name behind its article.
-    pub fn with_article(self) -> String {
-        let name = self.name();
-        let article = if name.starts_with('e') { "an" } else { "a" };
-        format!("{article} {name}")
-    }
 }
 
 impl Builder {
@@ -170,6 +128,8 @@ build! {
     labeler Labeler Labeler labeler::ForeignLabeler;
     /// Builds a postprocessor.
     postprocessor Postprocessor Postprocessor postprocessor::ForeignPostprocessor;
+    /// Builds an exporter.
+    exporter Exporter Exporter exporter::ForeignExporter;
     /// Opens a dataset.
     dataset Dataset Dataset dataset::ForeignDataset;
     /// Builds an extractor.
@@ -185,17 +145,6 @@ impl Builder {
         match self {
             Self::Selector(build) => Ok(Box::new(selector::ForeignSelector::new(received(build(config.into(), context.into()))?)?)),
             other => Err(crate::Error::config(format!("{} is not a selector", other.role().with_article()))),
-        }
-    }
-
-    /// The functions of an exporter.
-    ///
-    /// # Errors
-    /// A builder of another role.
-    pub fn exporter(&self) -> Result<exporter::BuildExporter> {
-        match self {
-            Self::Exporter(build) => Ok(*build),
-            other => Err(crate::Error::config(format!("{} is not an exporter", other.role().with_article()))),
         }
     }
 }
@@ -275,7 +224,7 @@ pub mod declare {
     macro_rules! declare {
         ($($function:ident $trait:ident $builder:ident;)+) => {$(
             #[doc = concat!("A ", stringify!($function), ".")]
-            pub fn $function<T: crate::$trait + 'static>(name: &str, package: Package, results: Results) -> PluginDeclaration {
+            pub fn $function<T: Plugin + crate::$trait>(name: &str, package: Package, results: Results) -> PluginDeclaration {
                 plugin::<T::Config>(name, package, results, Builder::$builder($function::build::<T>))
             }
         )+};
@@ -288,11 +237,7 @@ pub mod declare {
         selector Selector Selector;
         labeler Labeler Labeler;
         postprocessor Postprocessor Postprocessor;
+        exporter Exporter Exporter;
         extractor Extractor Extractor;
-    }
-
-    /// An exporter.
-    pub fn exporter<T: crate::Exporter + 'static>(name: &str, package: Package, results: Results) -> PluginDeclaration {
-        plugin::<T::Config>(name, package, results, Builder::Exporter(exporter::BuildExporter::of::<T>()))
     }
 }

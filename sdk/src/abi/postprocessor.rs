@@ -6,7 +6,7 @@ use super::guard::guard;
 use super::host::ContextAbi;
 use super::label_values::*;
 use super::values::*;
-use crate::{Context, LabelVector, LabelledRegion, Postprocessor, Result};
+use crate::{LabelVector, LabelledRegion, Plugin, Postprocessor, Result};
 
 #[sabi_trait]
 pub trait PostprocessorAbi: Send + Sync {
@@ -24,7 +24,7 @@ impl<T: Postprocessor> PostprocessorAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Postprocessor + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Postprocessor>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| PostprocessorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
@@ -32,11 +32,6 @@ pub extern "C" fn build<T: Postprocessor + 'static>(config: RStr<'_>, context: C
 pub struct ForeignPostprocessor(pub Object);
 
 impl Postprocessor for ForeignPostprocessor {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn adjust(&self, label: u32, labels: &LabelVector, regions: &[LabelledRegion]) -> Result<LabelVector> {
         label_vector(received(self.0.adjust(label, all(labels.entries()), all(regions)))?)
     }

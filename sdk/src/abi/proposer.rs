@@ -5,7 +5,7 @@ use super::entry::{enter, read_config};
 use super::guard::guard;
 use super::host::ContextAbi;
 use super::values::*;
-use crate::{Context, Image, Proposal, Proposer, Result, SampleImage, Work};
+use crate::{Image, Plugin, Proposal, Proposer, Result, SampleImage, Work};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -57,7 +57,7 @@ impl<T: Proposer> ProposerAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Proposer + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Proposer>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(
         || {
             let plugin = T::new(read_config(config)?, enter(context))?;
@@ -71,11 +71,6 @@ pub extern "C" fn build<T: Proposer + 'static>(config: RStr<'_>, context: Contex
 pub struct ForeignProposer(pub Object);
 
 impl Proposer for ForeignProposer {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn batch_size(&self) -> usize {
         self.0.batch_size() as usize
     }

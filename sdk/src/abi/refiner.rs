@@ -6,7 +6,7 @@ use super::guard::guard;
 use super::host::ContextAbi;
 use super::values::*;
 use crate::image::{Lender, Lent};
-use crate::{Context, LazyImage, Proposal, Refinement, Refiner, Result, Work};
+use crate::{LazyImage, Plugin, Proposal, Refinement, Refiner, Result, Work};
 
 /// An image that the other side decodes when asked, keeps, and lends: its pixels do not cross.
 #[sabi_trait]
@@ -72,7 +72,7 @@ impl<T: Refiner> RefinerAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Refiner + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Refiner>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| RefinerAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
@@ -80,11 +80,6 @@ pub extern "C" fn build<T: Refiner + 'static>(config: RStr<'_>, context: Context
 pub struct ForeignRefiner(pub Object);
 
 impl Refiner for ForeignRefiner {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn work(&self, before: &Work) -> Work {
         // An estimate that a plugin fails to give is one that is not known.
         received(self.0.work((*before).into())).map(Work::from).unwrap_or_default()

@@ -7,7 +7,7 @@ use super::host::ContextAbi;
 use super::label_values::*;
 use super::refiner::{export_image, import_image, LoadImageObject};
 use super::values::*;
-use crate::{ClassScore, Context, LabelMap, Result, Selection, Selector, SelectorNeeds, Subject};
+use crate::{ClassScore, LabelMap, Plugin, Result, Selection, Selector, SelectorNeeds, Subject};
 
 #[repr(C)]
 #[derive(StableAbi)]
@@ -64,7 +64,7 @@ impl<T: Selector> SelectorAbi for Exported<T> {
     }
 }
 
-pub extern "C" fn build<T: Selector + 'static>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
+pub extern "C" fn build<T: Plugin + Selector>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
     guard(|| T::new(read_config(config)?, enter(context)), |plugin| SelectorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
 }
 
@@ -86,11 +86,6 @@ impl ForeignSelector {
 }
 
 impl Selector for ForeignSelector {
-    type Config = serde_json::Value;
-
-    fn new(_: Self::Config, _: Context) -> Result<Self> {
-        Err(built_by_loader())
-    }
     fn needs(&self) -> SelectorNeeds {
         self.needs
     }

@@ -307,11 +307,6 @@ impl FromAbi<RegionAbi> for Result<Region> {
     }
 }
 
-/// What the `new` of every `Foreign…` type answers: those come from the loader.
-pub fn built_by_loader() -> Error {
-    Error::new(ErrorKind::Unsupported, "a plugin of a library is built by the loader")
-}
-
 /// Refuses an answer with another number of items than were asked about.
 pub fn same_count(role: &str, what: &str, got: usize, expected: usize) -> Result<()> {
     if got == expected {

@@ -1,5 +1,4 @@
-use super::PluginConfig;
-use crate::{Context, Image, Mask, Result};
+use crate::{Image, Mask, Result};
 
 /// One image of a dataset and its single label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,16 +37,6 @@ pub struct TruthObject {
 
 /// Role `dataset`: which samples there are, and their images on demand.
 pub trait Dataset: Send + Sync {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Opens the dataset; everything that can be wrong with its config is found here, before any work.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// The class names; a label is an index into them.
     fn classes(&self) -> Vec<String>;
 

@@ -2,8 +2,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PluginConfig, TruthObject};
-use crate::{ClassScore, Context, HeldOut, LabelVector, LazyImage, Mask, Reliability, Result};
+use super::TruthObject;
+use crate::{ClassScore, HeldOut, LabelVector, LazyImage, Mask, Reliability, Result};
 
 /// A region with the labeler's opinion.
 #[derive(Clone, Debug, PartialEq)]
@@ -239,36 +239,33 @@ pub struct ExportRun {
 }
 
 /// Role `exporter`: writes the labelled samples to a file.
-pub trait Exporter: Send {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Checks a config; called before any work, so that a bad one is not found at the end of the night.
-    fn check(_config: &Self::Config, _context: &Context) -> Result<()>
-    where
-        Self: Sized,
-    {
+pub trait Exporter: Send + Sync {
+    /// Checks that a sample's id can be written; called for every sample before any work, so that a bad one is not found at the end of the night.
+    ///
+    /// # Errors
+    /// An id that the file's form has no way to write.
+    fn accepts(&self, _id: &str) -> Result<()> {
         Ok(())
     }
 
-    /// Checks that a sample's id can be written; called for every sample before any work, for the same reason.
-    fn accepts(_config: &Self::Config, _id: &str) -> Result<()>
-    where
-        Self: Sized,
-    {
-        Ok(())
-    }
+    /// Begins the file at `output`: a temporary name that the host renames when [`ExportWriter::finish`] succeeds.
+    ///
+    /// # Errors
+    /// A file that cannot be made.
+    fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>>;
+}
 
-    /// Begins the file at `output`: a temporary name that the host renames when [`Exporter::finish`] succeeds.
-    fn new(config: Self::Config, run: ExportRun, output: &Path, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
+/// A file that an [`Exporter`] has begun. Used by one thread at a time.
+pub trait ExportWriter: Send {
     /// Takes the next sample, in the order of the ids.
+    ///
+    /// # Errors
+    /// What stands in the way of writing it.
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()>;
 
     /// Completes the file.
+    ///
+    /// # Errors
+    /// What stands in the way of writing the rest.
     fn finish(&mut self) -> Result<()>;
 }

@@ -1,5 +1,4 @@
-use super::PluginConfig;
-use crate::{Context, Error, Image, Result};
+use crate::{Error, Image, Result};
 
 /// One feature vector a patch of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,16 +57,6 @@ pub struct Finding {
 
 /// Role `extractor`: patch features of images, for `convert features`. No recipe has one: proposers and labelers bring their own backbones.
 pub trait Extractor: Send + Sync {
-    /// The JSON of `convert features --backbone`.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Builds the extractor; weights are loaded and checked here, before any image is read.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// The features of each image, in their order.
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>>;
 

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EpochRecord, PluginConfig, Region, Work};
-use crate::{Context, Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Reliability, Result};
+use super::{EpochRecord, Region, Work};
+use crate::{Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Reliability, Result};
 
 /// A region to train on.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,16 +129,6 @@ pub trait LabelModel: Send + Sync {
 
 /// Role `labeler`: learns classes from the kept regions, then gives class probabilities for every region.
 pub trait Labeler: Send + Sync {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Builds the labeler; its backbone is loaded and checked here.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// What an image costs.
     fn work(&self) -> Work {
         Work::default()

@@ -1,5 +1,5 @@
-use super::{PluginConfig, Work};
-use crate::{Context, Error, Image, Mask, Result};
+use super::Work;
+use crate::{Error, Image, Mask, Result};
 
 /// A decoded image and the sample it belongs to.
 #[derive(Clone, Debug)]
@@ -48,16 +48,6 @@ impl Proposal {
 
 /// Role `proposer`: masks that may show objects.
 pub trait Proposer: Send + Sync {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Builds the proposer; weights are loaded and checked here, before any image is read.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// How many images one call should get: 1 unless the work on several images at once is cheaper (a GPU).
     fn batch_size(&self) -> usize {
         1

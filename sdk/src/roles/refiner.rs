@@ -1,5 +1,5 @@
-use super::{PluginConfig, Proposal, Work};
-use crate::{Context, LazyImage, Result};
+use super::{Proposal, Work};
+use crate::{LazyImage, Result};
 
 /// What a refiner made of a proposal.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,16 +15,6 @@ pub enum Refinement {
 
 /// Role `refiner`: better masks, or fewer.
 pub trait Refiner: Send + Sync {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Builds the refiner.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// What an image costs whose proposals come from `before`, and what is left of them.
     fn work(&self, before: &Work) -> Work {
         Work { masks: before.masks, mask_pixels: before.mask_pixels, ..Work::default() }

@@ -1,5 +1,5 @@
-use super::{Measure, PluginConfig};
-use crate::{ClassScore, Context, LabelMap, LazyImage, Mask, Probability, Result};
+use super::Measure;
+use crate::{ClassScore, LabelMap, LazyImage, Mask, Probability, Result};
 
 /// A proposal after refinement, fitted to its image.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,16 +61,6 @@ pub struct Selection {
 
 /// Role `selector`: the regions that really show the image's class.
 pub trait Selector: Send + Sync {
-    /// The plugin's section of the recipe.
-    type Config: PluginConfig
-    where
-        Self: Sized;
-
-    /// Builds the selector.
-    fn new(config: Self::Config, context: Context) -> Result<Self>
-    where
-        Self: Sized;
-
     /// What this selector wants of the host.
     fn needs(&self) -> SelectorNeeds {
         SelectorNeeds::default()

@@ -8,13 +8,15 @@ use roles::*;
 
 struct Hostile(Misbehaviour);
 
-impl Proposer for Hostile {
+impl Plugin for Hostile {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
         Ok(Self(config.built()))
     }
+}
 
+impl Proposer for Hostile {
     fn batch_size(&self) -> usize {
         3
     }
@@ -39,11 +41,15 @@ struct Nothing {
     input_size: u32,
 }
 
-impl Proposer for Nothing {
+impl Plugin for Nothing {
     type Config = Self;
+
     fn new(config: Self, _: Context) -> Result<Self> {
         Ok(config)
     }
+}
+
+impl Proposer for Nothing {
     fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
         images.iter().map(|image| image.image.resize_lanczos(self.input_size, self.input_size).map(|_| Vec::new())).collect()
     }
@@ -72,13 +78,15 @@ struct FaultyDevice {
     failed: std::sync::atomic::AtomicBool,
 }
 
-impl Proposer for FaultyDevice {
+impl Plugin for FaultyDevice {
     type Config = Device;
 
     fn new(config: Device, _: Context) -> Result<Self> {
         Ok(Self { config, failed: Default::default() })
     }
+}
 
+impl Proposer for FaultyDevice {
     fn batch_size(&self) -> usize {
         16
     }
@@ -121,13 +129,15 @@ struct PickyConfig {
     fault: String,
 }
 
-impl Selector for Picky {
+impl Plugin for Picky {
     type Config = PickyConfig;
 
     fn new(config: PickyConfig, _: Context) -> Result<Self> {
         Ok(Self(config))
     }
+}
 
+impl Selector for Picky {
     fn select(&self, subject: &Subject) -> Result<Vec<Selection>> {
         if ["scene-00002", "scene-00011", "scene-00012"].contains(&subject.id) && std::path::Path::new(&self.0.fault).exists() {
             return Err(Error::invalid("this sample is not to its taste"));

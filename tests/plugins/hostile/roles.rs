@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::*;
 
 /// When it misbehaves, and how.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
 #[schemars(crate = "convert_sdk::schemars")]
 pub struct Misbehaviour {
@@ -107,7 +107,7 @@ pub struct HostileDataset {
     samples: Vec<Sample>,
 }
 
-impl Dataset for HostileDataset {
+impl Plugin for HostileDataset {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
@@ -126,7 +126,9 @@ impl Dataset for HostileDataset {
         }
         Ok(Self { config, root, classes, samples })
     }
+}
 
+impl Dataset for HostileDataset {
     fn classes(&self) -> Vec<String> {
         let spoiled = self.config.befalls("classes").unwrap_or(false);
         self.config.some(spoiled, self.classes.clone())
@@ -153,13 +155,15 @@ impl Dataset for HostileDataset {
 /// Keeps every proposal.
 pub struct HostileRefiner(Misbehaviour);
 
-impl Refiner for HostileRefiner {
+impl Plugin for HostileRefiner {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
         Ok(Self(config.built()))
     }
+}
 
+impl Refiner for HostileRefiner {
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let spoiled = self.0.befalls_width(image.get()?.width())?;
         let keep = |proposal: &Proposal| Refinement::Keep(Proposal { score: self.0.number(spoiled, proposal.score), ..proposal.clone() });
@@ -170,13 +174,15 @@ impl Refiner for HostileRefiner {
 /// Keeps every region.
 pub struct HostileSelector(Misbehaviour);
 
-impl Selector for HostileSelector {
+impl Plugin for HostileSelector {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
         Ok(Self(config.built()))
     }
+}
 
+impl Selector for HostileSelector {
     fn select(&self, subject: &Subject<'_>) -> Result<Vec<Selection>> {
         let spoiled = self.0.befalls(subject.id)?;
         let confidence = Probability::new(self.0.number(spoiled, 1.0))?;
@@ -196,13 +202,15 @@ struct HostileModel {
     classes: usize,
 }
 
-impl Labeler for HostileLabeler {
+impl Plugin for HostileLabeler {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, context: Context) -> Result<Self> {
         Ok(Self { config: config.built().into(), classes: context.classes().len() })
     }
+}
 
+impl Labeler for HostileLabeler {
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
         let spoiled = self.config.befalls("train")?;
         let checkpoint = folder.join("nothing.txt");
@@ -234,13 +242,15 @@ impl LabelModel for HostileModel {
 /// Leaves the labels as they are, or adds a class that there is not.
 pub struct HostilePostprocessor(Misbehaviour);
 
-impl Postprocessor for HostilePostprocessor {
+impl Plugin for HostilePostprocessor {
     type Config = Misbehaviour;
 
     fn new(config: Misbehaviour, _: Context) -> Result<Self> {
         Ok(Self(config.built()))
     }
+}
 
+impl Postprocessor for HostilePostprocessor {
     fn adjust(&self, _: u32, labels: &LabelVector, regions: &[LabelledRegion]) -> Result<LabelVector> {
         let spoiled = self.0.befalls_width(regions.first().map_or(0, |region| region.mask.width()))?;
         let mut labels = labels.clone();
@@ -252,28 +262,33 @@ impl Postprocessor for HostilePostprocessor {
 }
 
 /// Writes the ids.
-pub struct HostileExporter {
+pub struct HostileExporter(Misbehaviour);
+
+struct HostileWriter {
     config: Misbehaviour,
     output: PathBuf,
     ids: String,
 }
 
-impl Exporter for HostileExporter {
+impl Plugin for HostileExporter {
     type Config = Misbehaviour;
 
-    fn check(config: &Misbehaviour, _: &Context) -> Result<()> {
-        assert!(config.how != How::PanicAtOnce, "this plugin cannot be built");
-        Ok(())
+    fn new(config: Misbehaviour, _: Context) -> Result<Self> {
+        Ok(Self(config.built()))
+    }
+}
+
+impl Exporter for HostileExporter {
+    fn accepts(&self, _: &str) -> Result<()> {
+        self.0.befalls("accepts").map(drop)
     }
 
-    fn accepts(config: &Misbehaviour, _: &str) -> Result<()> {
-        config.befalls("accepts").map(drop)
+    fn begin(&self, _: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
+        Ok(Box::new(HostileWriter { config: self.0.clone(), output: output.to_owned(), ids: String::new() }))
     }
+}
 
-    fn new(config: Misbehaviour, _: ExportRun, output: &Path, _: Context) -> Result<Self> {
-        Ok(Self { config, output: output.to_owned(), ids: String::new() })
-    }
-
+impl ExportWriter for HostileWriter {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
         self.config.befalls(&sample.id)?;
         self.ids += &sample.id;
@@ -299,13 +314,15 @@ pub struct ExtractorConfig {
     backbone: Misbehaviour,
 }
 
-impl Extractor for HostileExtractor {
+impl Plugin for HostileExtractor {
     type Config = ExtractorConfig;
 
     fn new(config: ExtractorConfig, _: Context) -> Result<Self> {
         Ok(Self(config.backbone.built()))
     }
+}
 
+impl Extractor for HostileExtractor {
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
         let map = |image: &Image<'_>| {
             let spoiled = self.0.befalls_width(image.width())?;

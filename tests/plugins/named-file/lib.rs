@@ -25,14 +25,18 @@ struct Config {
 
 struct NamedFile;
 
-impl Proposer for NamedFile {
+impl Plugin for NamedFile {
     type Config = Config;
+
     fn new(config: Config, _: Context) -> Result<Self> {
         match std::fs::metadata(&*config.weights)?.len() {
             200_000 => Ok(Self),
             bytes => Err(Error::invalid(format!("the file has {bytes} bytes"))),
         }
     }
+}
+
+impl Proposer for NamedFile {
     fn propose(&self, images: &[SampleImage]) -> Result<Vec<Vec<Proposal>>> {
         images.iter().map(|_| Ok(vec![Proposal::new(Mask::full(1, 1)?, 1.0)?])).collect()
     }

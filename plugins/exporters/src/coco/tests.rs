@@ -59,7 +59,7 @@ pub(crate) fn sample(id: &str, label: u32, labels: &Scores, regions: &[Boxed<'_>
 fn export(min_score: f32, classes: &[&str], samples: &[LabelledSample<'_>]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("annotations.json");
-    let mut exporter = Coco::new(CocoConfig { min_score }, run(), &path, Context::for_tests(classes)).unwrap();
+    let mut exporter = Coco::new(CocoConfig { min_score }, Context::for_tests(classes)).unwrap().begin(run(), &path).unwrap();
     for sample in samples {
         exporter.write(sample).unwrap();
     }
@@ -118,6 +118,6 @@ fn hostile_names_and_an_empty_dataset_give_valid_json() {
 
 #[test]
 fn a_score_outside_0_to_1_is_refused_before_any_work() {
-    let error = Coco::check(&CocoConfig { min_score: 1.5 }, &Context::for_tests(&[])).unwrap_err();
+    let error = Coco::new(CocoConfig { min_score: 1.5 }, Context::for_tests(&[])).map(drop).unwrap_err();
     assert_eq!(error.to_string(), "min_score is 1.5: give a probability from 0 to 1");
 }

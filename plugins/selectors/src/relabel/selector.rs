@@ -1,6 +1,6 @@
 //! The selector itself.
 
-use convert_sdk::{Context, Error, LabelMap, Probability, Result, Selection, Selector, SelectorNeeds, Subject};
+use convert_sdk::{Context, Error, LabelMap, Plugin, Probability, Result, Selection, Selector, SelectorNeeds, Subject};
 
 use super::confidence::Support;
 use super::config::{Keep, Maps, RelabelFilterConfig};
@@ -50,14 +50,16 @@ impl RelabelFilter {
     }
 }
 
-impl Selector for RelabelFilter {
+impl Plugin for RelabelFilter {
     type Config = RelabelFilterConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
         config.check()?;
         Ok(Self { config, context })
     }
+}
 
+impl Selector for RelabelFilter {
     fn needs(&self) -> SelectorNeeds {
         SelectorNeeds { maps: self.config.maps == Maps::Own, rounds: self.config.rounds(), merge_by_label: self.config.merge_by_label(&self.context) }
     }

@@ -1,6 +1,8 @@
 use std::path::Path;
 
-use convert_sdk::{BoundingBox, ClassScore, Context, Image, LabelMap, LazyImage, Mask, Probability, Region, Result, Selection, Selector, Subject};
+use convert_sdk::{
+    BoundingBox, ClassScore, Context, Image, LabelMap, LazyImage, Mask, Plugin, Probability, Region, Result, Selection, Selector, Subject,
+};
 
 use super::*;
 
