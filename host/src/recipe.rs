@@ -104,6 +104,7 @@ pub fn config_of_option(option: &str, text: &str, plugin: &Plugin, section: &str
     let refuse = |problems| RecipeError::Problems { source_text: Source { file: option.into(), text: text.to_owned() }, problems };
     let mut tree = tree::parse(text).map_err(|error| refuse(vec![Diagnostic::new(error.place(), error)]))?;
     if tree.get(section).is_none()
+        && known_keys(&plugin.schema).any(|key| key == section)
         && let Value::Map(entries) = tree.value
     {
         let known: Vec<&str> = known_keys(&plugin.schema).collect();

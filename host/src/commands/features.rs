@@ -37,19 +37,30 @@ pub struct Options {
     pub progress: Progress,
 }
 
+/// The extractor that an option names, and the rest of it: `{"plugin": "python", "entry": "mine.py:Blocks"}`.
+fn plugin_of(backbone: &str) -> (String, String) {
+    if let Ok(Json::Object(mut option)) = serde_json::from_str(backbone)
+        && let Some(Json::String(name)) = option.remove("plugin")
+    {
+        return (name, Json::Object(option).to_string());
+    }
+    (PLUGIN.to_owned(), backbone.to_owned())
+}
+
 /// Writes the features of images, in their order, as one tensor `features` [images, patches, numbers]; the metadata holds `rows` and `columns` of the grid,
 /// `images` (a JSON list of the files) and `backbone` (the option as it was understood).
 pub fn features(backbone: &str, files: &[PathBuf], output: &Path, options: &Options, catalog: &Catalog) -> Result<(), Failure> {
-    let plugin = catalog.find(Role::Extractor, PLUGIN).ok_or_else(|| {
+    let (name, backbone) = plugin_of(backbone);
+    let plugin = catalog.find(Role::Extractor, &name).ok_or_else(|| {
         Failure::usage(format!(
-            "the plugin {PLUGIN} is not installed{}: build it with `make build`, or name a folder with --plugin-dir",
+            "the extractor {name} is not installed{}: build it with `make build`, or name a folder with --plugin-dir",
             catalog.refused_summary()
         ))
     })?;
     let target = writable(output)?;
-    let config = with_files(options.yes, &options.progress, || config_of_option("--backbone", backbone, plugin, "backbone"))?;
+    let config = with_files(options.yes, &options.progress, || config_of_option("--backbone", &backbone, plugin, "backbone"))?;
     let cancel = cancel_on_ctrl_c()?;
-    let context = context(PLUGIN, &options.device, options.threads.unwrap_or(1), &cancel);
+    let context = context(&name, &options.device, options.threads.unwrap_or(1), &cancel);
     let extractor = plugin.builder.extractor(&config.to_string(), &context).map_err(|error| Failure::usage(format!("--backbone: {error}")))?;
     let mut pool = rayon::ThreadPoolBuilder::new();
     if let Some(threads) = options.threads {

@@ -1,0 +1,190 @@
+//! Plugins in Python: one of every role through a whole run, and what becomes of those that misbehave. The Python is that of scripts/setup.sh, which has numpy.
+
+use std::path::PathBuf;
+
+use convert_tests::{Place, convert, repository, stderr};
+use serde_json::Value;
+
+/// The Python of the repository, and the folder of the examples.
+fn python() -> PathBuf {
+    repository().join("vendor/venv/bin/python")
+}
+
+fn example() -> PathBuf {
+    repository().join("docs/examples/python/roles.py")
+}
+
+fn run(place: &Place, arguments: &[&str]) -> (i32, String) {
+    let output = place.command(arguments).env("CONVERT_PYTHON", python()).output().expect("convert can be started");
+    (output.status.code().unwrap_or(-1), stderr(&output))
+}
+
+/// Images in one folder, named CLASS-NUMBER.png.
+fn flat(place: &Place, count: u32) {
+    place.write_images(&["apple", "pear"], count);
+    for class in ["apple", "pear"] {
+        for file in std::fs::read_dir(place.path("data").join(class)).unwrap().flatten() {
+            std::fs::rename(file.path(), place.path("data").join(file.file_name())).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_whose_every_step_is_written_in_python() {
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: python, entry: 'roles.py:Folder', config: { folder: FOLDER } }
+proposals: [{ plugin: python, config: { entry: 'roles.py:Quarters', workers: 2 } }]
+refine: [{ plugin: python, config: { entry: 'roles.py:DropDark', config: { darkest: 30 } } }]
+select: { plugin: python, config: { entry: 'roles.py:Brightest' } }
+label: { plugin: python, config: { entry: 'roles.py:MeanColour', workers: 2 } }
+postprocess: [{ plugin: python, config: { entry: 'roles.py:AtLeast', config: { probability: 0.01 } } }]
+export:
+  - { plugin: python, file: rows.jsonl, config: { entry: 'roles.py:JsonLines' } }
+  - { plugin: multilabel-tsv, file: labels.tsv }
+",
+    );
+    let recipe = std::fs::read_to_string(place.path("recipe.yaml")).unwrap();
+    std::fs::write(place.path("recipe.yaml"), recipe.replace("FOLDER", place.path("data").to_str().unwrap())).unwrap();
+    std::fs::copy(example(), place.path("roles.py")).unwrap();
+    flat(&place, 8);
+    let (code, text) = run(&place, &["--strict", "--threads", "2"]);
+    assert_eq!(code, 0, "{text}");
+    let labels = String::from_utf8(place.result("labels.tsv")).unwrap();
+    let rows: Vec<Value> = String::from_utf8(place.result("rows.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((rows.len(), labels.lines().count()), (16, 16));
+    for row in &rows {
+        let class = row["id"].as_str().unwrap().split('-').next().unwrap();
+        assert!(row["labels"].as_array().unwrap().iter().any(|label| label == class) && row["mean"].as_f64().unwrap() > 1.0, "{row}");
+    }
+    // One thread and one process give the same; a second run computes nothing; another file's content redoes what it made.
+    let (code, text) = run(&place, &["--fresh", "--threads", "1", "--set", "proposals.0.config.workers=1", "--set", "label.config.workers=1"]);
+    assert_eq!((code, String::from_utf8(place.result("labels.tsv")).unwrap()), (0, labels), "{text}");
+    let (_, cached) = run(&place, &[]);
+    assert!(!cached.contains("INFO proposals-python") && !cached.contains("training"), "{cached}");
+    let code = std::fs::read_to_string(example()).unwrap();
+    std::fs::write(place.path("roles.py"), code + "\n# changed\n").unwrap();
+    let plan = convert().args(["plan", "--json"]).arg(place.path("recipe.yaml")).env("CONVERT_PYTHON", python()).output().unwrap();
+    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(&plan)));
+    let proposals = plan["steps"].as_array().unwrap().iter().find(|step| step["name"] == "proposals-python").unwrap();
+    assert_eq!(proposals["shards"]["done"].as_array().unwrap().len(), 0, "{proposals}");
+}
+
+#[test]
+fn what_misbehaves_costs_its_samples_and_the_run_goes_on() {
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: image-folder, root: data }
+proposals: [{ plugin: python, config: { entry: 'unruly.py:Unruly', timeout_s: 3 } }]
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
+export: [{ plugin: multilabel-tsv, file: labels.tsv }]
+",
+    );
+    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
+    place.write_images(&["apple", "pear"], 10);
+    for number in 0..8 {
+        std::fs::remove_file(place.path(&format!("data/pear/pear-00{number}.png"))).unwrap();
+    }
+    let (code, text) = run(&place, &["--allow-skipped"]);
+    assert_eq!(code, 0, "{text}");
+    let errors = String::from_utf8(place.result("errors.jsonl")).unwrap();
+    let expected = [
+        "ValueError: cannot make sense of it (unruly.py:21)",
+        "a proposal's score is nan",
+        "a mask has the shape (4, 4, 3) instead of [height, width]",
+        "the call took longer than 3 s (timeout_s): its process was ended",
+        "its Python process ended (exit status: 3)",
+        "its Python process ended (signal: 9 (SIGKILL))",
+        "'int' object is not iterable",
+        "a mask is of type uint8: give booleans",
+    ];
+    assert_eq!(errors.lines().count(), expected.len(), "{errors}");
+    for (number, reason) in expected.iter().enumerate() {
+        let line = errors.lines().find(|line| line.contains(&format!("apple-00{number}"))).unwrap_or_else(|| panic!("{number}: {errors}"));
+        assert!(line.contains(reason), "{reason}: {line}");
+    }
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 4);
+    for said in
+        ["looking at apple/apple-009.png", "and its shadow", "even past Python's own streams", "WARN python: a warning about apple/apple-008.png"]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
+fn five_crashes_in_a_row_stop_the_run() {
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: image-folder, root: data }
+proposals: [{ plugin: python, config: { entry: 'unruly.py:Dying' } }]
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
+export: [{ plugin: multilabel-tsv, file: labels.tsv }]
+",
+    );
+    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
+    place.write_images(&["apple", "pear"], 8);
+    let (code, text) = run(&place, &["--threads", "1"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("5 Python processes of ") && text.contains("unruly.py:Dying ended one after the other"), "{text}");
+}
+
+#[test]
+fn a_class_that_cannot_be_built_refuses_the_recipe_in_one_line() {
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: image-folder, root: data }
+proposals: [{ plugin: python, config: { entry: 'unruly.py:Nothing' } }]
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
+export: [{ plugin: multilabel-tsv, file: labels.tsv }]
+",
+    );
+    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
+    place.write_images(&["apple", "pear"], 2);
+    let refused = |setting: &str, what: &str| {
+        let (code, text) = run(&place, &["--set", setting]);
+        assert!(code == 2 && text.contains(what), "{setting}: {code}: {text}");
+        assert!(text.lines().any(|line| line.starts_with("error: ")), "{text}");
+    };
+    let entry = |entry: &str| format!("proposals.0.config.entry={entry}");
+    refused(&entry("absent.py:Nothing"), "absent.py` does not exist");
+    refused(&entry("Nothing"), "must name a class as FILE.py:CLASS or package.module:CLASS, not \"Nothing\"");
+    refused(&entry("no_such_module:Nothing"), "No module named 'no_such_module'");
+    let here = place.path("unruly.py").display().to_string();
+    refused(&entry(&format!("{here}:Absent")), "has no class Absent; its classes of this role are Unruly, Dying, Strict, Nothing");
+    refused(&entry(&format!("{here}:np")), "has no class np");
+    refused("proposals.0.config.python=/no/python", "the Python `/no/python` cannot be started");
+    refused("proposals.0.config.python=/bin/false", "cannot be built by /bin/false (does it have numpy? its last words are above)");
+    let strict = |config: &str, what: &str| {
+        let (code, text) = run(&place, &["--set", &entry(&format!("{here}:Strict")), "--set", &format!("proposals.0.config.config={config}")]);
+        assert!(code == 2 && text.contains(what), "{config}: {code}: {text}");
+    };
+    strict("{}", "config.points is missing");
+    strict("{ points: many }", "config.points must be of type int, not 'many'");
+    strict("{ points: 3, nome: x }", "config has no key `nome`; it has points, name");
+}
+
+#[test]
+fn an_extractor_in_python_gives_its_features() {
+    let place = Place::new("");
+    place.write_images(&["apple"], 1);
+    let backbone = serde_json::json!({ "plugin": "python", "entry": format!("{}:Blocks", example().display()) }).to_string();
+    let output = convert()
+        .args(["features", "--backbone", &backbone, "--image"])
+        .arg(place.path("data/apple/apple-000.png"))
+        .arg("--output")
+        .arg(place.path("f.safetensors"))
+        .env("CONVERT_PYTHON", python())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
+    let header = String::from_utf8_lossy(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize]).into_owned();
+    assert!(header.contains("\"shape\":[1,36,3]"), "{header}");
+}
