@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use convert_sdk::*;
 
 /// The images of a folder, named after their classes: `cat_017.jpg` shows the class `cat`.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 struct Config {
     /// The folder of the images.
     folder: InputFolder,

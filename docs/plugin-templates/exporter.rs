@@ -6,9 +6,7 @@ use std::path::Path;
 use convert_sdk::*;
 
 /// Writes a CSV file with a row an image: its id, its single label, and the names of its classes.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// A class is named when its probability is above this.
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -2,9 +2,7 @@
 use convert_sdk::*;
 
 /// Gives each cell of a grid its mean colour, three numbers from 0 to 1.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// Cells along each side of the image.
     #[schemars(range(min = 1, max = 256))]

@@ -4,9 +4,7 @@ use std::path::Path;
 use convert_sdk::*;
 
 /// Labels regions by their mean colour: the baseline that every labeler should beat.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// The distance between two colours (each channel from 0 to 255) at which a class is e times less probable.
     #[schemars(range(min = 1.0, max = 255.0))]

@@ -2,9 +2,7 @@
 use convert_sdk::*;
 
 /// Keeps the most probable classes of an image, and its single label in any case.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// How many classes per image keeps.
     #[schemars(range(min = 1, max = 1000))]

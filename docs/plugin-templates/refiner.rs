@@ -2,9 +2,7 @@
 use convert_sdk::*;
 
 /// Drops masks that cover too much of the image.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// Drop a mask that covers more than this share of the image.
     #[schemars(range(min = 0.0, max = 1.0))]

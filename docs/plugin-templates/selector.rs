@@ -2,9 +2,7 @@
 use convert_sdk::*;
 
 /// Keeps the regions whose bounding box has its middle near that of the image.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// Keep a region whose middle is no farther from the image's than this share of the image's half diagonal.
     #[schemars(range(min = 0.0, max = 1.0))]

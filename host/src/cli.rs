@@ -408,13 +408,25 @@ pub enum PluginsCommand {
         role: Role,
         /// Its name in recipes, such as `sharp-edges`.
         name: String,
-        /// The folder to write, new or empty. In a clone of this repository `plugins/NAME` is right.
+        /// What it is written in: a crate that is built, or a file that `plugin: python` runs.
+        #[arg(long, value_enum, default_value_t = Language::Rust)]
+        language: Language,
+        /// The folder to write, new or empty. For Rust in a clone of this repository `plugins/NAME` is right.
         #[arg(long, value_name = "DIR")]
         dir: PathBuf,
         /// The folder of convert-sdk. Default: that of the clone that DIR or this executable lies in, or that the executable was built from.
         #[arg(long, value_name = "DIR")]
         sdk: Option<PathBuf>,
     },
+}
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// A crate.
+    Rust,
+    /// A file with a class.
+    Python,
 }
 
 fn role(text: &str) -> Result<Role, String> {

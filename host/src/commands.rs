@@ -32,7 +32,7 @@ mod weights;
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Arguments, Command, EvaluateCommand, PluginsCommand, RecipeOverrides, WeightsCommand};
+use crate::cli::{Arguments, Command, EvaluateCommand, Language, PluginsCommand, RecipeOverrides, WeightsCommand};
 use crate::engine::Progress;
 use crate::errors::FileError;
 use crate::failure::Failure;
@@ -57,7 +57,10 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: Some(name), json }) }) => plugins::describe(&catalog()?, &name, json),
         Some(Command::Plugins { command: Some(PluginsCommand::Describe { name: None, .. }) }) => plugins::describe_all(&catalog()?),
-        Some(Command::Plugins { command: Some(PluginsCommand::New { role, name, dir, sdk }) }) => {
+        Some(Command::Plugins { command: Some(PluginsCommand::New { role, name, language: Language::Python, dir, .. }) }) => {
+            new_plugin::new_python_plugin(role, &name, &dir)
+        }
+        Some(Command::Plugins { command: Some(PluginsCommand::New { role, name, dir, sdk, .. }) }) => {
             new_plugin::new_plugin(role, &name, &dir, sdk.as_deref(), &catalog()?)
         }
         Some(Command::Evaluate { command: EvaluateCommand::Labels { predictions, truth, json, threshold, classes } }) => {

@@ -24,6 +24,7 @@ pub mod whole_file;
 
 pub use config::{InputEntry, InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};
+pub use convert_sdk_macros::config;
 pub use error::{Error, ErrorKind, Result, ResultExt};
 pub use image::{Image, LazyImage};
 pub use label_map::LabelMap;

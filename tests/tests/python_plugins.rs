@@ -2,16 +2,26 @@
 
 use std::path::PathBuf;
 
-use convert_tests::{Place, convert, repository, stderr};
+use convert_tests::{Place, convert, repository, stderr, stdout};
 use serde_json::Value;
 
-/// The Python of the repository, and the folder of the examples.
+/// The Python of the repository.
 fn python() -> PathBuf {
     repository().join("vendor/venv/bin/python")
 }
 
-fn example() -> PathBuf {
-    repository().join("docs/examples/python/roles.py")
+const ROLES: [&str; 8] = ["dataset", "proposer", "refiner", "selector", "labeler", "postprocessor", "exporter", "extractor"];
+
+/// Writes the template of each role as `plugins new` does, into a folder of its own; what it says comes next, by role.
+fn write_templates(place: &Place) -> Vec<String> {
+    let write = |role: &str| {
+        let output =
+            convert().args(["plugins", "new", role, &format!("my-{role}"), "--language", "python", "--dir"]).arg(place.path(role)).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let text = stdout(&output);
+        text.lines().find_map(|line| line.strip_prefix("    ")).unwrap_or_else(|| panic!("{text}")).to_owned()
+    };
+    ROLES.into_iter().map(write).collect()
 }
 
 fn run(place: &Place, arguments: &[&str]) -> (i32, String) {
@@ -31,27 +41,16 @@ fn flat(place: &Place, count: u32) {
 
 #[test]
 fn a_run_whose_every_step_is_written_in_python() {
-    let place = Place::new(
-        "version: 1
-work_dir: work
-dataset: { plugin: python, entry: 'roles.py:Folder', config: { folder: FOLDER } }
-proposals: [{ plugin: python, config: { entry: 'roles.py:Quarters', workers: 2 } }]
-refine: [{ plugin: python, config: { entry: 'roles.py:DropDark', config: { darkest: 30 } } }]
-select: { plugin: python, config: { entry: 'roles.py:Brightest' } }
-label: { plugin: python, config: { entry: 'roles.py:MeanColour', workers: 2 } }
-postprocess: [{ plugin: python, config: { entry: 'roles.py:AtLeast', config: { probability: 0.01 } } }]
-export:
-  - { plugin: python, file: rows.jsonl, config: { entry: 'roles.py:JsonLines' } }
-  - { plugin: multilabel-tsv, file: labels.tsv }
-",
-    );
-    let recipe = std::fs::read_to_string(place.path("recipe.yaml")).unwrap();
-    std::fs::write(place.path("recipe.yaml"), recipe.replace("FOLDER", place.path("data").to_str().unwrap())).unwrap();
-    std::fs::copy(example(), place.path("roles.py")).unwrap();
+    let place = Place::new("");
+    let steps = write_templates(&place);
+    let sections: String = steps[..7].iter().flat_map(|section| [section.as_str(), "\n"]).collect();
+    let sections = sections.replace("PHOTOS", place.path("data").to_str().unwrap());
+    std::fs::write(place.path("recipe.yaml"), format!("version: 1\nwork_dir: work\n{sections}")).unwrap();
+    let labels_too = ["--set", "proposals.0.config.workers=2", "--set", "label.config.workers=2"];
     flat(&place, 8);
-    let (code, text) = run(&place, &["--strict", "--threads", "2"]);
+    let (code, text) = run(&place, &[&labels_too[..], &["--strict", "--threads", "2"]].concat());
     assert_eq!(code, 0, "{text}");
-    let labels = String::from_utf8(place.result("labels.tsv")).unwrap();
+    let labels = String::from_utf8(place.result("rows.jsonl")).unwrap();
     let rows: Vec<Value> = String::from_utf8(place.result("rows.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((rows.len(), labels.lines().count()), (16, 16));
     for row in &rows {
@@ -59,12 +58,13 @@ export:
         assert!(row["labels"].as_array().unwrap().iter().any(|label| label == class) && row["mean"].as_f64().unwrap() > 1.0, "{row}");
     }
     // One thread and one process give the same; a second run computes nothing; another file's content redoes what it made.
-    let (code, text) = run(&place, &["--fresh", "--threads", "1", "--set", "proposals.0.config.workers=1", "--set", "label.config.workers=1"]);
-    assert_eq!((code, String::from_utf8(place.result("labels.tsv")).unwrap()), (0, labels), "{text}");
+    let (code, text) = run(&place, &["--fresh", "--threads", "1"]);
+    assert_eq!((code, String::from_utf8(place.result("rows.jsonl")).unwrap()), (0, labels), "{text}");
     let (_, cached) = run(&place, &[]);
     assert!(!cached.contains("INFO proposals-python") && !cached.contains("training"), "{cached}");
-    let code = std::fs::read_to_string(example()).unwrap();
-    std::fs::write(place.path("roles.py"), code + "\n# changed\n").unwrap();
+    let file = place.path("proposer/my_proposer.py");
+    let code = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, code + "\n# changed\n").unwrap();
     let plan = convert().args(["plan", "--json"]).arg(place.path("recipe.yaml")).env("CONVERT_PYTHON", python()).output().unwrap();
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(&plan)));
     let proposals = plan["steps"].as_array().unwrap().iter().find(|step| step["name"] == "proposals-python").unwrap();
@@ -174,15 +174,9 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
 fn an_extractor_in_python_gives_its_features() {
     let place = Place::new("");
     place.write_images(&["apple"], 1);
-    let backbone = serde_json::json!({ "plugin": "python", "entry": format!("{}:Blocks", example().display()) }).to_string();
-    let output = convert()
-        .args(["features", "--backbone", &backbone, "--image"])
-        .arg(place.path("data/apple/apple-000.png"))
-        .arg("--output")
-        .arg(place.path("f.safetensors"))
-        .env("CONVERT_PYTHON", python())
-        .output()
-        .unwrap();
+    let step = write_templates(&place).pop().unwrap();
+    let line = step.replacen("FILE.safetensors", "f.safetensors", 1).replacen("FILE", "data/apple/apple-000.png", 1);
+    let output = std::process::Command::new("bash").args(["-c", &line]).current_dir(place.path("")).env("CONVERT_PYTHON", python()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
     let header = String::from_utf8_lossy(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize]).into_owned();

@@ -2,9 +2,7 @@
 use convert_sdk::*;
 
 /// The cells of a regular grid as boxes: a baseline that looks at no pixel.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
 struct Config {
     /// Cells along each side of the image.
     #[schemars(range(min = 1, max = 32))]
@@ -21,7 +19,6 @@ struct Grid(Config);
 
 impl Plugin for Grid {
     type Config = Config;
-
     fn new(config: Config, _: Context) -> Result<Self> {
         Ok(Self(config))
     }

@@ -1,4 +1,8 @@
-//! `convert plugins new`: a plugin crate to begin with, for any role.
+//! `convert plugins new`: a plugin to begin with, for any role.
+
+mod python;
+
+pub use python::new_python_plugin;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,14 @@
 //! What a recipe says of a backbone.
 
-use convert_sdk::{Deserialize, InputPath, JsonSchema, Serialize};
+use convert_sdk::{Deserialize, InputPath, JsonSchema, Serialize, config};
 use tch::Device;
 
 use crate::published::{backbone_presets, published_weights};
 
 /// A model that gives one feature vector a patch.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = backbone_presets()))]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
+#[schemars(extend("x-presets" = backbone_presets()))]
 pub struct BackboneConfig {
     /// The family, which says how the weights are used. Default auto: that of the weights' tensors, or patch-stats without weights.
     pub family: Family,

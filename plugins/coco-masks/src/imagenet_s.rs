@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use convert_sdk::label_sets::NameIndex;
 use convert_sdk::tracing::info;
-use convert_sdk::{
-    Context, Deserialize, Error, Image, InputFolder, JsonSchema, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, files, imagenet_s,
-    schemars, serde,
-};
+use convert_sdk::{Context, Error, Image, InputFolder, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, config, files, imagenet_s};
 use walkdir::WalkDir;
 
 use crate::proposer::Missing;
@@ -16,9 +13,8 @@ use crate::proposer::Missing;
 ///
 /// An image is found by its name without folder and extension: `n01440764/n01440764_10026.JPEG` has `FOLDER/n01440764/n01440764_10026.png`. A proposal's
 /// score is 1, its measure `imagenet_s_id` the id in ImageNet-S's own list of 919, 300 or 50 classes, which are not ImageNet's indices.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields)]
-#[schemars(crate = "schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct ImageNetSConfig {
     /// The folder of annotations, such as `ImageNetS919/validation-segmentation`.
     pub folder: InputFolder,

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use convert_sdk::tracing::info;
 use convert_sdk::{
-    Context, Deserialize, Error, ErrorKind, JsonSchema, LabelModel, Labeler, Plugin, Prediction, PredictionInput, Region, Result, ResultExt,
-    TrainingReport, TrainingSet, schemars, serde,
+    Context, Error, ErrorKind, LabelModel, Labeler, Plugin, Prediction, PredictionInput, Region, Result, ResultExt, TrainingReport, TrainingSet,
+    config,
 };
 
 use crate::proposer::ANNOTATION;
@@ -17,9 +17,8 @@ use crate::results::RegionResults;
 /// The file is the `checkpoint` of `label:`, as `.pt` or as JSON, `{mask id: {"prob": [5], "label": [5]}}`; nothing is trained. The proposals must come from
 /// `coco-masks`, whose annotation ids are the mask ids: `{ plugin: coco-masks, config: { file: masks.json } }` with `label: { plugin: region-results, checkpoint:
 /// regions.json }`. A mask has only the classes that the file names, and of the whole image nothing is known: `aggregate: { global: pred }` adds nothing.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct StoredResultsConfig {}
 
 /// See [`StoredResultsConfig`].

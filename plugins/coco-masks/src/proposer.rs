@@ -1,7 +1,7 @@
 //! The proposer itself.
 
 use convert_sdk::tracing::{info, warn};
-use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Plugin, Proposal, Proposer, Result, SampleImage, schemars, serde};
+use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Plugin, Proposal, Proposer, Result, SampleImage, config, schemars, serde};
 
 use crate::file::CocoFile;
 use crate::results::RegionResults;
@@ -13,9 +13,8 @@ use crate::spool::Entry;
 /// the name without folder and extension where only one image has it. Files written by CutLER swap the images' width and height: that is detected and
 /// reported, and the masks' own sizes count. The file is read once; in memory stay about 40 bytes a mask and 70 an image, the masks lie in the cache folder.
 /// A proposal's score is the annotation's `score`, 1 where there is none; its measure `annotation` is the annotation's id.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields)]
-#[schemars(crate = "schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct CocoMasksConfig {
     /// The COCO file.
     pub file: InputFile,

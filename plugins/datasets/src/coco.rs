@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use convert_sdk::coco::{CocoCategory, CocoImage, class_order, read_items};
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
+    config,
 };
 
 use crate::classes::ClassList;
@@ -19,9 +20,8 @@ use crate::truth::Truth;
 /// A sample's id is the image's `file_name`; the classes are the categories in the order of their ids. The exporters `coco` and `cutler-coco` give images and
 /// categories the ids that they have in this file. An image with a `category_id` of its own, as this project's
 /// exports have it, has that label whatever its annotations say.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct CocoConfig {
     /// The COCO file: JSON with `images`, `annotations` and `categories`.
     pub file: InputFile,

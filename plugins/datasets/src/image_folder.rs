@@ -8,9 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
-};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, InputFolder, Plugin, Result, ResultExt, Sample, TruthObject, config};
 
 use flat::FlatLabels;
 use folders::{EntryKind, Folders};
@@ -26,9 +24,8 @@ use crate::truth::Truth;
 /// folders are left out, symbolic links are followed. Which files a folder holds is remembered in the work directory's cache and looked up again when the
 /// folder's time changes; a file that was overwritten in place is noticed with `--rescan`. With `ground_truth`, or with `classes: imagenet-1k` where there are no class folders, the images lie in
 /// `root` itself, as ImageNet's validation set is distributed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct ImageFolderConfig {
     /// The folder that holds the class folders.
     pub root: InputFolder,

@@ -5,7 +5,7 @@ mod rows;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, Sample};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, InputFolder, Plugin, Result, Sample, config};
 
 use crate::classes::ClassList;
 use crate::files::{self, Listed};
@@ -15,9 +15,8 @@ use rows::{Columns, Row};
 /// Images listed in a table: a CSV file with a header, or JSON Lines.
 ///
 /// `.csv` is read with commas, `.tsv` with tabs, `.jsonl` and `.ndjson` as one JSON object a line.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct ManifestConfig {
     /// The table: a .csv, .tsv, .jsonl or .ndjson file in UTF-8.
     pub file: InputFile,

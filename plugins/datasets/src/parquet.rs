@@ -11,9 +11,7 @@ mod table;
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, Sample, TruthObject,
-};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, InputFolder, Plugin, Result, Sample, TruthObject, config};
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
@@ -30,9 +28,8 @@ use table::TableFile;
 /// The image column is a struct with `bytes`, or the bytes themselves: encoded files. The label column holds integers, whose names stand in the schema's `huggingface`
 /// metadata or in `classes`, or names. A sample's id is `FILE/ROW` without `.parquet`, such as `train-00000-of-00002/00000041`, or what `id_column` holds. Labels are read
 /// once; images are read on demand, of Parquet in blocks of rows of about 16 MiB, of which the last four stay in memory. A row without an image is a bad sample of the run.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct ParquetConfig {
     /// The folder of the files.
     pub root: InputFolder,

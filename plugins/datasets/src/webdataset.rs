@@ -3,9 +3,7 @@
 mod archive;
 mod shard;
 
-use convert_sdk::{
-    Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
-};
+use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, InputFolder, Plugin, Result, ResultExt, Sample, TruthObject, config};
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
@@ -22,9 +20,8 @@ use shard::{Found, Wanted};
 /// Members with one key (all of a member's path before the first dot of its name) that stand side by side are one sample; the extension is all after that dot. A sample's
 /// id is `SHARD/KEY.EXTENSION` of its image, without `.tar`, such as `train-000/n01440764_10026.jpg`. The shards are gone through once for the places of the images,
 /// about 100 bytes a sample, and the images read from there. Shards compressed with gzip are unpacked into `WORK/cache/shards` for that, when first needed.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct WebDatasetConfig {
     /// The folder of the shards.
     pub root: InputFolder,

@@ -4,7 +4,7 @@ mod records;
 
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 
 use crate::coco_file::CocoFile;
 use records::{Annotation, Category, CategoryIds, ImageRecord, Info};
@@ -14,9 +14,8 @@ use records::{Annotation, Category, CategoryIds, ImageRecord, Info};
 /// Images and categories of a `coco` dataset keep their ids; else they count from 1 in the order of samples and classes. Besides COCO's own keys, images carry `category_id` (their single label) and `labels` (the
 /// final labels: `category_id`, `probability`), annotations `score` (probability of the mask's most probable class), `top5`, `source` (the
 /// proposal configuration), `proposal_score` and `selected` (whether the labeler was trained on the mask).
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct CocoConfig {
     /// Masks whose most probable class has a lower probability than this are left out; their images stay. 0 to 1, default 0.
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use convert_sdk::tracing::info;
-use convert_sdk::{
-    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, Serialize, schemars, serde,
-};
+use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, Serialize, config, serde};
 
 use crate::coco_file::{CocoFile, Segmentation};
 
@@ -13,9 +11,8 @@ use crate::coco_file::{CocoFile, Segmentation};
 ///
 /// Width and height stand the right way round, which CutLER's own files swap. With `min_confidence` unsure masks are left out (paper F.4, Table 13), and the
 /// share that was kept is logged.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct CutlerCocoConfig {
     /// Masks whose most probable class has a lower probability than this are left out; their images stay. 0 to 1, default 0; the paper uses 0.5.
     #[schemars(range(min = 0.0, max = 1.0))]

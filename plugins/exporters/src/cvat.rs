@@ -4,18 +4,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{
-    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Mask, Plugin, Result, ResultExt, schemars, serde,
-};
+use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Mask, Plugin, Result, ResultExt, config};
 
 use crate::check_probability;
 
 /// Labels and masks as XML in the form *CVAT for images 1.1*: a `tag` for each label, a `mask` for each region, to the pixel.
 ///
 /// The task's images have the samples' ids as names, and the project the classes of `classes.txt` as labels.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct CvatConfig {
     /// Labels and regions of at most this probability are left out. 0 to 1, default 0.5.
     #[schemars(range(min = 0.0, max = 1.0))]

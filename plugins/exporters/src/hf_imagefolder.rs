@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, Serialize, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, Serialize, config, serde};
 
 use crate::pictures::{Picture, number_name};
 use crate::rows::Row;
@@ -12,9 +12,8 @@ use crate::zip_file::ZipFile;
 ///
 /// `metadata.jsonl` has a line an image: `file_name`, `id`, `label` and `label_name` (the single label), `labels`, `label_names` and `probabilities` (the final labels).
 /// Images are the dataset's own files. The lines stay in memory until the end, a few hundred bytes an image. With regions: `parquet`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct HfImagefolderConfig {}
 
 /// See [`HfImagefolderConfig`].

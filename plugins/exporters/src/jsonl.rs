@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 
 use crate::rows::Row;
 
@@ -12,9 +12,8 @@ use crate::rows::Row;
 ///
 /// Keys: `id`, `label` and `label_name` (the single label), `width`, `height`, `classes`, `class_names` and `probabilities` (the final labels), and `regions`, each with `counts`
 /// (COCO's compressed code of the mask at the image's size), `bbox`, `area`, `source`, `score`, `selected`, `classes`, `class_names` and `probabilities` (its best five).
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct JsonlConfig {}
 
 /// See [`JsonlConfig`].

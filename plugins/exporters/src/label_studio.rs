@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 use serde_json::{Value, json};
 
 use crate::{OUTLINE_TOLERANCE, check_probability};
@@ -13,9 +13,8 @@ use crate::{OUTLINE_TOLERANCE, check_probability};
 ///
 /// The project's labeling config has an `Image` named `image` (`value="$image"`), `Choices` named `labels` (`choice="multiple"`) and `PolygonLabels` named `regions`, both
 /// `toName="image"`, with the names in `classes.txt` as values. A region of several parts has an outline for each; holes are left out.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct LabelStudioConfig {
     /// What stands before an image's id in its address. Default `/data/local-files/?d=`, for local storage.
     pub url: String,

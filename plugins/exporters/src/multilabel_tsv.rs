@@ -5,16 +5,15 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use convert_sdk::label_sets::LabelledImage;
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 
 /// Labels as tab-separated text, a line an image, in the format of the paper's authors.
 ///
 /// No header; each line is `id TAB single label TAB class,class TAB probability,probability`. Classes are indices into the dataset's classes,
 /// in ascending order (the non-zero entries of the label vector); probabilities have 4 decimals, and a class whose probability rounds to
 /// 0.0000 is left out. An image without labels has two empty columns.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct MultilabelTsvConfig {}
 
 /// See [`MultilabelTsvConfig`].

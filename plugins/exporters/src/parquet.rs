@@ -6,9 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema};
-use convert_sdk::{
-    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde,
-};
+use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -19,9 +17,8 @@ use crate::rows::Row;
 /// Labels and regions as one Parquet file, one row an image, with the columns of `jsonl`.
 ///
 /// The class names stand in the schema's metadata: as a JSON list under `classes`, and under `huggingface`, so that `datasets` reads `label` as a `ClassLabel`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct ParquetConfig {
     /// Images a row group: what a reader takes into memory at once. Default 1024.
     #[schemars(range(min = 1, max = 1_000_000))]

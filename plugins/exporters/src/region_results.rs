@@ -4,16 +4,15 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 use serde_json::json;
 
 /// The most probable classes of each mask, in the shape of the authors' region results: `{mask id: {"prob": [5], "label": [5]}}`, as JSON.
 ///
 /// A mask's id is its number from 1 over all images in the order of their ids: the id of its annotation in the files of `coco` and `cutler-coco`, as long as those
 /// leave no mask out. With fewer than five classes the lists are shorter. The proposer `coco-masks` reads the file as `results`.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct RegionResultsConfig {}
 
 /// See [`RegionResultsConfig`].

@@ -4,15 +4,14 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config, serde};
 
 /// Dense label vectors as the authors' training code reads them: one JSON object, `"wnid/file.JPEG": {"multilabel": [K numbers], "gt": class, "gt_name": name}`.
 /// The name is an addition, which that code does not look at; `classes.txt` beside the run's results names the K places.
 ///
 /// K numbers an image, most of them 0: a million images of a thousand classes take about 4 GB.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct TrainingJsonConfig {}
 
 /// See [`TrainingJsonConfig`].

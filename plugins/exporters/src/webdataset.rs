@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::{Context, Deserialize, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Plugin, Result, ResultExt, schemars, serde};
+use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 
 use crate::pictures::{Picture, number_name};
 use crate::rows::Row;
@@ -13,9 +13,8 @@ use crate::rows::Row;
 /// `NUMBER.json` (the row of `jsonl`, with the image's `id`, its labels and its regions).
 ///
 /// One archive, however large: `webdataset.ShardWriter` cuts it into shards.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, Default)]
 pub struct WebDatasetConfig {}
 
 /// See [`WebDatasetConfig`].

@@ -3,9 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use convert_sdk::{
-    Context, Deserialize, Error, ExportRun, ExportWriter, Exporter, JsonSchema, LabelledSample, Mask, Plugin, Result, schemars, serde,
-};
+use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Mask, Plugin, Result, config};
 
 use crate::pictures::{Picture, number_name};
 use crate::zip_file::ZipFile;
@@ -15,9 +13,8 @@ use crate::{OUTLINE_TOLERANCE, check_probability};
 /// its outline in shares of width and height), `data.yaml` with the class names, and `ids.tsv` with the id of each number. Unpacked, Ultralytics' `yolo segment train data=data.yaml` reads it.
 ///
 /// Regions are not merged: where two of them show one object there are two lines.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct YoloSegConfig {
     /// Regions whose most probable class has at most this probability are left out; their images stay. 0 to 1, default 0.5.
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -1,12 +1,11 @@
-use convert_sdk::{Deserialize, Error, JsonSchema, Result, schemars, serde};
+use convert_sdk::{Error, Result, config};
 
 /// One self-contained page: the labels in numbers and charts, and a gallery of images with their masks.
 ///
 /// CostEstimates offline, without any other file, and stays below 20 MB by showing a sample of the images: half of them those whose labels
 /// changed most, half chosen by the recipe's seed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HtmlReportConfig {
     /// Images in the gallery; fewer are shown where the page would exceed 20 MB. Default 60.
     #[schemars(range(min = 0, max = 1000))]

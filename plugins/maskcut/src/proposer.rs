@@ -1,5 +1,5 @@
 use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, FeatureTensor, Published, presets, torch};
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, Mask, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, Work, tracing};
+use convert_sdk::{Context, Image, Mask, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, Work, config, tracing};
 use serde_json::{Value, json};
 use tch::Device;
 
@@ -12,9 +12,9 @@ use crate::maskcut::{Cut, Parameters, cut};
 /// A mask has `input_size` x `input_size` pixels. Its score is 1 − λ₂ of its cut: close to 1 where the cut separates what has nothing in common.
 /// Its measures are `iteration` (from 0), `lambda2`, `gap` (λ₃ − λ₂), `residual` and `degenerate` (1 where the cut or one
 /// before it is left to chance: λ₂ and λ₃ agree within 1e-6, or patches in several places are equally good seeds).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = presets(preset)))]
+#[config(default)]
+#[derive(Clone, Debug)]
+#[schemars(extend("x-presets" = presets(preset)))]
 pub struct MaskCutConfig {
     /// The model whose features are cut.
     pub backbone: BackboneConfig,

@@ -1,7 +1,7 @@
 //! The plugin's section of a recipe, and what it comes to under a profile.
 
 use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest, Published, presets};
-use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize};
+use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize, config};
 use serde_json::{Value, json};
 
 use crate::regions::Form;
@@ -10,9 +10,9 @@ use crate::regions::Form;
 ///
 /// By default it trains in the cheaper mode of method 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
 /// pooled features; `mode: augmented` is the paper's training. A view serves all regions of its image. Prediction runs the backbone once an image, however many masks it has.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars", extend("x-presets" = presets(preset)))]
+#[config(default)]
+#[derive(Clone, Debug)]
+#[schemars(extend("x-presets" = presets(preset)))]
 pub struct MlpHeadConfig {
     /// The frozen backbone that gives the patch features.
     pub backbone: BackboneConfig,

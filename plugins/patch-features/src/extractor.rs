@@ -1,10 +1,9 @@
 use convert_backbones::{Backbone, BackboneConfig, FeatureKind, FeatureRequest};
-use convert_sdk::{Context, Deserialize, Extractor, FeatureMap, Finding, Image, JsonSchema, Plugin, Result};
+use convert_sdk::{Context, Extractor, FeatureMap, Finding, Image, Plugin, Result, config};
 
 /// Gives one feature vector a patch, from the backbones that maskcut and mlp-head use (method 1.1 and 1.2).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct PatchFeaturesConfig {
     /// The model. In `convert features --backbone` its keys may also stand beside the others.
     pub backbone: BackboneConfig,

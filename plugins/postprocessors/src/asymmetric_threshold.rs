@@ -4,9 +4,7 @@ use std::path::Path;
 
 use convert_sdk::label_sets::{Cooccurrence, PairCount, PredictedImage, Predictions};
 use convert_sdk::tracing::{debug, info};
-use convert_sdk::{
-    ClassScore, Context, Deserialize, Error, InputFile, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Result, schemars, serde,
-};
+use convert_sdk::{ClassScore, Context, Error, InputFile, LabelVector, LabelledRegion, Plugin, Postprocessor, Result, config};
 
 use crate::pairs::PairsConfig;
 use crate::upgrade::Counts;
@@ -16,9 +14,8 @@ use crate::upgrade::Counts;
 /// For each pair (a, b) the calibration says how many images that our labels call b alone must also be a, so that the share of a with b becomes the truth's. Of
 /// these images, ranked by their score on a, the last one that is needed gives the threshold: wherever b is the most probable class and a reaches it, a gets b's
 /// probability; and the same the other way round. An image without any score on a is never given it, so a threshold is above 0.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields)]
-#[schemars(crate = "schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct AsymmetricThresholdConfig {
     /// Calibration: the pairs and how often they belong together.
     pub calibration: PairsConfig,

@@ -2,7 +2,9 @@
 
 use convert_sdk::label_sets::PairCount;
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Deserialize, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Probability, Result, schemars, serde};
+use convert_sdk::{
+    Context, Deserialize, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Probability, Result, config, schemars, serde,
+};
 
 use crate::pairs::PairsConfig;
 
@@ -10,9 +12,8 @@ use crate::pairs::PairsConfig;
 ///
 /// C has ones on its diagonal and, for each ambiguous pair, how often the one class comes with the other among the calibration images: class i gains P(i|j)
 /// from class j. The paper calls C symmetric and its entries normalised frequencies, which fit no conditional: `jaccard` is the symmetric reading.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields)]
-#[schemars(crate = "schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct CooccurrencePriorConfig {
     /// Calibration: the pairs and where their frequencies come from.
     pub calibration: PairsConfig,

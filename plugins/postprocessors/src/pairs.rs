@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use convert_sdk::label_sets::{Cooccurrence, PairCount, Truth};
-use convert_sdk::{Context, Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, files, schemars, serde};
+use convert_sdk::{Context, Error, InputFile, Result, ResultExt, config, files};
 
 /// The pairs of classes, and where their frequencies come from.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields)]
-#[schemars(crate = "schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct PairsConfig {
     /// True labels of calibration images, whatever these are called: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv. All its images count.
     pub truth: InputFile,

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use convert_sdk::{Deserialize, InputEntry, JsonSchema};
+use convert_sdk::{InputEntry, config};
 use serde_json::Value;
 
 /// A plugin written in Python: a class derived from one of `convert_sdk`, in a process of its own (docs/python-plugins.md).
 ///
 /// It needs a Python 3.10 or later with numpy. An exception costs its sample, with the traceback's last line as the reason; so does a call beyond `timeout_s`, or a crash of the interpreter, after
 /// which a new process is started. After five crashes in a row the run stops.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone, Debug)]
 pub struct PythonConfig {
     /// The class: `FILE.py:CLASS`, the file's path relative to the recipe, or `package.module:CLASS`. A file's content is part of the stages' keys; a module's is not.
     pub entry: InputEntry,

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_sdk::{Context, Deserialize, Image, JsonSchema, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work};
+use convert_sdk::{Context, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work, config};
 
 use crate::change::keep_if_alike;
 use crate::crf::{CrfModel, CrfParameters, PositionLattice};
@@ -12,9 +12,8 @@ const MAX_PIXELS: u64 = 1 << 24;
 /// Fits every mask to the image's edges with a dense CRF, fills its holes, and drops a mask that this changes too much (method 1.10 and 2).
 ///
 /// The image is resized to the mask's size. The computation is pydensecrf's, not an approximation of it.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct DenseCrfConfig {
     /// How much the coarse mask is believed: the probability of its label at each pixel, above 0.5 and below 1. Default e/(1 + e) = 0.731, the softmax of (0, 1) (method 2).
     #[schemars(range(min = 0.5, max = 0.99999))]

@@ -1,9 +1,8 @@
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, LazyImage, Plugin, Proposal, Refinement, Refiner, Result, config};
 
 /// Drops masks that cover too little of the image.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct DropSmallConfig {
     /// Drop a mask that covers less than this share of the image, in [0, 1]. Default 0.01, the share of MaskCut's own rule (method 1.7).
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -1,12 +1,11 @@
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, LazyImage, Plugin, Proposal, Refinement, Refiner, Result, config};
 
 use crate::change::keep_if_alike;
 use crate::holes::fill_holes;
 
 /// Fills the holes of every mask and drops a mask that this changes too much (method 1.10 without the CRF).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct FillHolesConfig {
     /// Drop a mask whose IoU before and after is below this, in [0, 1]. Default 0.5 (method 1.10).
     #[schemars(range(min = 0.0, max = 1.0))]

@@ -1,11 +1,10 @@
 use std::cmp::Reverse;
 
-use convert_sdk::{Context, Deserialize, JsonSchema, LazyImage, Plugin, Proposal, Refinement, Refiner, Result};
+use convert_sdk::{Context, LazyImage, Plugin, Proposal, Refinement, Refiner, Result, config};
 
 /// Drops every mask that overlaps a better-scored one of its image too much (non-maximum suppression by mask IoU).
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct NmsConfig {
     /// Drop a mask whose IoU with a kept, better-scored one is above this, in [0, 1]. Default 0.7.
     /// Masks of different sizes are compared at the larger one's size.

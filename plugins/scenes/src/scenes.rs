@@ -1,6 +1,6 @@
 //! The plugin.
 
-use convert_sdk::{Context, Dataset, Deserialize, Error, ImageData, JsonSchema, Plugin, Result, Sample, TruthObject};
+use convert_sdk::{Context, Dataset, Error, ImageData, Plugin, Result, Sample, TruthObject, config};
 
 use crate::arrangement::{Object, Settings, arrange, classes, visible_masks};
 use crate::catalogue::{self, Class};
@@ -10,9 +10,8 @@ use crate::paint::paint;
 ///
 /// Each scene shows 1 to `max_objects` objects of different classes (apple, balloon, banana, …: sixteen) in varied colours and poses on a textured
 /// surface. Its single label is the class of the object with the largest visible area; the truth names all of them, with their masks.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct ScenesConfig {
     /// How many scenes there are. Every class is the label of as many of them as every other (one more or less).
     #[schemars(range(min = 2, max = 1_000_000))]

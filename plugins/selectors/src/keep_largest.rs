@@ -1,14 +1,13 @@
 //! The trivial selector: the largest region is taken for the one that shows the image's label.
 
-use convert_sdk::{Context, Deserialize, Error, JsonSchema, Plugin, Probability, Region, Result, Selection, Selector, Subject, schemars, serde};
+use convert_sdk::{Context, Error, Plugin, Probability, Region, Result, Selection, Selector, Subject, config};
 
 /// Keeps the largest region of each image and trains it with the image's single label.
 ///
 /// The baseline for datasets without label maps: it looks at no pixel. Of regions of equal area the first is kept. An image whose every
 /// region is larger than `max_area` shows one object that fills it: its largest region is kept all the same, so that every image trains.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "serde", deny_unknown_fields, default)]
-#[schemars(crate = "schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct KeepLargestConfig {
     /// Largest area of a region that counts as an object, as a share of the image; above it a region is taken for background and passed over
     /// while a smaller one exists. 1 takes every region, 0.9 leaves out masks of the whole scene.

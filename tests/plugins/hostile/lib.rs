@@ -33,9 +33,7 @@ impl Proposer for Hostile {
 }
 
 /// Proposes nothing, after the resize that every proposer needs: what is left is the engine's own time.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 struct Nothing {
     /// The side of the square to resize to, in pixels.
     input_size: u32,
@@ -56,9 +54,7 @@ impl Proposer for Nothing {
 }
 
 /// A device that works on sixteen images at once: its memory may be small, and while a file exists it fails from some sample on, for good.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 struct Device {
     /// How many images its memory holds.
     holds: usize,
@@ -121,9 +117,7 @@ impl Proposer for FaultyDevice {
 /// Keeps every region, but fails on three samples as long as a file is there.
 struct Picky(PickyConfig);
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 struct PickyConfig {
     /// The file.
     fault: String,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use convert_sdk::*;
 
 /// When it misbehaves, and how.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
+#[derive(Clone)]
 pub struct Misbehaviour {
     /// Part of the ids, or the name of a call that has none (`train`, `finish`).
     pub on: String,
@@ -307,9 +306,7 @@ impl ExportWriter for HostileWriter {
 pub struct HostileExtractor(Misbehaviour);
 
 /// What `convert features --backbone` gives.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 pub struct ExtractorConfig {
     backbone: Misbehaviour,
 }

@@ -14,9 +14,7 @@ fn names() -> Value {
 }
 
 /// Proposes the whole image.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, crate = "convert_sdk::serde")]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config]
 struct Config {
     /// The file.
     #[schemars(extend("x-named-files" = names()))]

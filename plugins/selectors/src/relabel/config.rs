@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use convert_sdk::schemars::{Schema, SchemaGenerator, json_schema};
-use convert_sdk::{Context, Deserialize, Error, InputFolder, JsonSchema, Result};
+use convert_sdk::{Context, Deserialize, Error, InputFolder, JsonSchema, Result, config};
 
 /// Keeps the regions whose part of a label map shows the image's label (paper 3.2).
 ///
@@ -12,9 +12,8 @@ use convert_sdk::{Context, Deserialize, Error, InputFolder, JsonSchema, Result};
 /// dataset `maps: own` makes such maps first: the labeler's head is trained on whole images with their labels and then asked about every place.
 /// A region's mean logits over its pixels, with absent classes at 0, give its class probabilities by softmax. Under the profile
 /// authors-code the mask is shrunk to the map instead, a region is kept when its best class reaches `threshold`, and trained with that class.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(crate = "convert_sdk::serde", deny_unknown_fields, default)]
-#[schemars(crate = "convert_sdk::schemars")]
+#[config(default)]
+#[derive(Clone, Debug)]
 pub struct RelabelFilterConfig {
     /// `own` (default), or the folder of ReLabel's files: `FOLDER/wnid/stem.pt` for the sample `wnid/stem.JPEG`.
     pub maps: Maps,
