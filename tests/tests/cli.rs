@@ -20,5 +20,5 @@ fn the_help_ends_with_the_exit_codes_and_an_example() {
     // As the program was called, which decides where a line ends.
     let words: Vec<&str> = example.split_whitespace().collect();
     let file = build_folder().join("convert").display().to_string();
-    assert_eq!(words, [&*file, "--recipe", "recipes/demo.yaml", "--set", "proposals.0.config.tau=0.3"]);
+    assert_eq!(words, [&*file, "\\", "--recipe", "recipes/demo.yaml", "--set", "proposals.0.config.tau=0.3"]);
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use convert_tests::{Place, convert, repository, stderr, stdout};
+use convert_tests::{Place, convert, repository, skipped, stderr, stdout};
 use serde_json::Value;
 
 /// The Python of the repository.
@@ -181,4 +181,80 @@ fn an_extractor_in_python_gives_its_features() {
     let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
     let header = String::from_utf8_lossy(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize]).into_owned();
     assert!(header.contains("\"shape\":[1,36,3]"), "{header}");
+}
+
+/// The Python that has what the examples import.
+fn python_of_examples(test: &str) -> Option<String> {
+    let environment = std::process::Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
+    if !environment.status.success() {
+        skipped(test, stderr(&environment).trim());
+        return None;
+    }
+    Some(stdout(&environment).trim().to_owned())
+}
+
+#[test]
+fn the_examples_read_an_archive_and_label_with_scikit_learn() {
+    let Some(python) = python_of_examples("the_examples_read_an_archive_and_label_with_scikit_learn") else { return };
+    let examples = repository().join("docs/examples/python");
+    let place = Place::new("");
+    place.write_images(&["apple", "pear"], 6);
+    let recipe = format!(
+        "version: 1
+work_dir: work
+dataset: {{ plugin: python, entry: '{0}/dataset_zip.py:ZipFolders', config: {{ file: '{1}/photos.zip' }} }}
+proposals: [{{ plugin: grid, config: {{ cells: 2 }} }}]
+select: {{ plugin: keep-largest }}
+label: {{ plugin: python, config: {{ entry: '{0}/sklearn_labeler.py:Logistic' }} }}
+export: [{{ plugin: jsonl, file: labels.jsonl }}]
+",
+        examples.display(),
+        place.path("").display()
+    );
+    std::fs::write(place.path("recipe.yaml"), recipe).unwrap();
+    let zipped =
+        std::process::Command::new(&python).args(["-m", "zipfile", "-c", "../photos.zip", "apple", "pear"]).current_dir(place.path("data")).status();
+    assert!(zipped.unwrap().success());
+    let output = place.command(&["--strict"]).env("CONVERT_PYTHON", &python).output().expect("convert can be started");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows: Vec<Value> = String::from_utf8(place.result("labels.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let right = rows.iter().filter(|row| row["regions"].as_array().unwrap().iter().any(|region| region["classes"][0] == row["label"])).count();
+    assert!(rows.len() == 12 && right >= 11, "{right} of {}", rows.len());
+}
+
+/// The example on Segment Anything with random weights, in a whole recipe; its masks are those that transformers makes by itself.
+#[test]
+fn sam_in_a_recipe_gives_the_masks_of_transformers() {
+    let name = "sam_in_a_recipe_gives_the_masks_of_transformers";
+    let Some(python) = python_of_examples(name) else { return };
+    let place = Place::new(
+        "version: 1
+work_dir: work
+dataset: { plugin: image-folder, root: data }
+proposals:
+  - plugin: python
+    config:
+      entry: sam.py:Sam
+      config: { model: MODEL, points_per_side: 12, pred_iou_thresh: -100, stability_score_thresh: 0, crops_nms_thresh: 0.9 }
+select: { plugin: keep-largest }
+label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
+export: [{ plugin: coco, file: annotations.json }]
+",
+    );
+    std::fs::copy(repository().join("docs/examples/python/sam.py"), place.path("sam.py")).unwrap();
+    let recipe = std::fs::read_to_string(place.path("recipe.yaml")).unwrap();
+    std::fs::write(place.path("recipe.yaml"), recipe.replace("MODEL", place.path("model").to_str().unwrap())).unwrap();
+    place.write_images(&["apple", "pear"], 2);
+    let script = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(&python);
+        let output = command.arg(repository().join("tests/tests/python/tiny_sam.py")).args(arguments).current_dir(place.path("")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    script(&["make", "model"]);
+    let output = place.command(&["--strict"]).env("CONVERT_PYTHON", &python).output().expect("convert can be started");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = script(&["compare", "model", "data", "work/annotations.json"]);
+    let worst: f64 = said.trim().rsplit(' ').next().unwrap().parse().unwrap_or_else(|error| panic!("{error}: {said}"));
+    assert!(worst >= 0.99, "{said}");
 }
