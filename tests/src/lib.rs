@@ -33,7 +33,8 @@ pub fn convert() -> Command {
     let file = build_folder().join("convert");
     assert!(file.is_file() && build_folder().join("plugins").is_dir(), "{} is not built: run `make build` first", file.display());
     let mut command = Command::new(file);
-    command.env("NO_COLOR", "1").env_remove("CONVERT_PLUGIN_PATH");
+    // The Python of scripts/setup.sh has numpy, which that of the system may lack.
+    command.env("NO_COLOR", "1").env_remove("CONVERT_PLUGIN_PATH").env("CONVERT_PYTHON", repository().join("vendor/venv/bin/python"));
     command
 }
 

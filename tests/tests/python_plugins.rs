@@ -25,7 +25,7 @@ fn write_templates(place: &Place) -> Vec<String> {
 }
 
 fn run(place: &Place, arguments: &[&str]) -> (i32, String) {
-    let output = place.command(arguments).env("CONVERT_PYTHON", python()).output().expect("convert can be started");
+    let output = place.command(arguments).output().expect("convert can be started");
     (output.status.code().unwrap_or(-1), stderr(&output))
 }
 
@@ -65,7 +65,7 @@ fn a_run_whose_every_step_is_written_in_python() {
     let file = place.path("proposer/my_proposer.py");
     let code = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, code + "\n# changed\n").unwrap();
-    let plan = convert().args(["plan", "--json"]).arg(place.path("recipe.yaml")).env("CONVERT_PYTHON", python()).output().unwrap();
+    let plan = convert().args(["plan", "--json"]).arg(place.path("recipe.yaml")).output().unwrap();
     let plan: Value = serde_json::from_slice(&plan.stdout).unwrap_or_else(|error| panic!("{error}: {}", stderr(&plan)));
     let proposals = plan["steps"].as_array().unwrap().iter().find(|step| step["name"] == "proposals-python").unwrap();
     assert_eq!(proposals["shards"]["done"].as_array().unwrap().len(), 0, "{proposals}");
