@@ -128,7 +128,7 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
     );
     std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
     place.write_images(&["apple", "pear"], 8);
-    let (code, text) = run(&place, &["--threads", "1"]);
+    let (code, text) = run(&place, &["--threads", "4"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("5 Python processes of ") && text.contains("unruly.py:Dying ended one after the other"), "{text}");
 }

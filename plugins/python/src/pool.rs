@@ -84,7 +84,8 @@ impl Pool {
         let mut state = self.state();
         loop {
             if state.crashes >= CRASHES {
-                // The world's fault, not the sample's: the run stops.
+                // The world's fault, not the sample's: the run stops, and nobody waits any more.
+                self.free.notify_all();
                 let message = format!(
                     "{CRASHES} Python processes of {} ended one after the other, the reasons are above: no more are started",
                     self.config.entry.as_str()
