@@ -123,16 +123,16 @@ class Runs(unittest.TestCase):
             if progress.stage.startswith("train"):
                 signal.raise_signal(signal.SIGINT)
 
-        # A training that lasts seconds on any machine: the run must not have ended before the interrupt arrives.
-        changes = {"dataset.count": 300, "label.config.epochs": 2000}
+        # A training that no machine ends before the interrupt arrives; the run that continues has a short one.
+        long, short = ({"dataset.count": 300, "label.config.epochs": epochs} for epochs in (100_000, 50))
         with tempfile.TemporaryDirectory() as folder:
             with self.assertRaises(KeyboardInterrupt):
-                convert_labels.run(RECIPE, set=changes, work_dir=folder, on_progress=interrupt)
+                convert_labels.run(RECIPE, set=long, work_dir=folder, on_progress=interrupt)
             with self.assertRaises(FileNotFoundError) as caught:
                 Run.open(folder)
             self.assertIn("no work directory of a finished run", str(caught.exception))
             kept: list[Progress] = []
-            run = convert_labels.run(RECIPE, set=changes, work_dir=folder, on_progress=kept.append)
+            run = convert_labels.run(RECIPE, set=short, work_dir=folder, on_progress=kept.append)
             self.assertEqual(run.labels().num_rows, 300)
             stages = {progress.stage.split("-")[0] for progress in kept}
             self.assertNotIn("proposals", stages, "what was done is not done again")
