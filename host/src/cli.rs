@@ -184,7 +184,8 @@ pub enum Command {
     Plan(PlanArguments),
     /// Write the patch features of images as a safetensors file: one tensor `features` [images, patches, numbers].
     Features {
-        /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them.
+        /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them. With `plugin`, the name
+        /// of another extractor, JSON with the keys of its config.
         #[arg(long, value_name = "JSON")]
         backbone: String,
         /// The images.
@@ -401,7 +402,7 @@ pub enum PluginsCommand {
         #[arg(long, requires = "name")]
         json: bool,
     },
-    /// Write a plugin of your own to begin with: a crate of two files that builds, works and has a test.
+    /// Write a plugin of your own to begin with: a crate of two files that builds, works and has a test, or a file with a class in Python.
     New {
         /// Its role: dataset, proposer, refiner, selector, labeler, postprocessor, exporter or extractor.
         #[arg(value_parser = role)]

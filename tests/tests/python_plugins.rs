@@ -71,20 +71,26 @@ fn a_run_whose_every_step_is_written_in_python() {
     assert_eq!(proposals["shards"]["done"].as_array().unwrap().len(), 0, "{proposals}");
 }
 
-#[test]
-fn what_misbehaves_costs_its_samples_and_the_run_goes_on() {
-    let place = Place::new(
+/// A run whose proposals come from a class of unruly.py, on so many images of each of two classes.
+fn unruly(class: &str, timeout: u32, images: u32) -> Place {
+    let place = Place::new(&format!(
         "version: 1
 work_dir: work
-dataset: { plugin: image-folder, root: data }
-proposals: [{ plugin: python, config: { entry: 'unruly.py:Unruly', timeout_s: 3 } }]
-select: { plugin: keep-largest }
-label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
-export: [{ plugin: multilabel-tsv, file: labels.tsv }]
-",
-    );
+dataset: {{ plugin: image-folder, root: data }}
+proposals: [{{ plugin: python, config: {{ entry: 'unruly.py:{class}', timeout_s: {timeout} }} }}]
+select: {{ plugin: keep-largest }}
+label: {{ plugin: mlp-head, config: {{ backbone: {{ family: patch-stats }}, input_size: 96, epochs: 2, hidden: 16 }} }}
+export: [{{ plugin: multilabel-tsv, file: labels.tsv }}]
+"
+    ));
     std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
-    place.write_images(&["apple", "pear"], 10);
+    place.write_images(&["apple", "pear"], images);
+    place
+}
+
+#[test]
+fn what_misbehaves_costs_its_samples_and_the_run_goes_on() {
+    let place = unruly("Unruly", 3, 10);
     for number in 0..8 {
         std::fs::remove_file(place.path(&format!("data/pear/pear-00{number}.png"))).unwrap();
     }
@@ -116,18 +122,7 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
 
 #[test]
 fn five_crashes_in_a_row_stop_the_run() {
-    let place = Place::new(
-        "version: 1
-work_dir: work
-dataset: { plugin: image-folder, root: data }
-proposals: [{ plugin: python, config: { entry: 'unruly.py:Dying' } }]
-select: { plugin: keep-largest }
-label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
-export: [{ plugin: multilabel-tsv, file: labels.tsv }]
-",
-    );
-    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
-    place.write_images(&["apple", "pear"], 8);
+    let place = unruly("Dying", 600, 8);
     let (code, text) = run(&place, &["--threads", "4"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("5 Python processes of ") && text.contains("unruly.py:Dying ended one after the other"), "{text}");
@@ -135,18 +130,7 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
 
 #[test]
 fn a_class_that_cannot_be_built_refuses_the_recipe_in_one_line() {
-    let place = Place::new(
-        "version: 1
-work_dir: work
-dataset: { plugin: image-folder, root: data }
-proposals: [{ plugin: python, config: { entry: 'unruly.py:Nothing' } }]
-select: { plugin: keep-largest }
-label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 2, hidden: 16 } }
-export: [{ plugin: multilabel-tsv, file: labels.tsv }]
-",
-    );
-    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
-    place.write_images(&["apple", "pear"], 2);
+    let place = unruly("Nothing", 600, 2);
     let refused = |setting: &str, what: &str| {
         let (code, text) = run(&place, &["--set", setting]);
         assert!(code == 2 && text.contains(what), "{setting}: {code}: {text}");

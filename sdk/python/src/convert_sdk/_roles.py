@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, ClassVar, Iterable, Iterator, Mapping, Sequence, Union
+from typing import Any, Callable, ClassVar, Iterable, Mapping, Sequence, Union
 
 import numpy as np
 
@@ -265,6 +265,3 @@ class Extractor(Plugin):
     def extract(self, image: Array) -> Array:
         """A vector a patch: `[rows, columns, dimension]`."""
         raise NotImplementedError
-
-
-Samples = Iterator[TrainingSample]
