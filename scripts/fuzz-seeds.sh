@@ -21,7 +21,7 @@ labels)
     text training '{"a": {"multilabel": [0.5, 1e-3], "gt": 1}}'
     cp $data/coco/annotations.json "$corpus/coco"
     ;;
-tensors) cp plugins/tensor-files/tests/data/*.p* plugins/selectors/tests/data/*.pt plugins/backbones/tests/data/module.features.safetensors "$corpus" ;;
+tensors) cp sdk/formats/tests/data/*.p* plugins/selectors/tests/data/*.pt plugins/backbones/tests/data/module.features.safetensors "$corpus" ;;
 images) cp $data/coco/images/0*.png "$corpus" ;;
 tar) cp $data/webdataset/*.tar "$corpus" ;;
 parquet) cp $data/parquet/*.parquet "$corpus" ;;

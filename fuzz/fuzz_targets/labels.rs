@@ -1,7 +1,7 @@
 //! Label sets: tab-separated, ReaL, ImageNetV2, training JSON, COCO.
 #![no_main]
+use convert_formats::label_sets::{Cooccurrence, Predictions, Truth};
 use convert_fuzz::with_file;
-use convert_sdk::label_sets::{Cooccurrence, Predictions, Truth};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,6 +1,6 @@
 //! Segmentations in all three forms, on an image of 100 x 80 pixels and of unknown size.
 #![no_main]
-use convert_sdk::coco::Segmentation;
+use convert_formats::coco::Segmentation;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

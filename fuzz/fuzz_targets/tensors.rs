@@ -1,7 +1,7 @@
 //! Safetensors, `torch.save`'s archives and its older form; ReLabel's maps are among them.
 #![no_main]
+use convert_formats::tensors::TensorFile;
 use convert_fuzz::with_file;
-use convert_tensor_files::TensorFile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

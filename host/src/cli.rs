@@ -339,7 +339,7 @@ pub enum EvaluateCommand {
         #[arg(long, default_value_t = 0.5, value_name = "P")]
         threshold: f32,
         /// How many classes there are, where the files do not know.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(convert_sdk::label_sets::MAX_CLASSES)))]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(convert_formats::label_sets::MAX_CLASSES)))]
         classes: Option<u32>,
     },
     /// Masks or boxes: recall, CorLoc, mean best IoU.

@@ -64,7 +64,7 @@ impl Owner {
         if this.as_deref().is_some_and(|this| same_file(this, file)) {
             return Self::This;
         }
-        let Ok(content) = convert_sdk::files::read(file, LARGEST) else { return Self::Unknown };
+        let Ok(content) = convert_formats::files::read(file, LARGEST) else { return Self::Unknown };
         let holds = |text: &str| content.windows(text.len()).any(|window| window == text.as_bytes());
         if content.starts_with(b"#!") && holds("convert_labels") {
             // PREFIX/bin/convert starts PREFIX/lib/python3.x/site-packages/convert_labels/convert.

@@ -105,7 +105,7 @@ fn load(file: &Path, overrides: &RecipeOverrides, catalog: &Catalog, progress: &
 /// Something in its place that is no file.
 fn writable(file: &Path) -> Result<PathBuf, Failure> {
     let absolute = std::path::absolute(file).map_err(FileError::of("write", file)).map_err(Failure::usage)?;
-    match convert_sdk::whole_file::destination(&absolute) {
+    match convert_formats::whole_file::destination(&absolute) {
         Ok(_) => Ok(absolute),
         Err(error) => Err(Failure::usage(FileError::of("write", file)(error))),
     }

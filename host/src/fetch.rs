@@ -11,7 +11,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use convert_sdk::whole_file;
+use convert_formats::whole_file;
 
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};

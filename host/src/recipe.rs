@@ -12,8 +12,8 @@ mod tree;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use convert_formats::files;
 use convert_sdk::Role;
-use convert_sdk::files;
 use serde_json::Value as Json;
 
 use crate::crashes::named;

@@ -1,7 +1,5 @@
 //! Label maps: for each cell of a grid over an image, its best classes with their logits (ReLabel's form; method 3, paper 3.2 and F.3).
 
-mod torch_file;
-
 use crate::{Error, Result};
 
 /// The best classes of each cell of a grid that lies over the whole image, with their logits; all other classes of a cell count 0.
@@ -77,13 +75,6 @@ impl LabelMap {
     pub fn cell(&self, cell: usize) -> impl Iterator<Item = (u32, f32)> + '_ {
         let cells = self.rows * self.columns;
         (0..self.depth).map(move |rank| (self.classes[rank * cells + cell], self.logits[rank * cells + cell]))
-    }
-
-    /// The bytes of a `.pt` file as the ReLabel authors publish them: a float tensor `[2, depth, rows, columns]`, logits and then classes,
-    /// which `torch.load(…, weights_only=True)` reads. Equal maps give equal bytes.
-    pub fn to_torch(&self) -> Vec<u8> {
-        let values: Vec<f32> = self.logits.iter().copied().chain(self.classes.iter().map(|class| *class as f32)).collect();
-        torch_file::float_tensor(&[2, self.depth, self.rows, self.columns], &values)
     }
 }
 

@@ -5,22 +5,16 @@
 #![warn(missing_docs)]
 
 pub mod abi;
-pub mod coco;
 mod config;
 mod context;
 mod error;
-pub mod files;
 mod image;
-pub mod imagenet;
-pub mod imagenet_s;
 mod label_map;
-pub mod label_sets;
 mod labels;
 mod mask;
 mod reliability;
 mod resample;
 pub mod roles;
-pub mod whole_file;
 
 pub use config::{InputEntry, InputFile, InputFolder, InputPath};
 pub use context::{Context, Host, LogLevel, Settings};

@@ -2,7 +2,6 @@
 
 mod geometry;
 mod outline;
-mod polygon;
 mod rle;
 mod runs;
 
@@ -70,7 +69,10 @@ impl Mask {
     }
 
     /// The mask of each id, of the pixels that have one, by column and row. Costs memory by the runs, however many ids there are.
-    pub(crate) fn of_ids(width: u32, height: u32, id: impl Fn(u32, u32) -> Option<u32>) -> Result<BTreeMap<u32, Self>> {
+    ///
+    /// # Errors
+    /// A zero side, or more pixels than an image may have.
+    pub fn of_ids(width: u32, height: u32, id: impl Fn(u32, u32) -> Option<u32>) -> Result<BTreeMap<u32, Self>> {
         Self::checked_area(width, height)?;
         let mut masks = BTreeMap::<u32, Intervals>::new();
         for x in 0..width {

@@ -1,6 +1,6 @@
 //! `convert features` and `convert doctor` from outside.
 
-use convert_tensor_files::TensorFile;
+use convert_formats::tensors::TensorFile;
 use convert_tests::{Place, convert, repository, shared, skipped, stderr, stdout};
 
 fn models() -> std::path::PathBuf {
@@ -50,7 +50,7 @@ fn a_wrong_backbone_is_refused_before_any_image_is_read() {
     let last = broken.len() - 4;
     broken[last..].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(place.path("nan.safetensors"), &broken).unwrap();
-    std::fs::copy(repository().join("plugins/tensor-files/tests/data/evil.pth"), place.path("evil.pth")).unwrap();
+    std::fs::copy(repository().join("sdk/formats/tests/data/evil.pth"), place.path("evil.pth")).unwrap();
     let vit = models.join("vit").display().to_string();
     let cases = [
         (r#"{"family": "dinov1"}"#.to_owned(), "family dinov1 needs weights"),

@@ -158,7 +158,7 @@ fn hostile_masks(costs: &Costs) {
 
 /// Whether it has the form of a segmentation.
 fn parses(segmentation: &Value) -> bool {
-    serde_json::from_value::<convert_sdk::coco::Segmentation>(segmentation.clone()).is_ok()
+    serde_json::from_value::<convert_formats::coco::Segmentation>(segmentation.clone()).is_ok()
 }
 
 fn hostile_coco_files(costs: &Costs) {
@@ -264,7 +264,7 @@ fn hostile_shards(costs: &Costs) {
 /// ReLabel's maps: each of its own image. Weights and region results: a process each.
 fn hostile_tensors(costs: &Costs) {
     let program = Bounded::with(&LIGHT);
-    let fixtures = repository().join("plugins/tensor-files/tests/data");
+    let fixtures = repository().join("sdk/formats/tests/data");
     let read = |name: &str| std::fs::read(fixtures.join(name)).expect("a fixture");
     let mut files = tensor_files(&read("state.pth"), &read("older.pth"));
     files.extend(pickles().into_iter().map(|(name, bytes)| (format!("{name}.pt"), bytes)));

@@ -30,15 +30,15 @@ fn dependencies() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn host_and_plugins_share_the_sdk_alone() {
+fn host_and_plugins_share_the_sdk_and_the_formats_alone() {
     for (package, needs) in dependencies() {
         let allowed: &[&str] = match package.as_str() {
             "convert-sdk-macros" => &[],
             "convert-sdk" => &["convert-sdk-macros"],
-            "convert" | "convert-tensor-files" | "convert-grid" => &["convert-sdk"],
-            "convert-backbones" => &["convert-sdk", "convert-tensor-files"],
+            "convert-formats" | "convert-grid" => &["convert-sdk"],
+            "convert" | "convert-backbones" => &["convert-sdk", "convert-formats"],
             "convert-tests" => continue,
-            _ => &["convert-sdk", "convert-backbones", "convert-tensor-files"],
+            _ => &["convert-sdk", "convert-formats", "convert-backbones"],
         };
         for need in needs {
             assert!(allowed.contains(&need.as_str()), "{package} must not depend on {need}");

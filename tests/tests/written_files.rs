@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use convert_sdk::whole_file::Temporary;
+use convert_formats::whole_file::Temporary;
 use convert_tests::{Place, build_folder, convert, stderr};
 
 const RECIPE: &str = "version: 1

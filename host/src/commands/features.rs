@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use convert_formats::files;
 use convert_sdk::Role;
-use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings, files};
+use convert_sdk::{Context, Error, ErrorKind, Extractor, FeatureMap, Image, Result as PluginResult, ResultExt, Settings};
 use rayon::prelude::*;
 use serde_json::{Value as Json, json};
 

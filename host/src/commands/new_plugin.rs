@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::plugins::{Catalog, Plugin, default_folders};
 
 /// The crates of this workspace that hold no plugin, and so are in no catalog: a crate of the same name could not stand beside them.
-const TAKEN_CRATES: [&str; 4] = ["sdk", "backbones", "tensor-files", "tests"];
+const TAKEN_CRATES: [&str; 4] = ["sdk", "backbones", "formats", "tests"];
 
 /// The manifest of the example in `docs/writing-a-plugin.md`.
 const MANIFEST: &str = include_str!("../../../docs/example-plugin/Cargo.toml");

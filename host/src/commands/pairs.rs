@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use convert_sdk::label_sets::{Cooccurrence, Truth, TruthFormat};
-use convert_sdk::{files, imagenet};
+use convert_formats::label_sets::{Cooccurrence, Truth, TruthFormat};
+use convert_formats::{files, imagenet};
 
 use super::writable;
 use crate::engine::replace_file;

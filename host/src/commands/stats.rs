@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_sdk::label_sets::read_multilabel_tsv;
+use convert_formats::label_sets::read_multilabel_tsv;
 
 use super::summary;
 use crate::errors::PluginError;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use convert_sdk::whole_file;
+use convert_formats::whole_file;
 
 use crate::errors::{AnyError, FileError};
 

@@ -52,7 +52,7 @@ impl FileHashes {
     pub fn open(cache_folder: &Path, rescan: bool) -> Self {
         let file = cache_folder.join("file-hashes.json");
         let mut known = Known::default();
-        if let Ok(bytes) = convert_sdk::files::read(&file, convert_sdk::files::MAX_TEXT) {
+        if let Ok(bytes) = convert_formats::files::read(&file, convert_formats::files::MAX_TEXT) {
             let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|json| json.get("version")?.as_u64());
             match version {
                 Some(version) if version > u64::from(VERSION) => {
@@ -138,7 +138,7 @@ pub fn content_hash(path: &Path) -> Result<String, FileError> {
 
 fn hash_of(path: &Path) -> std::io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(convert_sdk::files::open_regular(path, convert_sdk::files::MAX_ARCHIVE)?)?;
+    hasher.update_reader(convert_formats::files::open_regular(path, convert_formats::files::MAX_ARCHIVE)?)?;
     Ok(hasher.finalize())
 }
 

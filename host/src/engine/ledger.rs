@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use convert_sdk::{SkippedSample, files};
+use convert_formats::files;
+use convert_sdk::SkippedSample;
 
 use super::entry::Entry;
 use super::error::EngineError;

@@ -8,8 +8,8 @@ mod imagenet_s;
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::coco::MaskMemory;
-use convert_sdk::label_sets::NameIndex;
+use convert_formats::coco::MaskMemory;
+use convert_formats::label_sets::NameIndex;
 use convert_sdk::{BoundingBox, Error, Mask, Result, ResultExt};
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use convert_sdk::label_sets::Truth;
+use convert_formats::label_sets::Truth;
 use convert_sdk::{CalibrationReport, ChosenThreshold, Error, LabelVector, Probability};
 
 use super::action::Action;

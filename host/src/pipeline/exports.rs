@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use convert_sdk::whole_file::Temporary;
+use convert_formats::whole_file::Temporary;
 use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 

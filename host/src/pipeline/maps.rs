@@ -5,7 +5,9 @@ use std::fs;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 
-use convert_sdk::{LabelMap, whole_file};
+use convert_formats::tensors::label_map_file;
+use convert_formats::whole_file;
+use convert_sdk::LabelMap;
 use rayon::prelude::*;
 
 use super::error::PipelineError;
@@ -51,7 +53,7 @@ fn write_map(folder: &Path, id: &str, row: ImageMap) -> Result<(), PipelineError
     let parent = file.parent().unwrap_or(folder);
     fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
     let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.to_owned(), source: error.into() })?;
-    let written = whole_file::write_cached(&file, |mut file| file.write_all(&map.to_torch()));
+    let written = whole_file::write_cached(&file, |mut file| file.write_all(&label_map_file(&map)));
     Ok(written.map(drop).map_err(FileError::of("write", &file))?)
 }
 

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use convert_sdk::{EpochRecord, Error, ErrorKind, HeldOut, Labeler, StageInfo, files};
+use convert_formats::files;
+use convert_sdk::{EpochRecord, Error, ErrorKind, HeldOut, Labeler, StageInfo};
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;

@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::whole_file;
+use convert_formats::whole_file;
 
 use super::error::PipelineError;
 use crate::errors::FileError;

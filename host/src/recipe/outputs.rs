@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_sdk::whole_file;
+use convert_formats::whole_file;
 
 use super::diagnostics::Diagnostic;
 use super::tree::Location;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use convert_sdk::{Deserialize, Error, Result, ResultExt, files};
+use convert_formats::files;
+use convert_sdk::{Deserialize, Error, Result, ResultExt};
 
 /// The keys that matter here, all optional.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use convert_formats::tensors::{Dtype, Entry, TensorFile};
 use convert_sdk::{Error, Result, ResultExt};
-use convert_tensor_files::{Dtype, Entry, TensorFile};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::Family;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use convert_formats::tensors::TensorFile;
 use convert_sdk::{Context, Image, InputPath};
-use convert_tensor_files::TensorFile;
 use safetensors::tensor::{Dtype, TensorView};
 
 const KINDS: [FeatureKind; 4] = [FeatureKind::Q, FeatureKind::K, FeatureKind::V, FeatureKind::Patch];

@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use convert_backbones::{Backbone, BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use convert_formats::tensors::TensorFile;
 use convert_sdk::{Context, Image, InputPath};
-use convert_tensor_files::TensorFile;
 use tch::{Kind, Tensor};
 
 fn shared(test: &str) -> Option<PathBuf> {

@@ -4,13 +4,14 @@ use std::fmt;
 use std::io::BufReader;
 use std::path::Path;
 
-use convert_sdk::label_sets::NameIndex;
-use convert_sdk::{Error, Result, ResultExt, files, serde};
+use convert_formats::files;
+use convert_formats::label_sets::NameIndex;
+use convert_sdk::{Error, Result, ResultExt, serde};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::spool::{Spool, SpoolWriter};
-use convert_sdk::coco::Segmentation;
+use convert_formats::coco::Segmentation;
 
 /// An image of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

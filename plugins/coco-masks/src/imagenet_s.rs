@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_sdk::label_sets::NameIndex;
+use convert_formats::label_sets::NameIndex;
+use convert_formats::{files, imagenet_s};
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Error, Image, InputFolder, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, config, files, imagenet_s};
+use convert_sdk::{Context, Error, Image, InputFolder, Plugin, Proposal, Proposer, Result, ResultExt, SampleImage, config};
 use walkdir::WalkDir;
 
 use crate::proposer::Missing;

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use convert_sdk::{ClassScore, Deserialize, Error, Probability, Result, ResultExt, files, serde};
-use convert_tensor_files::TensorFile;
+use convert_formats::files;
+use convert_formats::tensors::TensorFile;
+use convert_sdk::{ClassScore, Deserialize, Error, Probability, Result, ResultExt, serde};
 
 /// The most probable classes of each mask, best first, at least one.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! An annotation's `segmentation` as bytes in the spool.
 
-use convert_sdk::coco::Segmentation;
+use convert_formats::coco::Segmentation;
 use convert_sdk::{Error, Result};
 
 /// The bytes that [`from_bytes`] reads.

@@ -8,7 +8,7 @@ use std::path::Path;
 use convert_sdk::{Result, ResultExt};
 
 use crate::segmentation::{from_bytes, to_bytes};
-use convert_sdk::coco::Segmentation;
+use convert_formats::coco::Segmentation;
 
 /// A mask in the spool.
 #[derive(Clone, Copy, Debug)]

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use convert_formats::{files, imagenet};
 use convert_sdk::schemars::{Schema, SchemaGenerator, json_schema};
-use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, files, imagenet, serde};
+use convert_sdk::{Deserialize, Error, InputFile, JsonSchema, Result, ResultExt, serde};
 
 /// Where class names come from.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

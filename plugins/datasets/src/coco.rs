@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::coco::{CocoCategory, CocoImage, class_order, read_items};
+use convert_formats::coco::{CocoCategory, CocoImage, class_order, read_items};
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
     config,

@@ -4,7 +4,8 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use convert_sdk::{Error, ImageData, Result, ResultExt, Sample, files};
+use convert_formats::files;
+use convert_sdk::{Error, ImageData, Result, ResultExt, Sample};
 
 /// The extensions of the images that the host can decode.
 pub fn image_extensions() -> Vec<String> {

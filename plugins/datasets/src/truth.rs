@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::coco::{CocoCategory, CocoImage, MaskMemory, Segmentation, read_items};
+use convert_formats::coco::{CocoCategory, CocoImage, MaskMemory, Segmentation, read_items};
 use convert_sdk::{Deserialize, Error, Mask, Result, ResultExt, TruthObject};
 
 use crate::classes::ClassList;

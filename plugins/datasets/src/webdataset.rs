@@ -121,8 +121,12 @@ impl Dataset for WebDataset {
 
     fn image(&self, id: &str) -> Result<ImageData> {
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
-        if place.length > convert_sdk::files::MAX_IMAGE {
-            return Err(Error::invalid(format!("the image has {} bytes, more than the limit of {}", place.length, convert_sdk::files::MAX_IMAGE)));
+        if place.length > convert_formats::files::MAX_IMAGE {
+            return Err(Error::invalid(format!(
+                "the image has {} bytes, more than the limit of {}",
+                place.length,
+                convert_formats::files::MAX_IMAGE
+            )));
         }
         self.shards[place.shard as usize].read(place.offset, place.length).map(ImageData::Encoded)
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use convert_sdk::label_sets::LabelledImage;
+use convert_formats::label_sets::LabelledImage;
 use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 
 /// Labels as tab-separated text, a line an image, in the format of the paper's authors.

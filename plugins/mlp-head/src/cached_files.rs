@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use convert_backbones::FeatureRequest;
-use convert_sdk::{Context, Result, ResultExt, whole_file};
+use convert_formats::whole_file;
+use convert_sdk::{Context, Result, ResultExt};
 
 use crate::config::MlpHeadConfig;
 
@@ -36,7 +37,7 @@ pub fn key(config: &MlpHeadConfig, request: &FeatureRequest, context: &Context) 
     if let Some(weights) = &backbone.weights {
         for file in files(weights)? {
             let named = || format!("cannot read {}", file.display());
-            hash.update_reader(convert_sdk::files::open_regular(&file, convert_sdk::files::MAX_ARCHIVE).context(named)?).context(named)?;
+            hash.update_reader(convert_formats::files::open_regular(&file, convert_formats::files::MAX_ARCHIVE).context(named)?).context(named)?;
         }
     }
     let settings = format!(

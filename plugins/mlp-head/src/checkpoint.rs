@@ -8,7 +8,8 @@ use std::io::Write;
 use std::path::Path;
 
 use convert_backbones::torch;
-use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, files, whole_file};
+use convert_formats::{files, whole_file};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 

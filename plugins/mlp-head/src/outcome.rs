@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
+use convert_formats::{files, whole_file};
 use convert_sdk::tracing::warn;
-use convert_sdk::{Deserialize, Error, HeldOut, Result, ResultExt, Serialize, files, whole_file};
+use convert_sdk::{Deserialize, Error, HeldOut, Result, ResultExt, Serialize};
 
 use crate::auto::Tried;
 use crate::settings::HeadSettings;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use convert_sdk::label_sets::{Cooccurrence, PairCount, PredictedImage, Predictions};
+use convert_formats::label_sets::{Cooccurrence, PairCount, PredictedImage, Predictions};
 use convert_sdk::tracing::{debug, info};
 use convert_sdk::{ClassScore, Context, Error, InputFile, LabelVector, LabelledRegion, Plugin, Postprocessor, Result, config};
 

@@ -1,6 +1,6 @@
 //! Co-occurrence prior propagation (paper E.2, equation 5).
 
-use convert_sdk::label_sets::PairCount;
+use convert_formats::label_sets::PairCount;
 use convert_sdk::tracing::info;
 use convert_sdk::{
     Context, Deserialize, JsonSchema, LabelVector, LabelledRegion, Plugin, Postprocessor, Probability, Result, config, schemars, serde,

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use convert_sdk::label_sets::{Cooccurrence, PairCount, Truth};
-use convert_sdk::{Context, Error, InputFile, Result, ResultExt, config, files};
+use convert_formats::files;
+use convert_formats::label_sets::{Cooccurrence, PairCount, Truth};
+use convert_sdk::{Context, Error, InputFile, Result, ResultExt, config};
 
 /// The pairs of classes, and where their frequencies come from.
 #[config]

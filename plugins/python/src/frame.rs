@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::io::{self, Read, Write};
 
-use convert_sdk::{Image, Mask, files};
+use convert_formats::files;
+use convert_sdk::{Image, Mask};
 use serde_json::{Map, Value, json};
 
 /// A frame's JSON may be so long: the listing of a dataset is one frame.

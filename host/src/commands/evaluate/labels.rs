@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use comfy_table::{Cell, CellAlignment, Table};
-use convert_sdk::label_sets::{Predictions, Truth};
+use convert_formats::label_sets::{Predictions, Truth};
 
 use super::super::summary::table;
 use super::super::writable;

@@ -1,7 +1,7 @@
 //! All figures of a comparison.
 
+use convert_formats::label_sets::{Predictions, Truth};
 use convert_sdk::ClassScore;
-use convert_sdk::label_sets::{Predictions, Truth};
 use serde::Serialize;
 
 use super::agreement::Agreement;

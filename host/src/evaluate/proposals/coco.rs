@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use convert_formats::coco::{Segmentation, read_items};
 use convert_sdk::Result;
-use convert_sdk::coco::{Segmentation, read_items};
 use serde::Deserialize;
 
 /// An entry of `images`.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Error, Image, Mask, Result, ResultExt, files, imagenet_s};
+use convert_formats::{files, imagenet_s};
+use convert_sdk::{Error, Image, Mask, Result, ResultExt};
 
 use super::{Overlap, TrueImage, TrueObject, Truth, around};
 

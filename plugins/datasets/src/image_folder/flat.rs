@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_sdk::label_sets::{image_stem, validation_number};
-use convert_sdk::{Error, Result, ResultExt, Sample, files, imagenet};
+use convert_formats::label_sets::{image_stem, validation_number};
+use convert_formats::{files, imagenet};
+use convert_sdk::{Error, Result, ResultExt, Sample};
 
 use super::folders::{EntryKind, Folders};
 use super::{ImageFolderConfig, RootContents, sample_id};

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use convert_formats::whole_file;
 use convert_sdk::tracing::{debug, warn};
-use convert_sdk::{Context, Result, ResultExt, whole_file};
+use convert_sdk::{Context, Result, ResultExt};
 
 use super::{is_hidden, is_image};
 use crate::files;

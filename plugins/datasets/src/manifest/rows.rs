@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use convert_sdk::{Error, ErrorKind, Result, ResultExt, files};
+use convert_formats::files;
+use convert_sdk::{Error, ErrorKind, Result, ResultExt};
 use serde_json::{Map, Value};
 
 /// The names of the columns that matter.

@@ -13,8 +13,9 @@ use arrow_buffer::{Buffer, bit_util};
 use arrow_data::ArrayData;
 use arrow_ipc::{MessageHeader, root_as_message};
 use arrow_schema::{DataType, Schema};
-use convert_sdk::files::Regular;
-use convert_sdk::{Error, Result, ResultExt, files};
+use convert_formats::files;
+use convert_formats::files::Regular;
+use convert_sdk::{Error, Result, ResultExt};
 
 use super::ParquetConfig;
 use super::columns::{self, Chosen};

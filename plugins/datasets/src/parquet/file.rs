@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use arrow_array::ArrayRef;
-use convert_sdk::{Error, Result, ResultExt, files};
+use convert_formats::files;
+use convert_sdk::{Error, Result, ResultExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Error, Result, ResultExt, files};
+use convert_formats::files;
+use convert_sdk::{Error, Result, ResultExt};
 use serde_json::Value;
 
 use crate::shards;

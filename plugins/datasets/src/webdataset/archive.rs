@@ -5,9 +5,10 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use convert_sdk::files::Regular;
+use convert_formats::files::Regular;
+use convert_formats::{files, whole_file};
 use convert_sdk::tracing::info;
-use convert_sdk::{Context, Error, ErrorKind, Result, ResultExt, files, whole_file};
+use convert_sdk::{Context, Error, ErrorKind, Result, ResultExt};
 use flate2::read::MultiGzDecoder;
 
 use crate::files::revision;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use convert_formats::tensors::TensorFile;
 use convert_sdk::{Error, LabelMap, Result, ResultExt};
-use convert_tensor_files::TensorFile;
 
 /// The file of a sample's map.
 pub fn map_file(folder: &Path, id: &str) -> PathBuf {

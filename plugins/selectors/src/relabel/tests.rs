@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use convert_formats::tensors::label_map_file;
 use convert_sdk::{
     BoundingBox, ClassScore, Context, Image, LabelMap, LazyImage, Mask, Plugin, Probability, Region, Result, Selection, Selector, Subject,
 };
@@ -103,7 +104,7 @@ fn from_files(folder: &Path) -> Result<Vec<Selection>> {
 fn a_file_that_we_wrote_selects_as_the_map_itself() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("n01")).unwrap();
-    std::fs::write(folder.path().join("n01/a.pt"), map().to_torch()).unwrap();
+    std::fs::write(folder.path().join("n01/a.pt"), label_map_file(&map())).unwrap();
     let threshold = RelabelFilterConfig { keep: Some(Keep::Threshold), ..Default::default() };
     assert_eq!(from_files(folder.path()).unwrap(), select(threshold, "paper").unwrap());
 }
@@ -122,9 +123,9 @@ fn a_map_that_is_none_is_refused_in_one_line() {
     std::fs::write(&file, wrong_shape).unwrap();
     refused("its tensor has the shape [2, 5, 15] instead of [2, 5, 15, 15]");
     let foreign = LabelMap::new(1, 1, 1, vec![1.0], vec![999]).unwrap();
-    std::fs::write(&file, foreign.to_torch()).unwrap();
+    std::fs::write(&file, label_map_file(&foreign)).unwrap();
     refused("it holds the class 999, but the dataset has 6: are these maps of another dataset?");
-    let whole = map().to_torch();
+    let whole = label_map_file(&map());
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
     refused("label map");
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use convert_tensor_files::{Dtype, TensorFile};
+use convert_formats::tensors::{Dtype, TensorFile};
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)

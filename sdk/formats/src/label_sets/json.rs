@@ -5,12 +5,13 @@ use std::fmt;
 use std::io::BufReader;
 use std::path::Path;
 
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{check_class, MAX_CLASSES};
-use crate::coco::{class_order, CocoCategory, CocoImage};
-use crate::{files, Error, Result, ResultExt};
+use super::{MAX_CLASSES, check_class};
+use crate::coco::{CocoCategory, CocoImage, class_order};
+use crate::files;
+use convert_sdk::{Error, Result, ResultExt};
 
 /// What a JSON file of labels holds.
 pub(super) enum LabelFile {

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use super::check_class;
-use crate::{files, ClassScore, Error, LabelVector, Probability, Result, ResultExt};
+use crate::files;
+use convert_sdk::{ClassScore, Error, LabelVector, Probability, Result, ResultExt};
 
 /// A line of the file. Written with [`fmt::Display`], which gives a line that was read back byte for byte where its probabilities have four decimals.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
-use convert_sdk::files::Regular;
+use crate::files::Regular;
 use convert_sdk::{Error, Result, ResultExt};
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::entry::Entry;
+use crate::tensors::entry::Entry;
 use objects::{storages_of, tensors_of};
 pub use pickle::MAX_SIDES;
 use pickled::Pickled;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{Error, Result};
+use convert_sdk::{Error, Result};
 
 /// How many there are.
 pub const CLASSES: usize = 1000;

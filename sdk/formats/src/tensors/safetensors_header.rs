@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use convert_sdk::files::Regular;
+use crate::files::Regular;
 use convert_sdk::{Error, Result, ResultExt};
 use safetensors::tensor::Metadata;
 
-use crate::entry::Entry;
-use crate::torch_archive::MAX_SIDES;
+use crate::tensors::entry::Entry;
+use crate::tensors::torch_archive::MAX_SIDES;
 
 /// The format's own limit.
 const MAX_HEADER: u64 = 100_000_000;

@@ -6,7 +6,7 @@ use super::image_name::NameIndex;
 use super::json::{CocoLabels, LabelFile, NamedLabels};
 use super::multilabel_tsv::read_multilabel_tsv;
 use super::truth::is_tsv;
-use crate::{ClassScore, Error, Probability, Result};
+use convert_sdk::{ClassScore, Error, Probability, Result};
 
 /// The predicted labels of an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Predictions {
         } else {
             match LabelFile::read(path)? {
                 LabelFile::Ordered(_) => {
-                    return Err(Error::invalid(format!("{} holds ReaL's labels, which are a truth and no predictions", path.display())))
+                    return Err(Error::invalid(format!("{} holds ReaL's labels, which are a truth and no predictions", path.display())));
                 }
                 LabelFile::Coco(coco) => read.add_coco(&coco)?,
                 LabelFile::Named(images) => {

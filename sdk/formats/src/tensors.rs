@@ -7,7 +7,9 @@ mod entry;
 mod file;
 mod safetensors_header;
 mod torch_archive;
+mod torch_writer;
 
 pub use entry::Entry;
 pub use file::TensorFile;
 pub use safetensors::Dtype;
+pub use torch_writer::label_map_file;

@@ -8,12 +8,12 @@ mod predictions;
 mod truth;
 
 pub use cooccurrence::{Cooccurrence, PairCount};
-pub use image_name::{image_stem, validation_number, NameIndex};
-pub use multilabel_tsv::{read_multilabel_tsv, LabelledImage};
+pub use image_name::{NameIndex, image_stem, validation_number};
+pub use multilabel_tsv::{LabelledImage, read_multilabel_tsv};
 pub use predictions::{PredictedImage, Predictions};
 pub use truth::{Truth, TruthFormat};
 
-use crate::{Error, Result};
+use convert_sdk::{Error, Result};
 
 /// Most classes that a file of labels may speak of: what counts by class takes memory by the highest index, not by the file's size.
 pub const MAX_CLASSES: u32 = 1 << 20;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{Error, Result};
+use convert_sdk::{Error, Result};
 
 /// Counts of classes and of pairs of classes over images.
 #[derive(Clone, Debug, Default)]
@@ -44,11 +44,7 @@ impl PairCount {
 }
 
 fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 impl Cooccurrence {

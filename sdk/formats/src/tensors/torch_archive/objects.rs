@@ -8,7 +8,7 @@ use convert_sdk::{Error, Result};
 use super::pickle::too_many;
 use super::pickled::{Node, Object, Pickled};
 use super::storage::{Storage, TensorPlace};
-use crate::entry::Entry;
+use crate::tensors::entry::Entry;
 
 /// Containers within containers.
 const MAX_DEPTH: usize = 32;

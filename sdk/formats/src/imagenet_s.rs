@@ -1,7 +1,7 @@
 //! ImageNet-S's annotations (Gao et al. 2022, <https://github.com/LUSSeg/ImageNet-S>): RGB PNG files in ImageNet's folders, `n01440764/n01440764_10026.png`,
 //! in which a pixel's id is R + 256·G.
 
-use crate::{Error, Image, Mask, Result};
+use convert_sdk::{Error, Image, Mask, Result};
 
 /// The id of pixels that belong to no object by which anything should be judged.
 pub const IGNORED: u32 = 1000;

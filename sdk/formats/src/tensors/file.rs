@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use convert_sdk::{Error, Result, ResultExt, files};
+use crate::files;
+use convert_sdk::{Error, Result, ResultExt};
 use safetensors::Dtype;
 
-use crate::entry::Entry;
-use crate::{safetensors_header, torch_archive};
+use super::{safetensors_header, torch_archive};
+use crate::tensors::entry::Entry;
 
 /// An opened file: its tensors by name. A file that holds one bare tensor gives it the empty name; names in inner containers are joined by dots.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-pub use destination::{destination, NoDestination};
+pub use destination::{NoDestination, destination};
 use owner::{Life, Owner};
 
 /// The end of every temporary name.

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use super::image_name::{validation_number, NameIndex};
+use super::MAX_IMAGE_CLASSES;
+use super::image_name::{NameIndex, validation_number};
 use super::json::{CocoLabels, LabelFile, NamedLabels};
 use super::multilabel_tsv::read_multilabel_tsv;
-use super::MAX_IMAGE_CLASSES;
+use crate::files;
 use crate::imagenet;
-use crate::{files, Error, Result};
+use convert_sdk::{Error, Result};
 
 /// The form of a file of true labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,11 +150,7 @@ impl Truth {
     fn insert(&mut self, name: &str, list: Vec<u32>, duplicate: &impl Fn(&str) -> Error) -> Result<()> {
         let at = self.sets.len();
         self.push(list, &name)?;
-        if self.names.as_mut().is_some_and(|names| names.insert(name, at)) {
-            Ok(())
-        } else {
-            Err(duplicate(name))
-        }
+        if self.names.as_mut().is_some_and(|names| names.insert(name, at)) { Ok(()) } else { Err(duplicate(name)) }
     }
 
     /// The form of the file.
@@ -198,7 +195,7 @@ fn check_count(classes: usize, image: &dyn Display) -> Result<()> {
 pub(super) fn is_tsv(path: &Path) -> Result<bool> {
     use std::io::Read;
 
-    use crate::ResultExt;
+    use convert_sdk::ResultExt;
     let mut start = Vec::new();
     let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
     file.take(64).read_to_end(&mut start).context(|| format!("cannot read {}", path.display()))?;

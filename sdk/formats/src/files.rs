@@ -185,7 +185,7 @@ mod tests {
         File::options().write(true).open(&path).unwrap().set_len(4).unwrap();
         file.seek(SeekFrom::Start(0)).unwrap();
         for error in [file.read_to_end(&mut Vec::new()).unwrap_err(), file.read_known(2, 3).unwrap_err()] {
-            assert_eq!(crate::Error::from(error).kind, crate::ErrorKind::Io);
+            assert_eq!(convert_sdk::Error::from(error).kind, convert_sdk::ErrorKind::Io);
         }
         std::fs::remove_file(&path).unwrap();
     }

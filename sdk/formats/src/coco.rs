@@ -1,15 +1,18 @@
 //! COCO files: read item by item, so that nothing of a file is kept but what the caller keeps.
 
+mod polygon;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::BufReader;
 use std::marker::PhantomData;
 use std::path::Path;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::{files, Error, Mask, Result, ResultExt};
+use crate::files;
+use convert_sdk::{Error, Mask, Result, ResultExt};
 
 /// An entry of `images`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -128,7 +131,7 @@ impl Segmentation {
         match self {
             Self::Compressed { size: [height, width], counts } => Mask::from_counts(*width, *height, counts),
             Self::Runs { size: [height, width], counts } => Mask::from_runs(*width, *height, counts),
-            Self::Polygons(polygons) => Mask::from_polygons(size.0, size.1, polygons),
+            Self::Polygons(polygons) => polygon::fill(size.0, size.1, polygons),
         }
     }
 

@@ -1,7 +1,17 @@
 //! One float tensor as `torch.save` writes it: an uncompressed zip archive of a pickle, which names the tensor's shape and storage, and the storage's bytes.
 
+use convert_sdk::LabelMap;
+
+/// The bytes of a `.pt` file as the ReLabel authors publish a label map: a float tensor `[2, depth, rows, columns]`, logits and then classes,
+/// which `torch.load(…, weights_only=True)` reads. Equal maps give equal bytes.
+pub fn label_map_file(map: &LabelMap) -> Vec<u8> {
+    let classes = map.classes().iter().map(|class| *class as f32);
+    let values: Vec<f32> = map.logits().iter().copied().chain(classes).collect();
+    float_tensor(&[2, map.depth(), map.rows(), map.columns()], &values)
+}
+
 /// The bytes of a file that holds a float tensor of a shape; `values` in row order.
-pub fn float_tensor(shape: &[usize], values: &[f32]) -> Vec<u8> {
+fn float_tensor(shape: &[usize], values: &[f32]) -> Vec<u8> {
     let mut archive = Archive::default();
     archive.add("archive/data.pkl", &pickle(shape, values.len()), 1);
     archive.add("archive/byteorder", b"little", 1);

@@ -1,8 +1,7 @@
 //! Polygons to masks as COCO's own API draws them (`rleFrPoly`): the outline is walked at five times the resolution, and a pixel belongs to the
 //! polygon when its centre lies inside, whatever the order of the corners.
 
-use super::Mask;
-use crate::{Error, Result};
+use convert_sdk::{Error, Mask, Result};
 
 /// Steps of the outline along a pixel's side.
 const SCALE: i64 = 5;
@@ -13,43 +12,34 @@ const MAX_CORNERS: usize = 1 << 20;
 /// Most places where the edges of an object's polygons may cross columns of pixels: its mask has at most as many runs.
 const MAX_CROSSINGS: u64 = 1 << 24;
 
-impl Mask {
-    /// The mask of one polygon, x and y in turn, as pycocotools draws it. An edge costs at most as much as the image has columns, whatever lies outside.
-    ///
-    /// # Errors
-    /// As [`Mask::from_polygons`].
-    pub fn from_polygon(width: u32, height: u32, polygon: &[f64]) -> Result<Self> {
-        Self::from_polygons(width, height, std::slice::from_ref(&polygon))
+/// What any of an object's polygons covers, x and y of the corners in turn, as pycocotools draws them; nothing where there are none. An edge costs at most as much as the
+/// image has columns, whatever lies outside.
+///
+/// # Errors
+/// Fewer than three corners, half a corner, a number that is not finite or far outside of any image, a zero side of the image, more than 1,048,576 corners,
+/// edges that cross more than 16,777,216 columns of pixels.
+pub fn fill(width: u32, height: u32, polygons: &[impl AsRef<[f64]>]) -> Result<Mask> {
+    let nothing = Mask::empty(width, height)?;
+    let corners: usize = polygons.iter().map(|polygon| polygon.as_ref().len() / 2).sum();
+    if corners > MAX_CORNERS {
+        return Err(Error::invalid(format!("polygons of {corners} corners are more than the limit of {MAX_CORNERS}")));
     }
-
-    /// What any of an object's polygons covers; nothing where there are none.
-    ///
-    /// # Errors
-    /// Fewer than three corners, half a corner, a number that is not finite or far outside of any image, a zero side of the image, more than 1,048,576 corners,
-    /// edges that cross more than 16,777,216 columns of pixels.
-    pub fn from_polygons(width: u32, height: u32, polygons: &[impl AsRef<[f64]>]) -> Result<Self> {
-        Self::checked_area(width, height)?;
-        let corners: usize = polygons.iter().map(|polygon| polygon.as_ref().len() / 2).sum();
-        if corners > MAX_CORNERS {
-            return Err(Error::invalid(format!("polygons of {corners} corners are more than the limit of {MAX_CORNERS}")));
+    let mut crossings = 0;
+    let mut parts = Vec::with_capacity(polygons.len());
+    for polygon in polygons {
+        let edges = edges(polygon.as_ref())?;
+        crossings += edges.iter().map(|edge| edge.columns(width).count() as u64).sum::<u64>();
+        if crossings > MAX_CROSSINGS {
+            return Err(Error::invalid(format!("the edges of the polygons cross more than the limit of {MAX_CROSSINGS} columns of pixels")));
         }
-        let mut crossings = 0;
-        let mut parts = Vec::with_capacity(polygons.len());
-        for polygon in polygons {
-            let edges = edges(polygon.as_ref())?;
-            crossings += edges.iter().map(|edge| edge.columns(width).count() as u64).sum::<u64>();
-            if crossings > MAX_CROSSINGS {
-                return Err(Error::invalid(format!("the edges of the polygons cross more than the limit of {MAX_CROSSINGS} columns of pixels")));
-            }
-            parts.push(Self::from_runs(width, height, &runs(&edges, width, height))?);
-        }
-        // Neighbours are merged in pairs, so that a run is looked at but a few times however many polygons there are.
-        while parts.len() > 1 {
-            let pair = |pair: &[Self]| pair.get(1).map_or_else(|| Ok(pair[0].clone()), |other| pair[0].union(other));
-            parts = parts.chunks(2).map(pair).collect::<Result<_>>()?;
-        }
-        parts.pop().map_or_else(|| Self::empty(width, height), Ok)
+        parts.push(Mask::from_runs(width, height, &runs(&edges, width, height))?);
     }
+    // Neighbours are merged in pairs, so that a run is looked at but a few times however many polygons there are.
+    while parts.len() > 1 {
+        let pair = |pair: &[Mask]| pair.get(1).map_or_else(|| Ok(pair[0].clone()), |other| pair[0].union(other));
+        parts = parts.chunks(2).map(pair).collect::<Result<_>>()?;
+    }
+    Ok(parts.pop().unwrap_or(nothing))
 }
 
 /// The edges of a polygon, in steps of the outline.
@@ -108,11 +98,7 @@ impl Edge {
             let along = low.midpoint(high);
             let x = self.aside(self.start.0, along);
             let beyond = if self.slope > 0.0 { x > before } else { x <= before };
-            if beyond {
-                high = along
-            } else {
-                low = along
-            }
+            if beyond { high = along } else { low = along }
         }
         self.start.1 + high - 1
     }
@@ -135,13 +121,17 @@ fn runs(edges: &[Edge], width: u32, height: u32) -> Vec<u32> {
 mod tests {
     use super::*;
 
+    fn filled(width: u32, height: u32, polygon: &[f64]) -> Result<Mask> {
+        fill(width, height, &[polygon])
+    }
+
     #[test]
     fn masks_are_those_of_pycocotools() {
         // (polygon, width, height, counts) of pycocotools.mask.frPyObjects, made with tests/data/make_polygons.py
         let stored: Vec<(Vec<f64>, u32, u32, String)> = serde_json::from_str(include_str!("../../tests/data/polygons.json")).unwrap();
         assert!(stored.len() > 100);
         for (polygon, width, height, counts) in stored {
-            let mask = Mask::from_polygon(width, height, &polygon).unwrap();
+            let mask = filled(width, height, &polygon).unwrap();
             assert_eq!(mask, Mask::from_counts(width, height, &counts).unwrap(), "{polygon:?} {width}x{height}");
         }
     }
@@ -149,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_no_polygon_is_refused() {
         for bad in [&[][..], &[1.0, 1.0, 2.0, 2.0], &[1.0; 7], &[f64::NAN; 6], &[1e300; 6]] {
-            assert!(Mask::from_polygon(5, 5, bad).is_err(), "{bad:?}");
+            assert!(filled(5, 5, bad).is_err(), "{bad:?}");
         }
     }
 
@@ -157,19 +147,19 @@ mod tests {
     fn an_object_costs_what_its_image_is_wide_and_no_more_than_the_limits() {
         // far outside on all sides: the image is covered, whatever the polygon's own size
         let around = [-262_000.0, -262_000.0, 262_000.0, -262_000.0, 262_000.0, 262_000.0, -262_000.0, 262_000.0];
-        assert_eq!(Mask::from_polygon(50, 40, &around).unwrap(), Mask::full(50, 40).unwrap());
+        assert_eq!(filled(50, 40, &around).unwrap(), Mask::full(50, 40).unwrap());
         let zigzag: Vec<f64> = (0..300).flat_map(|at| [if at % 2 == 0 { 0.0 } else { 262_000.0 }, 0.5]).collect();
-        let error = Mask::from_polygon(262_000, 1, &zigzag).unwrap_err().to_string();
+        let error = filled(262_000, 1, &zigzag).unwrap_err().to_string();
         assert!(error.contains("cross more than the limit of 16777216 columns"), "{error}");
-        let error = Mask::from_polygon(5, 5, &vec![1.0; 2 * MAX_CORNERS + 2]).unwrap_err().to_string();
+        let error = filled(5, 5, &vec![1.0; 2 * MAX_CORNERS + 2]).unwrap_err().to_string();
         assert!(error.contains("1048577 corners"), "{error}");
     }
 
     #[test]
     fn many_polygons_are_one_mask() {
         let square = |x: f64| vec![x, 0.0, x + 1.0, 0.0, x + 1.0, 2.0, x, 2.0];
-        let mask = Mask::from_polygons(7, 2, &[square(0.0), square(2.0), square(3.0), square(6.0), square(6.0)]).unwrap();
+        let mask = fill(7, 2, &[square(0.0), square(2.0), square(3.0), square(6.0), square(6.0)]).unwrap();
         assert_eq!(mask.to_pixels(), [1, 0, 1, 1, 0, 0, 1].repeat(2));
-        assert!(Mask::from_polygons(7, 2, &[[0.0; 6]; 0]).unwrap().is_empty());
+        assert!(fill(7, 2, &[[0.0; 6]; 0]).unwrap().is_empty());
     }
 }

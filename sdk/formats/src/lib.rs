@@ -1,0 +1,12 @@
+//! Files that host and plugins read and write: how they are opened and written at all ([`files`], [`whole_file`]), and the forms that several of them know.
+//!
+//! Plugin authors need nothing of it, and may use all of it.
+#![warn(missing_docs)]
+
+pub mod coco;
+pub mod files;
+pub mod imagenet;
+pub mod imagenet_s;
+pub mod label_sets;
+pub mod tensors;
+pub mod whole_file;
