@@ -2,8 +2,11 @@
 
 use std::{fmt, io};
 
-/// What went wrong, in a form that the host can act on. Crosses the ABI as an integer, so that kinds can be added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, in a form that the host can act on. Crosses the ABI by its name, so that kinds can be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "&str")]
 pub enum ErrorKind {
     /// Anything that no other kind describes.
     Other,
@@ -73,22 +76,24 @@ impl ErrorKind {
     pub fn from_name(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Other)
     }
+}
 
-    /// The integer that stands for this kind at the ABI.
-    pub fn code(self) -> u32 {
-        Self::ALL.iter().position(|kind| *kind == self).unwrap_or(0) as u32
+impl From<String> for ErrorKind {
+    fn from(name: String) -> Self {
+        Self::from_name(&name)
     }
+}
 
-    /// The kind of an integer; one from a newer library reads as [`ErrorKind::Other`].
-    pub fn from_code(code: u32) -> Self {
-        Self::ALL.get(code as usize).copied().unwrap_or(Self::Other)
+impl From<ErrorKind> for &str {
+    fn from(kind: ErrorKind) -> Self {
+        kind.name()
     }
 }
 
 /// An error with a one-line message and the chain of its causes, outermost first.
 ///
 /// It does not implement [`std::error::Error`] itself, so that `?` turns any error that does into one of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     /// What the host may act on.
     pub kind: ErrorKind,
@@ -179,11 +184,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_survive_their_codes_and_unknown_ones_read_as_other() {
+    fn kinds_survive_their_names_and_unknown_ones_read_as_other() {
         for kind in ErrorKind::ALL {
-            assert_eq!((ErrorKind::from_code(kind.code()), ErrorKind::from_name(kind.name())), (kind, kind));
+            assert_eq!(ErrorKind::from_name(kind.name()), kind);
         }
-        assert_eq!(ErrorKind::from_code(999), ErrorKind::Other);
+        assert_eq!(ErrorKind::from_name("of a later version"), ErrorKind::Other);
     }
 
     #[test]

@@ -3,15 +3,35 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::resample::{resize, Filter};
 use crate::{BoundingBox, Error, Result};
 
 /// An 8-bit RGB image: `height` rows of `width` pixels of three bytes. Neither side is zero.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Image<'a> {
     width: u32,
     height: u32,
+    #[serde(with = "serde_bytes")]
     pixels: Cow<'a, [u8]>,
+}
+
+/// An image of the other side.
+#[derive(Deserialize)]
+struct Unchecked {
+    width: u32,
+    height: u32,
+    #[serde(with = "serde_bytes")]
+    pixels: Vec<u8>,
+}
+
+impl TryFrom<Unchecked> for Image<'_> {
+    type Error = String;
+    fn try_from(image: Unchecked) -> Result<Self, String> {
+        Self::new(image.width, image.height, image.pixels).map_err(|error| error.message)
+    }
 }
 
 impl<'a> Image<'a> {
@@ -205,6 +225,13 @@ impl Lender for Image<'_> {
 impl<'a> From<Image<'a>> for LazyImage<'a> {
     fn from(image: Image<'a>) -> Self {
         Self::lent(image)
+    }
+}
+
+/// No image: what a sample has until it is given its own.
+impl Default for LazyImage<'_> {
+    fn default() -> Self {
+        Self::new(|| Err(Error::invalid("there is no image")))
     }
 }
 

@@ -1,17 +1,37 @@
 //! Label maps: for each cell of a grid over an image, its best classes with their logits (ReLabel's form; method 3, paper 3.2 and F.3).
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result};
 
 /// The best classes of each cell of a grid that lies over the whole image, with their logits; all other classes of a cell count 0.
 ///
 /// Valid by construction: no side is zero, the logits are finite, and no class stands twice in one cell.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct LabelMap {
     depth: usize,
     rows: usize,
     columns: usize,
     logits: Vec<f32>,
     classes: Vec<u32>,
+}
+
+/// A map as it was read.
+#[derive(Deserialize)]
+struct Unchecked {
+    depth: usize,
+    rows: usize,
+    columns: usize,
+    logits: Vec<f32>,
+    classes: Vec<u32>,
+}
+
+impl TryFrom<Unchecked> for LabelMap {
+    type Error = String;
+    fn try_from(map: Unchecked) -> Result<Self, String> {
+        Self::new(map.depth, map.rows, map.columns, map.logits, map.classes).map_err(|error| error.message)
+    }
 }
 
 impl LabelMap {

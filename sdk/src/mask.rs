@@ -9,17 +9,41 @@ pub use geometry::BoundingBox;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Image, Result};
 use runs::Intervals;
 
 /// A binary mask of an image: column-major run lengths, background first, as COCO counts them.
 ///
 /// Valid by construction: neither side is zero, the runs sum to `width * height`, and no run but the first is empty, so that equal masks are equal values.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Compressed", into = "Compressed")]
 pub struct Mask {
     width: u32,
     height: u32,
     runs: Vec<u32>,
+}
+
+/// A mask as it is stored and as it crosses: COCO's compressed counts.
+#[derive(Serialize, Deserialize)]
+struct Compressed {
+    width: u32,
+    height: u32,
+    counts: String,
+}
+
+impl From<Mask> for Compressed {
+    fn from(mask: Mask) -> Self {
+        Self { width: mask.width, height: mask.height, counts: mask.counts() }
+    }
+}
+
+impl TryFrom<Compressed> for Mask {
+    type Error = String;
+    fn try_from(mask: Compressed) -> Result<Self, String> {
+        Self::from_counts(mask.width, mask.height, &mask.counts).map_err(|error| error.message)
+    }
 }
 
 impl Mask {
@@ -142,11 +166,6 @@ impl Mask {
     /// COCO's uncompressed counts: column-major, background first.
     pub fn runs(&self) -> &[u32] {
         &self.runs
-    }
-
-    /// The counts themselves, without a copy.
-    pub(crate) fn into_runs(self) -> Vec<u32> {
-        self.runs
     }
 
     /// COCO's compressed counts string.

@@ -71,6 +71,11 @@ impl Role {
         }
     }
 
+    /// The role of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// The role's name behind its article.
     pub fn with_article(self) -> String {
         let name = self.name();

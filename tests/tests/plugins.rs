@@ -155,26 +155,36 @@ fn some_library() -> Option<PathBuf> {
     named("libm.so").or_else(|| named("libgcc_s.so")).map(PathBuf::from)
 }
 
-/// The real thing: the example plugin, built against an sdk in which a type that crosses has one more field, and nobody raised the version.
+/// The example plugin, built against an sdk in which a line is another one.
+fn built_against(file: &str, line: &str, other: &str) -> tempfile::TempDir {
+    let work = build_folder().join("changed-sdk");
+    copy(&repository().join("sdk"), &work.join("sdk"));
+    copy(&repository().join("docs/example-plugin"), &work.join("docs/example-plugin"));
+    let text = std::fs::read_to_string(work.join(file)).unwrap();
+    let changed = text.replace(line, other);
+    assert_ne!(text, changed, "{file} has no `{line}`");
+    std::fs::write(work.join(file), changed).unwrap();
+    let root = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    std::fs::write(work.join("Cargo.toml"), small_workspace(&root)).unwrap();
+    std::fs::copy(repository().join("Cargo.lock"), work.join("Cargo.lock")).unwrap();
+    build_plugin(&work, "convert-grid")
+}
+
+/// The real thing: a type that crosses has its fields in another order, and nobody raised the version. Then versions of a role, raised as they should be.
 #[test]
 fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
-    let work = build_folder().join("changed-sdk");
-    let (sdk, plugin) = (work.join("sdk"), work.join("docs/example-plugin"));
-    copy(&repository().join("sdk"), &sdk);
-    copy(&repository().join("docs/example-plugin"), &plugin);
-    let values = sdk.join("src/abi/values.rs");
-    let text = std::fs::read_to_string(&values).unwrap();
-    let changed = text
-        .replace("pub struct MeasureAbi {", "pub struct MeasureAbi {\n    unit: RString,")
-        .replace("Self { name: measure.name.as_str().into(),", "Self { unit: RString::new(), name: measure.name.as_str().into(),");
-    assert_ne!(text, changed);
-    std::fs::write(&values, changed).unwrap();
-    let root = std::fs::read_to_string(repository().join("Cargo.toml")).unwrap();
-    let root = small_workspace(&root);
-    std::fs::write(work.join("Cargo.toml"), root).unwrap();
-    std::fs::copy(repository().join("Cargo.lock"), work.join("Cargo.lock")).unwrap();
-    let folder = build_plugin(&work, "convert-grid");
+    let folder = built_against("sdk/abi/src/lib.rs", "    pub width: u32,\n    pub height: u32,", "    pub height: u32,\n    pub width: u32,");
     refused(folder.path(), &["libconvert_grid.so", "built against another convert-sdk", "rebuild it", "layout report: "]);
+    let version = |other| built_against("sdk/src/abi/version.rs", "Role::Proposer => (1, 0)", other);
+    let newer = "was built for version 1.1 of the role proposer, this convert has 1.0: update convert, or rebuild the plugin with this convert-sdk";
+    refused(version("Role::Proposer => (1, 1)").path(), &["libconvert_grid.so", newer]);
+    let older = "was built for version 0.9 of the role proposer, this convert has 1.0: rebuild the plugin with this convert-sdk";
+    refused(version("Role::Proposer => (0, 9)").path(), &["libconvert_grid.so", older]);
+    let later = built_against("sdk/src/roles.rs", "Self::Proposer => \"proposer\"", "Self::Proposer => \"segmenter\"");
+    refused(later.path(), &["libconvert_grid.so", "has the segmenter `grid`, and this convert knows no such role: update convert"]);
+    // A later minor version of another role is no matter of this plugin.
+    let (list, text) = listed(built_against("sdk/src/abi/version.rs", "Role::Dataset => (1, 0)", "Role::Dataset => (1, 1)").path());
+    assert!(list.contains("grid") && !text.contains("WARN"), "{text}");
 }
 
 /// `docs/writing-a-plugin.md`, followed to the letter for a plugin outside the repository.

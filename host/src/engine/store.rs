@@ -217,8 +217,8 @@ fn errors_file(folder: &Path, shard: usize) -> PathBuf {
     folder.join(format!("shard-{shard:05}.errors.json"))
 }
 
-/// Writes a shard of rows of the form `T`; it is there, whole, once this returns.
-pub fn write<T: DeserializeOwned>(folder: &Path, shard: usize, rows: &[impl Serialize], errors: &[Entry]) -> Result<(), AnyError> {
+/// Writes a shard of rows of the form of `example`, which has one of everything; it is there, whole, once this returns.
+pub fn write(folder: &Path, shard: usize, example: &impl Serialize, rows: &[impl Serialize], errors: &[Entry]) -> Result<(), AnyError> {
     let errors_path = errors_file(folder, shard);
     if errors.is_empty() {
         match fs::remove_file(&errors_path) {
@@ -228,7 +228,7 @@ pub fn write<T: DeserializeOwned>(folder: &Path, shard: usize, rows: &[impl Seri
     } else {
         replace(&errors_path, |file| Ok(serde_json::to_writer(file, &LeftOut::of(errors)?)?))?;
     }
-    let fields = Vec::<arrow_schema::FieldRef>::from_type::<T>(TracingOptions::default().allow_null_fields(true))?;
+    let fields = Vec::<arrow_schema::FieldRef>::from_samples(&[example], TracingOptions::default())?;
     let batch = serde_arrow::to_record_batch(&fields, &rows)?;
     let properties =
         WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?)).set_key_value_metadata(Some(seal::metadata()));
@@ -308,10 +308,10 @@ mod tests {
             Example { sample: "b".into(), masks: vec![], scores: vec![] },
         ];
         let errors = [Entry { id: "c".into(), stage: "s".into(), kind: "numeric".into(), reason: "r".into() }];
-        write::<Example>(folder.path(), 3, &rows, &errors).unwrap();
+        write(folder.path(), 3, &rows[0], &rows, &errors).unwrap();
         assert_eq!(read::<Example>(folder.path(), 3).unwrap(), rows);
         assert_eq!(errors_of(folder.path(), 3).unwrap(), errors);
-        write::<Example>(folder.path(), 3, &[] as &[Example], &[]).unwrap();
+        write(folder.path(), 3, &rows[0], &[] as &[Example], &[]).unwrap();
         assert_eq!(read::<Example>(folder.path(), 3).unwrap(), []);
         assert_eq!(errors_of(folder.path(), 3).unwrap(), []);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

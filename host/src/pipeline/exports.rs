@@ -6,7 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use convert_formats::whole_file::Temporary;
-use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, LabelledSample, PluginInfo, Statistics, TruthObject};
+use convert_sdk::{
+    CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, LabelledSample, Mask, PluginInfo, Statistics, TruthObject,
+};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
@@ -127,7 +129,8 @@ impl Session {
             for (index, row) in regions.read::<ImageRegions>(&self.samples, shard)? {
                 if let Some(truth) = with_masks.get(&index) {
                     let fitted = truth.iter().map(|mask| mask.fit_to(row.width, row.height)).collect::<Result<Vec<_>, _>>()?;
-                    scorer.add_masks(&fitted, &row.masks()?)?;
+                    let masks: Vec<Mask> = row.regions.into_iter().map(|region| region.mask).collect();
+                    scorer.add_masks(&fitted, &masks)?;
                 }
             }
         }
@@ -277,7 +280,7 @@ impl Session {
                     Some(calibration) => calibration.labels(sample.label, &row.labels)?,
                     None => row.labels,
                 },
-                regions: inputs.labelled_regions()?,
+                regions: inputs.labelled_regions(),
                 truth: self.truth(stage(Action::Labels)?, &sample.id)?,
                 image: self.lasting_image(index),
             })?;

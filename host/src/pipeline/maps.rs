@@ -11,7 +11,6 @@ use convert_sdk::LabelMap;
 use rayon::prelude::*;
 
 use super::error::PipelineError;
-use super::rows::ImageMap;
 use super::session::Session;
 use crate::engine::Stage;
 use crate::errors::FileError;
@@ -39,21 +38,20 @@ impl Session {
     pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, PipelineError> {
         let mut written = 0;
         for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
-            let rows = stage.read::<ImageMap>(&self.samples, shard)?;
+            let rows = stage.read::<LabelMap>(&self.samples, shard)?;
             written += rows.len();
             // On all threads: each file waits for the disk.
-            self.runner.pool.install(|| rows.into_par_iter().try_for_each(|(index, row)| write_map(folder, &self.samples.list[index].id, row)))?;
+            self.runner.pool.install(|| rows.into_par_iter().try_for_each(|(index, map)| write_map(folder, &self.samples.list[index].id, &map)))?;
         }
         Ok(written)
     }
 }
 
-fn write_map(folder: &Path, id: &str, row: ImageMap) -> Result<(), PipelineError> {
+fn write_map(folder: &Path, id: &str, map: &LabelMap) -> Result<(), PipelineError> {
     let file = map_file(folder, id).ok_or_else(|| PipelineError::NoPlace(id.to_owned()))?;
     let parent = file.parent().unwrap_or(folder);
     fs::create_dir_all(parent).map_err(FileError::of("make", parent))?;
-    let map = LabelMap::try_from(row).map_err(|error| PipelineError::Sample { sample: id.to_owned(), source: error.into() })?;
-    let written = whole_file::write_cached(&file, |mut file| file.write_all(&label_map_file(&map)));
+    let written = whole_file::write_cached(&file, |mut file| file.write_all(&label_map_file(map)));
     Ok(written.map(drop).map_err(FileError::of("write", &file))?)
 }
 

@@ -2,28 +2,11 @@
 
 use std::path::Path;
 
-use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Measure, Proposal, Region};
+use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Probability, Proposal, Region, Selection};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{self, Entry, Row};
 use crate::errors::{AnyError, PluginError};
-
-/// A named number of a mask.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MeasureRow {
-    pub name: String,
-    pub value: f64,
-}
-
-/// A proposal; `counts` is COCO's compressed code of the mask.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ProposalRow {
-    pub width: u32,
-    pub height: u32,
-    pub counts: String,
-    pub score: f32,
-    pub measures: Vec<MeasureRow>,
-}
 
 /// A proposal that a refiner dropped; in a proposer's row, that there is none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,17 +21,8 @@ pub struct DroppedRow {
 pub struct ImageProposals {
     pub width: u32,
     pub height: u32,
-    pub proposals: Vec<ProposalRow>,
+    pub proposals: Vec<Proposal>,
     pub dropped: Vec<DroppedRow>,
-}
-
-/// A mask at the image's size.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RegionRow {
-    pub counts: String,
-    pub source: String,
-    pub score: f32,
-    pub measures: Vec<MeasureRow>,
 }
 
 /// All regions of an image, of all configurations.
@@ -56,21 +30,13 @@ pub struct RegionRow {
 pub struct ImageRegions {
     pub width: u32,
     pub height: u32,
-    pub regions: Vec<RegionRow>,
-}
-
-/// What the selector said of a region.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SelectionRow {
-    pub confidence: f32,
-    pub keep: bool,
-    pub label: u32,
+    pub regions: Vec<Region>,
 }
 
 /// What the selector said of an image's regions, in their order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImageSelections {
-    pub selections: Vec<SelectionRow>,
+    pub selections: Vec<Selection>,
 }
 
 /// The labeler's probabilities of an image and of its regions, in their order: those that do not round to zero at four decimals, and at least the best five, best first.
@@ -78,16 +44,6 @@ pub struct ImageSelections {
 pub struct ImagePrediction {
     pub global: Vec<ClassScore>,
     pub masks: Vec<Vec<ClassScore>>,
-}
-
-/// A label map, `[depth, rows, columns]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ImageMap {
-    pub depth: u32,
-    pub rows: u32,
-    pub columns: u32,
-    pub logits: Vec<f32>,
-    pub classes: Vec<u32>,
 }
 
 /// The labels of an image.
@@ -127,7 +83,7 @@ macro_rules! records {
                     $(Form::$form => {
                         let rows = rows.iter().map(|(sample, record)| Ok(Borrowed { sample, value: record.$get()? }));
                         let rows = rows.collect::<Result<Vec<_>, Error>>().map_err(PluginError)?;
-                        engine::write_rows::<Row<$row>>(folder, shard, &rows, errors)
+                        engine::write_rows(folder, shard, &Row { sample: String::new(), value: <$row>::example().map_err(PluginError)? }, &rows, errors)
                     })+
                 }
             }
@@ -153,7 +109,7 @@ macro_rules! records {
 records! {
     Proposals(ImageProposals), proposals;
     Regions(ImageRegions), regions;
-    Map(ImageMap), map;
+    Map(LabelMap), map;
     Selections(ImageSelections), selections;
     Prediction(ImagePrediction), prediction;
     Labels(ImageLabels), labels;
@@ -166,84 +122,52 @@ struct Borrowed<'a, T> {
     value: &'a T,
 }
 
-fn measure_rows(measures: &[Measure]) -> Vec<MeasureRow> {
-    measures.iter().map(|measure| MeasureRow { name: measure.name.clone(), value: measure.value }).collect()
+/// A row with one of everything, from which the columns of its shards are made.
+trait Example: Sized {
+    fn example() -> Result<Self, Error>;
 }
 
-fn measures(rows: Vec<MeasureRow>) -> Vec<Measure> {
-    rows.into_iter().map(|row| Measure { name: row.name, value: row.value }).collect()
+fn proposal() -> Result<Proposal, Error> {
+    Ok(Proposal::new(Mask::full(1, 1)?, 0.0)?.with_measure("", 0.0))
 }
 
-impl From<&Proposal> for ProposalRow {
-    fn from(proposal: &Proposal) -> Self {
-        Self {
-            width: proposal.mask.width(),
-            height: proposal.mask.height(),
-            counts: proposal.mask.counts(),
-            score: proposal.score,
-            measures: measure_rows(&proposal.measures),
-        }
+fn scores() -> Vec<ClassScore> {
+    vec![ClassScore { class: 0, probability: Probability::ONE }]
+}
+
+impl Example for ImageProposals {
+    fn example() -> Result<Self, Error> {
+        Ok(Self { width: 0, height: 0, proposals: vec![proposal()?], dropped: vec![DroppedRow { index: 0, reason: String::new() }] })
     }
 }
 
-impl TryFrom<ProposalRow> for Proposal {
-    type Error = Error;
-    fn try_from(row: ProposalRow) -> Result<Self, Error> {
-        let mut proposal = Proposal::new(Mask::from_counts(row.width, row.height, &row.counts)?, row.score)?;
-        proposal.measures = measures(row.measures);
-        Ok(proposal)
+impl Example for ImageRegions {
+    fn example() -> Result<Self, Error> {
+        let Proposal { mask, score, measures } = proposal()?;
+        Ok(Self { width: 0, height: 0, regions: vec![Region { mask, source: String::new(), score, measures }] })
     }
 }
 
-impl RegionRow {
-    /// The row of a region.
-    pub fn new(mask: &Mask, source: &str, proposal: &Proposal) -> Self {
-        Self { counts: mask.counts(), source: source.to_owned(), score: proposal.score, measures: measure_rows(&proposal.measures) }
+impl Example for LabelMap {
+    fn example() -> Result<Self, Error> {
+        Self::new(1, 1, 1, vec![0.0], vec![0])
     }
 }
 
-impl ImageRegions {
-    /// The regions themselves.
-    ///
-    /// # Errors
-    /// A row that is no mask of the image's size.
-    pub fn into_regions(self) -> Result<Vec<Region>, Error> {
-        let (width, height) = (self.width, self.height);
-        let region = |row: RegionRow| {
-            Ok(Region {
-                mask: Mask::from_counts(width, height, &row.counts)?,
-                source: row.source,
-                score: row.score,
-                measures: measures(row.measures),
-            })
-        };
-        self.regions.into_iter().map(region).collect()
-    }
-
-    /// The masks alone.
-    ///
-    /// # Errors
-    /// As [`ImageRegions::into_regions`].
-    pub fn masks(&self) -> Result<Vec<Mask>, Error> {
-        self.regions.iter().map(|row| Mask::from_counts(self.width, self.height, &row.counts)).collect()
+impl Example for ImageSelections {
+    fn example() -> Result<Self, Error> {
+        Ok(Self { selections: vec![Selection { confidence: Probability::ONE, keep: false, label: 0 }] })
     }
 }
 
-impl From<&LabelMap> for ImageMap {
-    fn from(map: &LabelMap) -> Self {
-        Self {
-            depth: map.depth() as u32,
-            rows: map.rows() as u32,
-            columns: map.columns() as u32,
-            logits: map.logits().to_vec(),
-            classes: map.classes().to_vec(),
-        }
+impl Example for ImagePrediction {
+    fn example() -> Result<Self, Error> {
+        Ok(Self { global: scores(), masks: vec![scores()] })
     }
 }
 
-impl TryFrom<ImageMap> for LabelMap {
-    type Error = Error;
-    fn try_from(row: ImageMap) -> Result<Self, Error> {
-        LabelMap::new(row.depth as usize, row.rows as usize, row.columns as usize, row.logits, row.classes)
+impl Example for ImageLabels {
+    fn example() -> Result<Self, Error> {
+        Ok(Self { labels: scores().into() })
     }
 }

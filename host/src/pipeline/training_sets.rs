@@ -126,9 +126,15 @@ impl NamedSet for SelectedRegions<'_> {
 struct ImageMasks {
     width: u32,
     height: u32,
-    regions: Vec<MaskCounts>,
+    regions: Vec<RegionMask>,
 }
 
+#[derive(Deserialize)]
+struct RegionMask {
+    mask: MaskCounts,
+}
+
+/// A mask's code, not looked into.
 #[derive(Deserialize)]
 struct MaskCounts {
     counts: String,
@@ -167,9 +173,9 @@ impl KeptRegions {
         let kept = row.selections.iter().enumerate().filter(|(_, selection)| selection.keep);
         let mut regions: Vec<(u32, &str)> = Vec::new();
         for (at, selection) in kept {
-            let mask =
+            let region =
                 image.regions.get(at).ok_or_else(|| Error::invalid(format!("region {at} was selected, but there are {}", image.regions.len())))?;
-            regions.push((selection.label, &mask.counts));
+            regions.push((selection.label, &region.mask.counts));
         }
         if regions.is_empty() {
             return Ok(());
@@ -223,10 +229,9 @@ fn merged(width: u32, height: u32, regions: &[(u32, &str)]) -> PluginResult<Vec<
 
 #[cfg(test)]
 mod tests {
-    use convert_sdk::BoundingBox;
+    use convert_sdk::{BoundingBox, Probability, Selection};
 
     use super::*;
-    use crate::pipeline::rows::SelectionRow;
 
     fn block(x: u32, width: u32) -> Mask {
         Mask::from_box(40, 20, BoundingBox { x, y: 3, width, height: 9 }).unwrap()
@@ -236,8 +241,8 @@ mod tests {
     fn kept(images: &[&[(&Mask, Option<u32>)]], merge_by_label: bool) -> KeptRegions {
         let mut kept = KeptRegions::default();
         for (sample, regions) in images.iter().enumerate() {
-            let masks = regions.iter().map(|(mask, _)| MaskCounts { counts: mask.counts() }).collect();
-            let row = |label: &Option<u32>| SelectionRow { confidence: 1.0, keep: label.is_some(), label: label.unwrap_or(9) };
+            let masks = regions.iter().map(|(mask, _)| RegionMask { mask: MaskCounts { counts: mask.counts() } }).collect();
+            let row = |label: &Option<u32>| Selection { confidence: Probability::ONE, keep: label.is_some(), label: label.unwrap_or(9) };
             let selections = ImageSelections { selections: regions.iter().map(|(_, label)| row(label)).collect() };
             kept.push(sample, &ImageMasks { width: 40, height: 20, regions: masks }, &selections, merge_by_label).unwrap();
         }

@@ -81,9 +81,9 @@ impl Session {
                 let (Some(row), true) = (regions.get(index), selections.contains_key(index)) else { return Ok(None) };
                 let sample = &self.samples.list[*index];
                 let failed = |error: convert_sdk::Error| PipelineError::Sample { sample: sample.id.clone(), source: error.into() };
-                let regions = if with_regions { row.clone().into_regions().map_err(failed)? } else { Vec::new() };
+                let regions = if with_regions { row.regions.as_slice() } else { &[] };
                 let image: LazyImage<'_> = self.lasting_image(*index);
-                let input = PredictionInput { id: &sample.id, image: image.get().map_err(failed)?, regions: &regions };
+                let input = PredictionInput { id: &sample.id, image: image.get().map_err(failed)?, regions };
                 let given = patiently(&self.runner.cancel, || sample.id.clone(), || model.vectors(std::slice::from_ref(&input))).map_err(failed)?;
                 progress.add(1);
                 Ok(given.into_iter().next().map(|vectors| (*index, vectors)))

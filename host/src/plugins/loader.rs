@@ -7,7 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use abi_stable::library::{LibraryError, lib_header_from_path};
-use convert_sdk::abi::{ABI_VERSION, ABI_VERSION_SYMBOL, PluginModuleRef, declarations};
+use convert_sdk::Role;
+use convert_sdk::abi::{ABI_VERSION, ABI_VERSION_SYMBOL, Builder, PluginDeclaration, PluginModuleRef, RoleVersion, declarations};
 
 use super::Plugin;
 use super::elf::{self, Unfit};
@@ -75,13 +76,38 @@ pub enum LoadError {
         /// What it says.
         source: PluginError,
     },
-    /// Its config has no readable schema.
-    #[error("plugin {} has a broken schema", .file.display())]
-    Schema {
+    /// One of its plugins has a role that a later convert may know.
+    #[error("plugin {} has the {role} `{name}`, and this convert knows no such role: update convert", .file.display())]
+    UnknownRole {
         /// The library.
         file: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// The plugin's name.
+        name: String,
+        /// Its role.
+        role: String,
+    },
+    /// One of its plugins was built for a later version of its role.
+    #[error(
+        "plugin {} was built for version {version} of the role {}, this convert has {}: update convert, or rebuild the plugin with this convert-sdk",
+        .file.display(), .role.name(), RoleVersion::of(*role)
+    )]
+    NewerRole {
+        /// The library.
+        file: PathBuf,
+        /// The role.
+        role: Role,
+        /// Its version.
+        version: RoleVersion,
+    },
+    /// One of its plugins was built for an earlier major version of its role.
+    #[error("plugin {} was built for version {version} of the role {}, this convert has {}: rebuild the plugin with this convert-sdk", .file.display(), .role.name(), RoleVersion::of(*role))]
+    OlderRole {
+        /// The library.
+        file: PathBuf,
+        /// The role.
+        role: Role,
+        /// Its version.
+        version: RoleVersion,
     },
 }
 
@@ -112,23 +138,31 @@ pub fn load(file: &Path) -> Result<Vec<Plugin>, LoadError> {
         other => used(other),
     })?;
     let declarations = declarations(module).map_err(|error| LoadError::List { file: file.to_owned(), source: error.into() })?;
-    declarations
-        .into_iter()
-        .map(|declaration| {
-            let schema = serde_json::from_str(&declaration.schema).map_err(|source| LoadError::Schema { file: file.to_owned(), source })?;
-            Ok(Plugin {
-                role: declaration.builder.role(),
-                name: declaration.name.into(),
-                summary: declaration.summary.into(),
-                package: declaration.package.into(),
-                version: declaration.version.into(),
-                results: declaration.results,
-                schema,
-                file: file.to_owned(),
-                builder: declaration.builder,
-            })
-        })
-        .collect()
+    declarations.into_iter().map(|(declaration, builder)| plugin(file, declaration, builder)).collect()
+}
+
+/// A plugin of a library, if its role is one that is known here in a version that can be read.
+fn plugin(file: &Path, declaration: PluginDeclaration, builder: Builder) -> Result<Plugin, LoadError> {
+    let file = file.to_owned();
+    let PluginDeclaration { role, role_version: version, name, .. } = declaration;
+    let Some(role) = Role::from_name(&role) else {
+        return Err(LoadError::UnknownRole { file, name, role });
+    };
+    let here = RoleVersion::of(role);
+    if !here.reads(version) {
+        return Err(if version > here { LoadError::NewerRole { file, role, version } } else { LoadError::OlderRole { file, role, version } });
+    }
+    Ok(Plugin {
+        role,
+        name,
+        summary: declaration.summary,
+        package: declaration.package,
+        version: declaration.version,
+        results: declaration.results,
+        schema: declaration.schema,
+        file,
+        builder,
+    })
 }
 
 /// Opens and leaks the library, and compares its plain integer ABI version.

@@ -1,74 +1,62 @@
-use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, ROption, RStr, RString, RVec};
+use convert_abi::Object;
 
-use super::entry::{enter, read_config};
-use super::guard::guard;
-use super::host::ContextAbi;
-use super::values::*;
-use crate::{Dataset, ImageData, Plugin, Result, Sample, TruthObject};
+use super::ask::{Remote, Request};
+use super::serve::{object, reply};
+use crate::{Dataset, ImageData, Result, Sample, TruthObject};
 
-#[sabi_trait]
-pub trait DatasetAbi: Send + Sync {
-    fn classes(&self) -> AbiResult<RVec<RString>>;
-    fn samples(&self) -> AbiResult<RVec<SampleAbi>>;
-    fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi>;
-    fn class_numbers(&self) -> AbiResult<RVec<u64>>;
-    fn sample_number(&self, id: RStr<'_>) -> AbiResult<ROption<u64>>;
-    #[sabi(last_prefix_field)]
-    fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>>;
-}
-
-pub type Object = DatasetAbi_TO<'static, RBox<()>>;
-
-struct Exported<T>(T);
-
-impl<T: Dataset> DatasetAbi for Exported<T> {
-    fn classes(&self) -> AbiResult<RVec<RString>> {
-        guard(|| Ok(self.0.classes()), strings)
-    }
-    fn samples(&self) -> AbiResult<RVec<SampleAbi>> {
-        guard(|| self.0.samples(), all)
-    }
-    fn image(&self, id: RStr<'_>) -> AbiResult<ImageDataAbi> {
-        guard(|| self.0.image(id.as_str()), ImageDataAbi::from)
-    }
-    fn class_numbers(&self) -> AbiResult<RVec<u64>> {
-        guard(|| Ok(self.0.class_numbers()), RVec::from)
-    }
-    fn sample_number(&self, id: RStr<'_>) -> AbiResult<ROption<u64>> {
-        guard(|| self.0.sample_number(id.as_str()), ROption::from)
-    }
-    fn truth(&self, id: RStr<'_>) -> AbiResult<ROption<RVec<TruthObjectAbi>>> {
-        guard(|| self.0.truth(id.as_str()), |truth| truth.map(all).into())
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Dataset>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| DatasetAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+/// A dataset as its methods.
+pub fn serve(plugin: impl Dataset + 'static) -> Object<'static> {
+    object(move |method, call| match method {
+        "classes" => reply(&plugin.classes()),
+        "samples" => reply(&plugin.samples()?),
+        "image" => reply(&plugin.image(call.read()?)?),
+        "class_numbers" => reply(&plugin.class_numbers()),
+        "sample_number" => reply(&plugin.sample_number(call.read()?)?),
+        "truth" => reply(&plugin.truth(call.read()?)?),
+        _ => Ok(None),
+    })
 }
 
 /// A dataset of a loaded library.
-pub struct ForeignDataset(pub Object);
+pub struct ForeignDataset(pub Remote<'static>);
 
 impl Dataset for ForeignDataset {
     fn classes(&self) -> Vec<String> {
         // A panic inside gives no classes, which the host refuses.
-        received(self.0.classes()).map(|classes| classes.into_iter().map(Into::into).collect()).unwrap_or_default()
+        Request::new("classes", &()).and_then(|request| self.0.ask(request)).unwrap_or_default()
     }
     fn samples(&self) -> Result<Vec<Sample>> {
-        Ok(received(self.0.samples())?.into_iter().map(Sample::from).collect())
+        self.0.ask(Request::new("samples", &())?)
     }
     fn image(&self, id: &str) -> Result<ImageData> {
-        <Result<ImageData>>::from_abi(received(self.0.image(id.into()))?)
+        self.0.ask(Request::new("image", id)?)
     }
     fn class_numbers(&self) -> Vec<u64> {
         // A panic inside gives none: files are then numbered by the classes' indices.
-        received(self.0.class_numbers()).map(Vec::from).unwrap_or_default()
+        Request::new("class_numbers", &()).and_then(|request| self.0.ask_or(request, Vec::new())).unwrap_or_default()
     }
     fn sample_number(&self, id: &str) -> Result<Option<u64>> {
-        Ok(received(self.0.sample_number(id.into()))?.into_option())
+        self.0.ask_or(Request::new("sample_number", id)?, None)
     }
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {
-        received(self.0.truth(id.into()))?.into_option().map(checked).transpose()
+        self.0.ask_or(Request::new("truth", id)?, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_lacks_a_later_method_behaves_as_if_it_had_not_overridden_it() {
+        let early = object(|method, _| match method {
+            "classes" => reply(&["apple"]),
+            "samples" => reply(&[serde_json::json!({ "id": "a.png", "label": 0, "revision": 7, "a field of later": [1.5] })]),
+            _ => Ok(None),
+        });
+        let dataset = ForeignDataset(Remote(early));
+        assert_eq!(dataset.samples().unwrap(), [Sample { id: "a.png".into(), label: 0, revision: 7 }]);
+        assert_eq!((dataset.truth("a.png").unwrap(), dataset.class_numbers()), (None, vec![]));
+        assert_eq!(dataset.image("a.png").unwrap_err().to_string(), "there is no method `image`");
     }
 }

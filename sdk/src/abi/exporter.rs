@@ -1,130 +1,68 @@
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use abi_stable::std_types::{RBox, ROption, RSlice, RStr, RString, RVec};
-use abi_stable::{sabi_trait, StableAbi};
+use convert_abi::Object;
+use serde::{Deserialize, Serialize};
 
-use super::entry::{enter, read_config};
-use super::guard::guard;
-use super::host::ContextAbi;
-use super::label_values::*;
-use super::refiner::{export_image, import_image, LoadImageObject};
-use super::values::*;
-use crate::{Error, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result};
+use super::ask::{Remote, Request};
+use super::image::image_object;
+use super::serve::{object, reply, reply_object};
+use crate::{ExportRun, ExportWriter, Exporter, LabelledSample, Result};
 
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct LabelledSampleAbi<'a> {
-    id: RString,
-    number: ROption<u64>,
-    label: u32,
-    width: u32,
-    height: u32,
-    labels: RVec<ClassScoreAbi>,
-    regions: RVec<LabelledRegionAbi>,
-    truth: ROption<RVec<TruthObjectAbi>>,
-    image: LoadImageObject<'a>,
+#[derive(Serialize, Deserialize)]
+struct Beginning<'a> {
+    run: ExportRun,
+    output: Cow<'a, Path>,
 }
 
-impl<'a> From<&'a LabelledSample<'a>> for LabelledSampleAbi<'a> {
-    fn from(sample: &'a LabelledSample<'a>) -> Self {
-        Self {
-            id: sample.id.as_str().into(),
-            number: sample.number.into(),
-            label: sample.label,
-            width: sample.width,
-            height: sample.height,
-            labels: all(sample.labels.entries()),
-            regions: all(&sample.regions),
-            truth: sample.truth.as_ref().map(|objects| all(objects)).into(),
-            image: export_image(&sample.image),
+/// An exporter as its methods.
+pub fn serve(plugin: impl Exporter + 'static) -> Object<'static> {
+    object(move |method, call| match method {
+        "accepts" => reply(&plugin.accepts(call.read()?)?),
+        "begin" => {
+            let Beginning { run, output } = call.read()?;
+            reply_object(serve_writer(plugin.begin(run, &output)?))
         }
-    }
+        _ => Ok(None),
+    })
 }
 
-impl<'a> FromAbi<LabelledSampleAbi<'a>> for Result<LabelledSample<'a>> {
-    fn from_abi(sample: LabelledSampleAbi<'a>) -> Self {
-        Ok(LabelledSample {
-            id: sample.id.into(),
-            number: sample.number.into_option(),
-            label: sample.label,
-            width: sample.width,
-            height: sample.height,
-            labels: label_vector(sample.labels)?,
-            regions: checked(sample.regions)?,
-            truth: sample.truth.into_option().map(checked).transpose()?,
-            image: import_image(sample.image),
-        })
-    }
-}
-
-#[sabi_trait]
-pub trait ExportWriterAbi: Send {
-    fn write(&mut self, sample: LabelledSampleAbi<'_>) -> AbiResult<()>;
-    #[sabi(last_prefix_field)]
-    fn finish(&mut self) -> AbiResult<()>;
-}
-
-pub type WriterObject = ExportWriterAbi_TO<'static, RBox<()>>;
-
-#[sabi_trait]
-pub trait ExporterAbi: Send + Sync {
-    fn accepts(&self, ids: RSlice<'_, RStr<'_>>) -> AbiResult<()>;
-    #[sabi(last_prefix_field)]
-    fn begin(&self, run: RStr<'_>, output: RStr<'_>) -> AbiResult<WriterObject>;
-}
-
-pub type Object = ExporterAbi_TO<'static, RBox<()>>;
-
-struct Exported<T>(T);
-
-struct ExportedWriter(Box<dyn ExportWriter>);
-
-impl<T: Exporter> ExporterAbi for Exported<T> {
-    fn accepts(&self, ids: RSlice<'_, RStr<'_>>) -> AbiResult<()> {
-        guard(|| ids.iter().try_for_each(|id| self.0.accepts(id.as_str())), |()| ())
-    }
-    fn begin(&self, run: RStr<'_>, output: RStr<'_>) -> AbiResult<WriterObject> {
-        guard(
-            || self.0.begin(serde_json::from_str(run.as_str())?, Path::new(output.as_str())),
-            |writer| ExportWriterAbi_TO::from_value(ExportedWriter(writer), sabi_trait::TD_Opaque),
-        )
-    }
-}
-
-impl ExportWriterAbi for ExportedWriter {
-    fn write(&mut self, sample: LabelledSampleAbi<'_>) -> AbiResult<()> {
-        guard(|| self.0.write(&<Result<LabelledSample<'_>>>::from_abi(sample)?), |()| ())
-    }
-    fn finish(&mut self) -> AbiResult<()> {
-        guard(|| self.0.finish(), |()| ())
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Exporter>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| ExporterAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+fn serve_writer(writer: Box<dyn ExportWriter>) -> Object<'static> {
+    let writer = Mutex::new(writer);
+    object(move |method, mut call| {
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match method {
+            "write" => {
+                let image = call.image()?;
+                reply(&writer.write(&LabelledSample { image, ..call.read()? })?)
+            }
+            "finish" => reply(&writer.finish()?),
+            _ => Ok(None),
+        }
+    })
 }
 
 /// An exporter of a loaded library.
-pub struct ForeignExporter(pub Object);
+pub struct ForeignExporter(pub Remote<'static>);
 
-struct ForeignWriter(WriterObject);
+struct ForeignWriter(Remote<'static>);
 
 impl Exporter for ForeignExporter {
     fn accepts(&self, id: &str) -> Result<()> {
-        received(self.0.accepts([RStr::from(id)].as_slice().into()))
+        self.0.ask_or(Request::new("accepts", id)?, ())
     }
     fn begin(&self, run: ExportRun, output: &Path) -> Result<Box<dyn ExportWriter>> {
-        let run = serde_json::to_string(&run)?;
-        let output = output.to_str().ok_or_else(|| Error::config(format!("the file {output:?} is not UTF-8, which exporters need")))?;
-        Ok(Box::new(ForeignWriter(received(self.0.begin(run.as_str().into(), output.into()))?)))
+        let writer = self.0.ask_object(Request::new("begin", &Beginning { run, output: output.into() })?)?;
+        Ok(Box::new(ForeignWriter(writer)))
     }
 }
 
 impl ExportWriter for ForeignWriter {
     fn write(&mut self, sample: &LabelledSample<'_>) -> Result<()> {
-        received(self.0.write(sample.into()))
+        self.0.ask(Request::new("write", sample)?.image(image_object(&sample.image)))
     }
     fn finish(&mut self) -> Result<()> {
-        received(self.0.finish())
+        self.0.ask(Request::new("finish", &())?)
     }
 }

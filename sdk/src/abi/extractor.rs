@@ -1,77 +1,28 @@
-use abi_stable::std_types::{RBox, RSlice, RStr, RString, RVec};
-use abi_stable::{sabi_trait, StableAbi};
+use convert_abi::Object;
 
-use super::entry::{enter, read_config};
-use super::guard::guard;
-use super::host::ContextAbi;
-use super::values::*;
-use crate::{Extractor, FeatureMap, Finding, Image, Plugin, Result};
+use super::ask::{same_count, Remote, Request};
+use super::serve::{object, reply};
+use crate::{Extractor, FeatureMap, Finding, Image, Result};
 
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct FeatureMapAbi {
-    rows: u32,
-    columns: u32,
-    dimension: u32,
-    values: RVec<f32>,
-}
-
-impl From<FeatureMap> for FeatureMapAbi {
-    fn from(map: FeatureMap) -> Self {
-        Self { rows: map.rows(), columns: map.columns(), dimension: map.dimension(), values: map.values().into() }
-    }
-}
-
-impl FromAbi<FeatureMapAbi> for Result<FeatureMap> {
-    fn from_abi(map: FeatureMapAbi) -> Self {
-        FeatureMap::new(map.rows, map.columns, map.dimension, map.values.into())
-    }
-}
-
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct FindingAbi {
-    name: RString,
-    value: RString,
-}
-
-#[sabi_trait]
-pub trait ExtractorAbi: Send + Sync {
-    fn extract(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<FeatureMapAbi>>;
-    #[sabi(last_prefix_field)]
-    fn diagnosis(&self) -> AbiResult<RVec<FindingAbi>>;
-}
-
-pub type Object = ExtractorAbi_TO<'static, RBox<()>>;
-
-struct Exported<T>(T);
-
-impl<T: Extractor> ExtractorAbi for Exported<T> {
-    fn extract(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<FeatureMapAbi>> {
-        guard(|| self.0.extract(&images.iter().map(|image| <Result<Image<'_>>>::from_abi(*image)).collect::<Result<Vec<_>>>()?), all)
-    }
-    fn diagnosis(&self) -> AbiResult<RVec<FindingAbi>> {
-        let crossing = |finding: Finding| FindingAbi { name: finding.name.into(), value: finding.value.into() };
-        guard(|| self.0.diagnosis(), |findings| findings.into_iter().map(crossing).collect())
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Extractor>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| ExtractorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+/// An extractor as its methods.
+pub fn serve(plugin: impl Extractor + 'static) -> Object<'static> {
+    object(move |method, call| match method {
+        "extract" => reply(&plugin.extract(&call.images()?)?),
+        "diagnosis" => reply(&plugin.diagnosis()?),
+        _ => Ok(None),
+    })
 }
 
 /// An extractor of a loaded library.
-pub struct ForeignExtractor(pub Object);
+pub struct ForeignExtractor(pub Remote<'static>);
 
 impl Extractor for ForeignExtractor {
     fn extract(&self, images: &[Image<'_>]) -> Result<Vec<FeatureMap>> {
-        let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
-        let maps = received(self.0.extract(crossing.as_slice().into()))?;
+        let maps: Vec<FeatureMap> = self.0.ask(Request::new("extract", &())?.images(images))?;
         same_count("extractor", "feature maps", maps.len(), images.len())?;
-        checked(maps)
+        Ok(maps)
     }
     fn diagnosis(&self) -> Result<Vec<Finding>> {
-        let ordinary = |finding: FindingAbi| Finding { name: finding.name.into(), value: finding.value.into() };
-        Ok(received(self.0.diagnosis())?.into_iter().map(ordinary).collect())
+        self.0.ask_or(Request::new("diagnosis", &())?, Vec::new())
     }
 }

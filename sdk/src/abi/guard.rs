@@ -5,8 +5,9 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Once;
 
 use abi_stable::std_types::{RErr, ROk};
+use convert_abi::{abi_stable, Fallible};
 
-use super::values::AbiResult;
+use super::message::write_error;
 use crate::{Error, ErrorKind, Result};
 
 thread_local! {
@@ -26,12 +27,13 @@ pub fn silence_panics() {
 }
 
 /// Runs a plugin's code; its result in the form that crosses.
-pub fn guard<T, A>(run: impl FnOnce() -> Result<T>, into_abi: impl FnOnce(T) -> A) -> AbiResult<A> {
-    match catch_unwind(AssertUnwindSafe(|| run().map(into_abi))) {
-        Ok(Ok(value)) => ROk(value),
-        Ok(Err(error)) => RErr(error.into()),
-        Err(panic) => RErr(panic_error(panic.as_ref()).into()),
-    }
+pub fn guard<T, A>(run: impl FnOnce() -> Result<T>, into_abi: impl FnOnce(T) -> A) -> Fallible<A> {
+    let error = match catch_unwind(AssertUnwindSafe(|| run().map(into_abi))) {
+        Ok(Ok(value)) => return ROk(value),
+        Ok(Err(error)) => error,
+        Err(panic) => panic_error(panic.as_ref()),
+    };
+    RErr(write_error(&error).into())
 }
 
 fn panic_error(panic: &(dyn std::any::Any + Send)) -> Error {

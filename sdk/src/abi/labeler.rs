@@ -1,309 +1,161 @@
-use std::path::Path;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 
-use abi_stable::std_types::{RBox, ROption, RSlice, RStr, RString, RVec};
-use abi_stable::{sabi_trait, StableAbi};
+use abi_stable::sabi_trait::TD_Opaque;
+use abi_stable::std_types::{ROption, RStr};
+use convert_abi::{abi_stable, Answer, Arguments, Callable, Callable_TO, Fallible, Object};
+use serde::{Deserialize, Serialize};
 
-use super::entry::{enter, read_config};
+use super::ask::{same_count, Remote, Request};
 use super::guard::guard;
-use super::host::ContextAbi;
-use super::label_values::*;
-use super::refiner::{export_owned_image, import_image, LoadImageObject};
-use super::values::*;
+use super::image::{foreign_image, image_object};
+use super::message;
+use super::serve::{object, reply, reply_object, Call};
 use crate::{
-    EpochRecord, HeldOut, Image, LabelMap, LabelModel, Labeler, Plugin, Prediction, PredictionInput, Region, RegionVectors, Reliability,
-    ReliabilityBin, Result, TrainingReport, TrainingSample, TrainingSet, Work,
+    Error, Image, LabelMap, LabelModel, Labeler, Prediction, PredictionInput, Region, RegionVectors, Result, TrainingReport, TrainingSample,
+    TrainingSet, Work,
 };
 
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct TrainingSampleAbi<'a> {
-    id: RString,
-    label: u32,
-    image: LoadImageObject<'a>,
-    regions: RVec<TrainingRegionAbi>,
-}
+/// A training set as its methods. Its samples' images are borrowed from it, so that it is served by hand.
+struct ServedSet<'s>(&'s dyn TrainingSet);
 
-#[sabi_trait]
-pub trait TrainingSetAbi: Send + Sync {
-    fn len(&self) -> u64;
-    #[sabi(last_prefix_field)]
-    fn get<'a>(&'a self, index: u64) -> AbiResult<TrainingSampleAbi<'a>>;
-}
-
-pub type TrainingSetObject<'a> = TrainingSetAbi_TO<'a, RBox<()>>;
-
-struct ExportedSet<'s>(&'s dyn TrainingSet);
-
-impl TrainingSetAbi for ExportedSet<'_> {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-    fn get<'a>(&'a self, index: u64) -> AbiResult<TrainingSampleAbi<'a>> {
-        guard(
-            || self.0.get(index as usize),
-            |sample| TrainingSampleAbi {
-                id: sample.id.into(),
-                label: sample.label,
-                regions: all(&sample.regions),
-                image: export_owned_image(sample.image),
-            },
-        )
+impl Callable for ServedSet<'_> {
+    fn call<'a>(&'a self, method: RStr<'_>, arguments: Arguments<'_>) -> Fallible<ROption<Answer<'a>>> {
+        let call = Call(arguments);
+        let answer = |message: Vec<u8>| Answer { message: message.into(), image: ROption::RNone, object: ROption::RNone };
+        let run = || match method.as_str() {
+            "len" => Ok(Some(answer(message::write(&self.0.len())?))),
+            "get" => {
+                let sample = self.0.get(call.read()?)?;
+                let message = message::write(&sample)?;
+                Ok(Some(Answer { image: ROption::RSome(image_object(sample.image)), ..answer(message) }))
+            }
+            _ => Ok(None),
+        };
+        guard(run, ROption::from)
     }
 }
 
-struct ForeignSet<'a>(TrainingSetObject<'a>);
+struct ForeignSet<'a> {
+    remote: Remote<'a>,
+    len: usize,
+}
 
 impl TrainingSet for ForeignSet<'_> {
     fn len(&self) -> usize {
-        self.0.len() as usize
+        self.len
     }
     fn get(&self, index: usize) -> Result<TrainingSample<'_>> {
-        let sample = received(self.0.get(index as u64))?;
-        Ok(TrainingSample { id: sample.id.into(), label: sample.label, image: import_image(sample.image), regions: checked(sample.regions)? })
+        let answer = self.remote.call(Request::new("get", &index)?)?;
+        let image = answer.image.into_option().ok_or_else(|| Error::invalid(format!("the training sample {index} came without its image")))?;
+        Ok(TrainingSample { image: foreign_image(image), ..message::read(&answer.message)? })
     }
 }
 
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct EpochAbi {
-    epoch: u32,
-    loss: f64,
-    accuracy: f64,
-}
-
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct ReliabilityBinAbi {
-    count: u64,
-    confidence: f64,
-    accuracy: f64,
-}
-
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct HeldOutAbi {
-    folds: u32,
-    regions: u64,
-    accuracy: f64,
-    loss: f64,
-    ece: f64,
-    bins: RVec<ReliabilityBinAbi>,
-}
-
-impl From<HeldOut> for HeldOutAbi {
-    fn from(held_out: HeldOut) -> Self {
-        let bin = |bin: ReliabilityBin| ReliabilityBinAbi { count: bin.count, confidence: bin.confidence, accuracy: bin.accuracy };
-        let HeldOut { folds, regions, accuracy, loss, reliability } = held_out;
-        Self { folds, regions, accuracy, loss, ece: reliability.ece, bins: reliability.bins.into_iter().map(bin).collect() }
-    }
-}
-
-impl From<HeldOutAbi> for HeldOut {
-    fn from(held_out: HeldOutAbi) -> Self {
-        let bin = |bin: ReliabilityBinAbi| ReliabilityBin { count: bin.count, confidence: bin.confidence, accuracy: bin.accuracy };
-        let HeldOutAbi { folds, regions, accuracy, loss, ece, bins } = held_out;
-        Self { folds, regions, accuracy, loss, reliability: Reliability { ece, bins: bins.into_iter().map(bin).collect() } }
-    }
-}
-
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct TrainingReportAbi {
-    checkpoint: RString,
-    curve: RVec<EpochAbi>,
-    warnings: RVec<RString>,
-    lost: RVec<RString>,
-    held_out: ROption<HeldOutAbi>,
-}
-
-impl From<TrainingReport> for TrainingReportAbi {
-    fn from(report: TrainingReport) -> Self {
-        let epoch = |e: EpochRecord| EpochAbi { epoch: e.epoch, loss: e.loss, accuracy: e.accuracy };
-        Self {
-            checkpoint: report.checkpoint.to_string_lossy().into_owned().into(),
-            curve: report.curve.into_iter().map(epoch).collect(),
-            warnings: strings(report.warnings),
-            lost: strings(report.lost),
-            held_out: report.held_out.map(HeldOutAbi::from).into(),
+/// A labeler as its methods.
+pub fn serve(plugin: impl Labeler + 'static) -> Object<'static> {
+    object(move |method, mut call| match method {
+        "work" => reply(&plugin.work()),
+        "train" => {
+            let remote = call.object()?;
+            let set = ForeignSet { len: remote.ask(Request::new("len", &())?)?, remote };
+            reply(&plugin.train(&set, &call.read::<PathBuf>()?)?)
         }
+        "load" => reply_object(serve_model(plugin.load(&call.read::<PathBuf>()?)?)),
+        _ => Ok(None),
+    })
+}
+
+/// What of a [`PredictionInput`] is not its image.
+#[derive(Serialize, Deserialize)]
+struct Asked<'a> {
+    id: Cow<'a, str>,
+    regions: Cow<'a, [Region]>,
+}
+
+fn serve_model(model: Box<dyn LabelModel>) -> Object<'static> {
+    object(move |method, call| match method {
+        "batch_size" => reply(&model.batch_size()),
+        "maps" => reply(&model.maps(&call.images()?)?),
+        "predict" => reply(&model.predict(&inputs(&call.read::<Vec<Asked<'_>>>()?, call.images()?))?),
+        "predict_held_out" => reply(&model.predict_held_out(&inputs(&call.read::<Vec<Asked<'_>>>()?, call.images()?))?),
+        "vectors" => reply(&model.vectors(&inputs(&call.read::<Vec<Asked<'_>>>()?, call.images()?))?),
+        _ => Ok(None),
+    })
+}
+
+fn inputs<'a>(asked: &'a [Asked<'_>], images: Vec<Image<'a>>) -> Vec<PredictionInput<'a>> {
+    asked.iter().zip(images).map(|(asked, image)| PredictionInput { id: &asked.id, image, regions: &asked.regions }).collect()
+}
+
+/// A labeler of a loaded library, with what an image costs it: asked once, when it is built.
+pub struct ForeignLabeler {
+    remote: Remote<'static>,
+    work: Work,
+}
+
+impl ForeignLabeler {
+    pub fn new(remote: Remote<'static>) -> Result<Self> {
+        let work = remote.ask_or(Request::new("work", &())?, Work::default())?;
+        Ok(Self { remote, work })
     }
 }
 
-impl From<TrainingReportAbi> for TrainingReport {
-    fn from(report: TrainingReportAbi) -> Self {
-        let epoch = |e: EpochAbi| EpochRecord { epoch: e.epoch, loss: e.loss, accuracy: e.accuracy };
-        Self {
-            checkpoint: report.checkpoint.into_string().into(),
-            curve: report.curve.into_iter().map(epoch).collect(),
-            warnings: report.warnings.into_iter().map(Into::into).collect(),
-            lost: report.lost.into_iter().map(Into::into).collect(),
-            held_out: report.held_out.into_option().map(HeldOut::from),
-        }
-    }
+struct ForeignModel {
+    remote: Remote<'static>,
+    batch_size: usize,
 }
-
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct PredictionInputAbi<'a> {
-    id: RStr<'a>,
-    image: ImageAbi<'a>,
-    regions: RVec<RegionAbi>,
-}
-
-impl<'a> PredictionInputAbi<'a> {
-    /// Id, image and regions, checked.
-    fn parts(self) -> Result<(&'a str, Image<'a>, Vec<Region>)> {
-        Ok((self.id.as_str(), <Result<Image<'_>>>::from_abi(self.image)?, checked(self.regions)?))
-    }
-}
-
-impl<'a> From<&'a PredictionInput<'_>> for PredictionInputAbi<'a> {
-    fn from(input: &'a PredictionInput<'_>) -> Self {
-        Self { id: input.id.into(), image: (&input.image).into(), regions: all(input.regions) }
-    }
-}
-
-#[sabi_trait]
-pub trait LabelModelAbi: Send + Sync {
-    fn batch_size(&self) -> u32;
-    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>>;
-    fn predict_held_out(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
-    fn vectors(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<RegionVectorsAbi>>;
-    #[sabi(last_prefix_field)]
-    fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>>;
-}
-
-pub type ModelObject = LabelModelAbi_TO<'static, RBox<()>>;
-
-struct ExportedModel {
-    model: Box<dyn LabelModel>,
-    batch_size: u32,
-}
-
-impl LabelModelAbi for ExportedModel {
-    fn batch_size(&self) -> u32 {
-        self.batch_size
-    }
-    fn maps(&self, images: RSlice<'_, ImageAbi<'_>>) -> AbiResult<RVec<LabelMapAbi>> {
-        guard(
-            || {
-                let images = images.iter().map(|image| <Result<Image<'_>>>::from_abi(*image)).collect::<Result<Vec<_>>>()?;
-                self.model.maps(&images)
-            },
-            all,
-        )
-    }
-    fn predict(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
-        guard(|| with_inputs(batch, |batch| self.model.predict(batch)), all)
-    }
-    fn predict_held_out(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<PredictionAbi>> {
-        guard(|| with_inputs(batch, |batch| self.model.predict_held_out(batch)), all)
-    }
-    fn vectors(&self, batch: RVec<PredictionInputAbi<'_>>) -> AbiResult<RVec<RegionVectorsAbi>> {
-        guard(|| with_inputs(batch, |batch| self.model.vectors(batch)), all)
-    }
-}
-
-/// Asks for something of a batch that came from the other side.
-fn with_inputs<T>(batch: RVec<PredictionInputAbi<'_>>, ask: impl FnOnce(&[PredictionInput<'_>]) -> Result<T>) -> Result<T> {
-    let parts = batch.into_iter().map(PredictionInputAbi::parts).collect::<Result<Vec<_>>>()?;
-    let inputs = parts.iter().map(|(id, image, regions)| PredictionInput { id, image: image.clone(), regions });
-    ask(&inputs.collect::<Vec<_>>())
-}
-
-#[sabi_trait]
-pub trait LabelerAbi: Send + Sync {
-    fn work(&self) -> WorkAbi;
-    fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi>;
-    #[sabi(last_prefix_field)]
-    fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject>;
-}
-
-pub type Object = LabelerAbi_TO<'static, RBox<()>>;
-
-struct Exported<T> {
-    plugin: T,
-    work: WorkAbi,
-}
-
-impl<T: Labeler> LabelerAbi for Exported<T> {
-    fn work(&self) -> WorkAbi {
-        self.work
-    }
-    fn train(&self, set: TrainingSetObject<'_>, folder: RStr<'_>) -> AbiResult<TrainingReportAbi> {
-        guard(|| self.plugin.train(&ForeignSet(set), Path::new(folder.as_str())), TrainingReportAbi::from)
-    }
-    fn load(&self, checkpoint: RStr<'_>) -> AbiResult<ModelObject> {
-        guard(
-            || {
-                let model = self.plugin.load(Path::new(checkpoint.as_str()))?;
-                Ok(ExportedModel { batch_size: model.batch_size().max(1) as u32, model })
-            },
-            |exported| LabelModelAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
-        )
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Labeler>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(
-        || {
-            let plugin = T::new(read_config(config)?, enter(context))?;
-            Ok(Exported { work: plugin.work().into(), plugin })
-        },
-        |exported| LabelerAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
-    )
-}
-
-/// A labeler of a loaded library.
-pub struct ForeignLabeler(pub Object);
-
-struct ForeignModel(ModelObject);
 
 impl Labeler for ForeignLabeler {
     fn work(&self) -> Work {
-        self.0.work().into()
+        self.work
     }
     fn train(&self, set: &dyn TrainingSet, folder: &Path) -> Result<TrainingReport> {
-        let set = TrainingSetAbi_TO::from_value(ExportedSet(set), sabi_trait::TD_Opaque);
-        received(self.0.train(set, folder.to_string_lossy().as_ref().into())).map(TrainingReport::from)
+        self.remote.ask(Request::new("train", folder)?.object(Callable_TO::from_value(ServedSet(set), TD_Opaque)))
     }
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>> {
-        Ok(Box::new(ForeignModel(received(self.0.load(checkpoint.to_string_lossy().as_ref().into()))?)))
+        let remote = self.remote.ask_object(Request::new("load", checkpoint)?)?;
+        let batch_size: usize = remote.ask_or(Request::new("batch_size", &())?, 1)?;
+        Ok(Box::new(ForeignModel { remote, batch_size: batch_size.max(1) }))
     }
 }
+
+impl ForeignModel {
+    /// What a method says of each image of a batch, and `masks` of how many of its regions.
+    fn of_batch<T: serde::de::DeserializeOwned>(
+        &self,
+        method: &'static str,
+        batch: &[PredictionInput<'_>],
+        (what, of_masks): (&str, &str),
+        masks: impl Fn(&T) -> usize,
+    ) -> Result<Vec<T>> {
+        let asked: Vec<_> = batch.iter().map(|input| Asked { id: input.id.into(), regions: input.regions.into() }).collect();
+        let answers: Vec<T> = self.remote.ask(Request::new(method, &asked)?.images(batch.iter().map(|input| &input.image)))?;
+        same_count("labeler", what, answers.len(), batch.len())?;
+        let mut pairs = answers.iter().zip(batch);
+        pairs.try_for_each(|(answer, input)| same_count("labeler", of_masks, masks(answer), input.regions.len()))?;
+        Ok(answers)
+    }
+}
+
+const PREDICTIONS: (&str, &str) = ("predictions", "mask predictions");
 
 impl LabelModel for ForeignModel {
     fn batch_size(&self) -> usize {
-        self.0.batch_size() as usize
+        self.batch_size
     }
     fn predict(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        predictions(received(self.0.predict(batch.iter().map(PredictionInputAbi::from).collect()))?, batch)
+        self.of_batch("predict", batch, PREDICTIONS, |prediction: &Prediction| prediction.masks.len())
     }
     fn predict_held_out(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-        predictions(received(self.0.predict_held_out(batch.iter().map(PredictionInputAbi::from).collect()))?, batch)
+        self.of_batch("predict_held_out", batch, PREDICTIONS, |prediction: &Prediction| prediction.masks.len())
     }
     fn vectors(&self, batch: &[PredictionInput<'_>]) -> Result<Vec<RegionVectors>> {
-        let vectors = received(self.0.vectors(batch.iter().map(PredictionInputAbi::from).collect()))?;
-        same_count("labeler", "images with vectors", vectors.len(), batch.len())?;
-        vectors
-            .iter()
-            .zip(batch)
-            .try_for_each(|(vectors, input)| same_count("labeler", "vectors of masks", vectors.mask_count(), input.regions.len()))?;
-        Ok(vectors.into_iter().map(RegionVectors::from).collect())
+        self.of_batch("vectors", batch, ("images with vectors", "vectors of masks"), |vectors: &RegionVectors| vectors.masks.len())
     }
     fn maps(&self, images: &[Image<'_>]) -> Result<Vec<LabelMap>> {
-        let crossing: Vec<ImageAbi<'_>> = images.iter().map(ImageAbi::from).collect();
-        let maps = received(self.0.maps(crossing.as_slice().into()))?;
+        let maps: Vec<LabelMap> = self.remote.ask(Request::new("maps", &())?.images(images))?;
         same_count("labeler", "label maps", maps.len(), images.len())?;
-        checked(maps)
+        Ok(maps)
     }
-}
-
-/// Predictions from the other side, one for each image and each of its regions.
-fn predictions(given: RVec<PredictionAbi>, batch: &[PredictionInput<'_>]) -> Result<Vec<Prediction>> {
-    same_count("labeler", "predictions", given.len(), batch.len())?;
-    for (prediction, input) in given.iter().zip(batch) {
-        same_count("labeler", "mask predictions", prediction.mask_count(), input.regions.len())?;
-    }
-    Ok(given.into_iter().map(Prediction::from).collect())
 }

@@ -1,50 +1,35 @@
 //! The stable ABI between the host and plugin libraries. Plugin authors need nothing from here.
 //!
-//! Images are borrowed by the callee, everything else is handed over. One file a role holds the trait object that crosses (`…Abi`), the side
-//! that exports it from a plugin and the `Foreign…` side that makes it the role's ordinary trait again, so that the host cannot tell a loaded plugin from local code.
-//! Whoever changes a type here raises [`ABI_VERSION`].
-#![allow(
-    unsafe_code,             // abi_stable's derives implement its unsafe traits
-    non_local_definitions,   // so do its trait-object macros, in anonymous constants
-    missing_docs,            // the traits' docs say it
-    clippy::all              // generated code
-)]
+//! What crosses are calls of methods by name, with [messages](message) that may grow and images that are lent; their few types are those of convert-abi. Of each role, one file holds the side
+//! that answers them in a plugin (`serve`) and the `Foreign…` side that makes them the role's ordinary trait again, so that the host cannot tell a loaded plugin from local code.
+//! Whoever changes a method, or a type that it takes or gives, reads docs/abi.md first.
+#![allow(missing_docs)] // the traits' docs say it
 
+mod ask;
 mod dataset;
-mod entry;
 mod exporter;
 mod extractor;
 mod forward_logs;
 mod guard;
 mod host;
-mod label_values;
+mod image;
 mod labeler;
+pub(crate) mod message;
 mod module;
 mod postprocessor;
 mod proposer;
 mod refiner;
 mod selector;
-mod values;
+mod serve;
+mod version;
 
-pub use dataset::ForeignDataset;
-pub use exporter::ForeignExporter;
-pub use extractor::ForeignExtractor;
-pub use labeler::ForeignLabeler;
-pub use module::{declarations, declare, declared, load_module, Builder, Declarations, PluginDeclaration, PluginModule, PluginModuleRef, Results};
-pub use postprocessor::ForeignPostprocessor;
-pub use proposer::ForeignProposer;
-pub use refiner::ForeignRefiner;
-pub use selector::ForeignSelector;
+pub use convert_abi::{PluginModuleRef, ABI_VERSION, ABI_VERSION_SYMBOL};
+pub use module::{declarations, Builder, PluginDeclaration, Results};
+pub use version::RoleVersion;
 
 // What `export_plugins!` expands to.
 #[doc(hidden)]
-pub use abi_stable as __abi_stable;
-
-/// The version of this ABI; a library built for another is refused before anything else of it is used.
-pub const ABI_VERSION: u32 = 10;
-
-/// The symbol that holds a library's [`ABI_VERSION`].
-pub const ABI_VERSION_SYMBOL: &[u8] = b"convert_plugin_abi_version";
+pub use {convert_abi as __abi, module::export};
 
 /// Ends a plugin library: names its plugins, each a role, a name and the struct that implements the role's trait. Behind it may stand what the host should know
 /// of its results, see [`Results`](crate::abi::Results).
@@ -62,21 +47,33 @@ macro_rules! export_plugins {
         #[allow(unsafe_code, non_upper_case_globals, clippy::needless_update)] // the symbol names are fixed; all of `Results` may be given
         mod __convert_plugins {
             use super::*;
-            use $crate::abi::__abi_stable as abi_stable;
+            use $crate::abi::__abi::{self as abi, abi_stable};
+            use $crate::abi::export::{self, Exported};
 
             #[no_mangle]
-            pub static convert_plugin_abi_version: u32 = $crate::abi::ABI_VERSION;
+            pub static convert_plugin_abi: u32 = abi::ABI_VERSION;
 
-            extern "C" fn plugins() -> $crate::abi::Declarations {
-                $crate::abi::declared(|| vec![$($crate::abi::declare::$role::<$plugin>(
-                    $name,
-                    (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-                    $crate::abi::Results { $($($key: $value,)*)? ..Default::default() },
-                )),+])
+            const PLUGINS: &[Exported] = &[$(export::$role::<$plugin>(
+                $name,
+                (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+                $crate::abi::Results { $($($key: $value,)*)? ..$crate::abi::Results::DEFAULT },
+            )),+];
+
+            extern "C" fn plugins() -> abi::Fallible<abi::Message> {
+                export::declarations(PLUGINS)
             }
 
-            fn module() -> $crate::abi::PluginModuleRef {
-                $crate::abi::load_module(plugins)
+            extern "C" fn build(
+                index: u32,
+                config: abi_stable::std_types::RStr<'_>,
+                settings: abi_stable::std_types::RSlice<'_, u8>,
+                host: abi::HostObject,
+            ) -> abi::Fallible<abi::Object<'static>> {
+                export::build(PLUGINS, index, &config, &settings, host)
+            }
+
+            fn module() -> abi::PluginModuleRef {
+                export::module(plugins, build)
             }
 
             extern "C" fn erased_module() -> abi_stable::library::RootModuleResult {
@@ -86,7 +83,7 @@ macro_rules! export_plugins {
             // SAFETY: `erased_module` returns the module type that is named here.
             #[no_mangle]
             pub static _1as_0lib_1header_0root_bmodule_bloader: abi_stable::library::LibHeader = unsafe {
-                abi_stable::library::LibHeader::from_constructor::<$crate::abi::PluginModuleRef>(
+                abi_stable::library::LibHeader::from_constructor::<abi::PluginModuleRef>(
                     erased_module,
                     abi_stable::library::CheckTypeLayout::Yes,
                 )

@@ -1,38 +1,35 @@
-use abi_stable::sabi_trait;
-use abi_stable::std_types::{RBox, RStr, RVec};
+use std::borrow::Cow;
 
-use super::entry::{enter, read_config};
-use super::guard::guard;
-use super::host::ContextAbi;
-use super::label_values::*;
-use super::values::*;
-use crate::{LabelVector, LabelledRegion, Plugin, Postprocessor, Result};
+use convert_abi::Object;
+use serde::{Deserialize, Serialize};
 
-#[sabi_trait]
-pub trait PostprocessorAbi: Send + Sync {
-    #[sabi(last_prefix_field)]
-    fn adjust(&self, label: u32, labels: RVec<ClassScoreAbi>, regions: RVec<LabelledRegionAbi>) -> AbiResult<RVec<ClassScoreAbi>>;
+use super::ask::{Remote, Request};
+use super::serve::{object, reply};
+use crate::{LabelVector, LabelledRegion, Postprocessor, Result};
+
+#[derive(Serialize, Deserialize)]
+struct LabelledImage<'a> {
+    label: u32,
+    labels: Cow<'a, LabelVector>,
+    regions: Cow<'a, [LabelledRegion]>,
 }
 
-pub type Object = PostprocessorAbi_TO<'static, RBox<()>>;
-
-struct Exported<T>(T);
-
-impl<T: Postprocessor> PostprocessorAbi for Exported<T> {
-    fn adjust(&self, label: u32, labels: RVec<ClassScoreAbi>, regions: RVec<LabelledRegionAbi>) -> AbiResult<RVec<ClassScoreAbi>> {
-        guard(|| self.0.adjust(label, &label_vector(labels)?, &checked::<_, LabelledRegion>(regions)?), |labels| all(labels.entries()))
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Postprocessor>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(|| T::new(read_config(config)?, enter(context)), |plugin| PostprocessorAbi_TO::from_value(Exported(plugin), sabi_trait::TD_Opaque))
+/// A postprocessor as its methods.
+pub fn serve(plugin: impl Postprocessor + 'static) -> Object<'static> {
+    object(move |method, call| match method {
+        "adjust" => {
+            let LabelledImage { label, labels, regions } = call.read()?;
+            reply(&plugin.adjust(label, &labels, &regions)?)
+        }
+        _ => Ok(None),
+    })
 }
 
 /// A postprocessor of a loaded library.
-pub struct ForeignPostprocessor(pub Object);
+pub struct ForeignPostprocessor(pub Remote<'static>);
 
 impl Postprocessor for ForeignPostprocessor {
     fn adjust(&self, label: u32, labels: &LabelVector, regions: &[LabelledRegion]) -> Result<LabelVector> {
-        label_vector(received(self.0.adjust(label, all(labels.entries()), all(regions)))?)
+        self.0.ask(Request::new("adjust", &LabelledImage { label, labels: Cow::Borrowed(labels), regions: regions.into() })?)
     }
 }

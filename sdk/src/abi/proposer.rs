@@ -1,86 +1,52 @@
-use abi_stable::std_types::{RBox, RSlice, RStr, RVec};
-use abi_stable::{sabi_trait, StableAbi};
+use convert_abi::Object;
 
-use super::entry::{enter, read_config};
-use super::guard::guard;
-use super::host::ContextAbi;
-use super::values::*;
-use crate::{Image, Plugin, Proposal, Proposer, Result, SampleImage, Work};
+use super::ask::{same_count, Remote, Request};
+use super::serve::{object, reply};
+use crate::{Error, Proposal, Proposer, Result, SampleImage, Work};
 
-#[repr(C)]
-#[derive(StableAbi)]
-pub struct SampleImageAbi<'a> {
-    id: RStr<'a>,
-    image: ImageAbi<'a>,
+/// A proposer as its methods.
+pub fn serve(plugin: impl Proposer + 'static) -> Object<'static> {
+    object(move |method, call| match method {
+        "batch_size" => reply(&plugin.batch_size()),
+        "work" => reply(&plugin.work()),
+        "propose" => {
+            let (ids, images) = (call.read::<Vec<&str>>()?, call.images()?);
+            let samples: Vec<_> = ids.into_iter().zip(images).map(|(id, image)| SampleImage { id, image }).collect();
+            reply(&plugin.propose(&samples)?)
+        }
+        _ => Ok(None),
+    })
 }
 
-impl<'a> From<&'a SampleImage<'_>> for SampleImageAbi<'a> {
-    fn from(sample: &'a SampleImage<'_>) -> Self {
-        Self { id: sample.id.into(), image: (&sample.image).into() }
+/// A proposer of a loaded library, with what it says of itself: asked once, when it is built.
+pub struct ForeignProposer {
+    remote: Remote<'static>,
+    batch_size: usize,
+    work: Work,
+}
+
+impl ForeignProposer {
+    pub fn new(remote: Remote<'static>) -> Result<Self> {
+        let batch_size: usize = remote.ask_or(Request::new("batch_size", &())?, 1)?;
+        let work = remote.ask_or(Request::new("work", &())?, Work::default())?;
+        Ok(Self { remote, batch_size: batch_size.max(1), work })
     }
 }
-
-#[sabi_trait]
-pub trait ProposerAbi: Send + Sync {
-    fn batch_size(&self) -> u32;
-    fn work(&self) -> WorkAbi;
-    #[sabi(last_prefix_field)]
-    fn propose(&self, images: RSlice<'_, SampleImageAbi<'_>>) -> AbiResult<RVec<RVec<ProposalAbi>>>;
-}
-
-pub type Object = ProposerAbi_TO<'static, RBox<()>>;
-
-struct Exported<T> {
-    plugin: T,
-    batch_size: u32,
-    work: WorkAbi,
-}
-
-impl<T: Proposer> ProposerAbi for Exported<T> {
-    fn batch_size(&self) -> u32 {
-        self.batch_size
-    }
-    fn work(&self) -> WorkAbi {
-        self.work
-    }
-    fn propose(&self, images: RSlice<'_, SampleImageAbi<'_>>) -> AbiResult<RVec<RVec<ProposalAbi>>> {
-        guard(
-            || {
-                let images = images
-                    .iter()
-                    .map(|sample| Ok(SampleImage { id: sample.id.as_str(), image: <Result<Image<'_>>>::from_abi(sample.image)? }))
-                    .collect::<Result<Vec<_>>>()?;
-                self.plugin.propose(&images)
-            },
-            |proposals| proposals.into_iter().map(all).collect(),
-        )
-    }
-}
-
-pub extern "C" fn build<T: Plugin + Proposer>(config: RStr<'_>, context: ContextAbi) -> AbiResult<Object> {
-    guard(
-        || {
-            let plugin = T::new(read_config(config)?, enter(context))?;
-            Ok(Exported { batch_size: plugin.batch_size().max(1) as u32, work: plugin.work().into(), plugin })
-        },
-        |exported| ProposerAbi_TO::from_value(exported, sabi_trait::TD_Opaque),
-    )
-}
-
-/// A proposer of a loaded library.
-pub struct ForeignProposer(pub Object);
 
 impl Proposer for ForeignProposer {
     fn batch_size(&self) -> usize {
-        self.0.batch_size() as usize
+        self.batch_size
     }
     fn work(&self) -> Work {
-        self.0.work().into()
+        self.work
     }
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>> {
-        let crossing: Vec<SampleImageAbi<'_>> = images.iter().map(SampleImageAbi::from).collect();
-        let proposals = received(self.0.propose(crossing.as_slice().into()))?;
+        let ids: Vec<&str> = images.iter().map(|sample| sample.id).collect();
+        let proposals: Vec<Vec<Proposal>> = self.remote.ask(Request::new("propose", &ids)?.images(images.iter().map(|sample| &sample.image)))?;
         same_count("proposer", "lists of proposals", proposals.len(), images.len())?;
-        proposals.into_iter().map(checked).collect()
+        match proposals.iter().flatten().find(|proposal| !proposal.score.is_finite()) {
+            Some(proposal) => Err(Error::numeric(format!("a proposal's score is {}", proposal.score))),
+            None => Ok(proposals),
+        }
     }
 }

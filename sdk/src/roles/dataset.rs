@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::{Image, Mask, Result};
 
 /// One image of a dataset and its single label.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Sample {
     /// Unique in the dataset, the same in every run, such as `n01440764/ILSVRC2012_val_00000293.JPEG`. The run's order is the order of the ids.
     pub id: String,
@@ -18,16 +20,17 @@ impl Sample {
 }
 
 /// An image as a dataset has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ImageData {
     /// An encoded file: JPEG, PNG, WebP, TIFF, BMP or GIF. The host decodes it.
-    Encoded(Vec<u8>),
+    Encoded(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Decoded pixels.
     Pixels(Image<'static>),
 }
 
 /// One true object of an image, where a dataset knows the truth.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TruthObject {
     /// Index of its class.
     pub class: u32,

@@ -6,7 +6,7 @@ use super::TruthObject;
 use crate::{ClassScore, HeldOut, LabelVector, LazyImage, Mask, Reliability, Result};
 
 /// A region with the labeler's opinion.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LabelledRegion {
     /// At the image's size, not empty.
     pub mask: Mask,
@@ -21,7 +21,7 @@ pub struct LabelledRegion {
 }
 
 /// An image with its final labels.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct LabelledSample<'a> {
     /// The sample's id.
     pub id: String,
@@ -40,6 +40,7 @@ pub struct LabelledSample<'a> {
     /// The true objects, if the dataset knows them.
     pub truth: Option<Vec<TruthObject>>,
     /// The image, decoded when asked for.
+    #[serde(skip)]
     pub image: LazyImage<'a>,
 }
 

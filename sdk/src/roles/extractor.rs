@@ -1,12 +1,34 @@
+use serde::{Deserialize, Serialize};
+
+use crate::abi::message::packed;
 use crate::{Error, Image, Result};
 
 /// One feature vector a patch of an image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct FeatureMap {
     rows: u32,
     columns: u32,
     dimension: u32,
+    #[serde(with = "packed")]
     values: Vec<f32>,
+}
+
+/// A feature map of the other side.
+#[derive(Deserialize)]
+struct Unchecked {
+    rows: u32,
+    columns: u32,
+    dimension: u32,
+    #[serde(with = "packed")]
+    values: Vec<f32>,
+}
+
+impl TryFrom<Unchecked> for FeatureMap {
+    type Error = String;
+    fn try_from(map: Unchecked) -> Result<Self, String> {
+        Self::new(map.rows, map.columns, map.dimension, map.values).map_err(|error| error.message)
+    }
 }
 
 impl FeatureMap {
@@ -47,7 +69,7 @@ impl FeatureMap {
 }
 
 /// A line of what a plugin finds on this machine, for `convert doctor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What it is about: one word of at most ten letters.
     pub name: String,

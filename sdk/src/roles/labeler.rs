@@ -3,10 +3,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{EpochRecord, Region, Work};
+use crate::abi::message::packed;
 use crate::{Error, ErrorKind, Image, LabelMap, LazyImage, Mask, Reliability, Result};
 
 /// A region to train on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRegion {
     /// At the image's size, not empty; `None` for the whole image.
     pub mask: Option<Mask>,
@@ -15,13 +16,14 @@ pub struct TrainingRegion {
 }
 
 /// An image with the regions that were kept for training.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct TrainingSample<'a> {
     /// The sample's id.
     pub id: String,
     /// The sample's single label.
     pub label: u32,
     /// The image.
+    #[serde(skip)]
     pub image: LazyImage<'a>,
     /// At least one.
     pub regions: Vec<TrainingRegion>,
@@ -57,7 +59,8 @@ pub struct HeldOut {
 }
 
 /// What training gave.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainingReport {
     /// The checkpoint to predict with.
     pub checkpoint: PathBuf,
@@ -84,20 +87,24 @@ pub struct PredictionInput<'a> {
 }
 
 /// Class probabilities of an image: K numbers for the whole image and for each mask, which sum to 1 unless the labeler knows the most probable ones alone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Of the whole image.
+    #[serde(with = "packed")]
     pub global: Vec<f32>,
     /// Of each region's mask, in their order.
+    #[serde(with = "packed::lists")]
     pub masks: Vec<Vec<f32>>,
 }
 
 /// What a labeler makes of the pixels of an image: a vector for the whole image and for each mask, all of one length.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionVectors {
     /// Of the whole image.
+    #[serde(with = "packed")]
     pub global: Vec<f32>,
     /// Of each region's mask, in their order.
+    #[serde(with = "packed::lists")]
     pub masks: Vec<Vec<f32>>,
 }
 

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::Work;
 use crate::{Error, Image, Mask, Result};
 
@@ -11,7 +13,7 @@ pub struct SampleImage<'a> {
 }
 
 /// A named number that explains a mask, such as MaskCut's second eigenvalue; kept with the mask through all stages.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measure {
     /// What it is, in the field's terms.
     pub name: String,
@@ -20,7 +22,7 @@ pub struct Measure {
 }
 
 /// A mask that may show an object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Proposal {
     /// At any size: the host fits it to the image after the refiners.
     pub mask: Mask,

@@ -1,8 +1,11 @@
+use serde::{Deserialize, Serialize};
+
 use super::{Proposal, Work};
 use crate::{LazyImage, Result};
 
 /// What a refiner made of a proposal.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Refinement {
     /// It stays, with its mask changed or not.
     Keep(Proposal),
@@ -17,7 +20,7 @@ pub enum Refinement {
 pub trait Refiner: Send + Sync {
     /// What an image costs whose proposals come from `before`, and what is left of them.
     fn work(&self, before: &Work) -> Work {
-        Work { masks: before.masks, mask_pixels: before.mask_pixels, ..Work::default() }
+        before.masks_alone()
     }
 
     /// One answer for each of an image's proposals, in their order. A mask keeps its own size; a refiner that looks at pixels resizes the image to it.

@@ -1,8 +1,10 @@
+use serde::{Deserialize, Serialize};
+
 use super::Measure;
 use crate::{ClassScore, LabelMap, LazyImage, Mask, Probability, Result};
 
 /// A proposal after refinement, fitted to its image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     /// At the image's size, not empty.
     pub mask: Mask,
@@ -32,7 +34,8 @@ pub struct Subject<'a> {
 }
 
 /// What a selector wants of the host besides images and regions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SelectorNeeds {
     /// Label maps made from the dataset's own labels: the labeler is trained on whole images first, and its opinion of every place becomes [`Subject::map`].
     pub maps: bool,
@@ -49,7 +52,7 @@ impl Default for SelectorNeeds {
 }
 
 /// What a selector says of a region.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     /// How surely the region shows its training label.
     pub confidence: Probability,

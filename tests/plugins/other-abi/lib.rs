@@ -3,4 +3,4 @@
 /// No convert has this version.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
-pub static convert_plugin_abi_version: u32 = 999;
+pub static convert_plugin_abi: u32 = 999;

@@ -40,7 +40,7 @@ impl<'a> Labelling<'a> {
         if self.postprocessors.is_empty() {
             return Ok(ImageLabels { labels });
         }
-        let regions = inputs.labelled_regions()?;
+        let regions = inputs.labelled_regions();
         for postprocessor in &self.postprocessors {
             labels = postprocessor.adjust(label, &labels, &regions)?;
             if let Some(entry) = labels.entries().iter().find(|entry| entry.class as usize >= classes) {
@@ -60,18 +60,17 @@ pub(in crate::pipeline) struct LabelInputs<'a> {
 
 impl LabelInputs<'_> {
     /// The regions for postprocessors and exporters.
-    pub fn labelled_regions(&self) -> Result<Vec<LabelledRegion>, Error> {
+    pub fn labelled_regions(&self) -> Vec<LabelledRegion> {
         let selected = |at: usize| self.selections.and_then(|row| row.selections.get(at)).is_some_and(|selection| selection.keep);
-        let masks = self.regions.masks()?;
-        let regions = masks.into_iter().zip(&self.regions.regions).zip(&self.prediction.masks).enumerate();
-        let labelled = regions.map(|(at, ((mask, row), scores))| LabelledRegion {
-            mask,
-            source: row.source.clone(),
-            score: row.score,
+        let regions = self.regions.regions.iter().zip(&self.prediction.masks).enumerate();
+        let labelled = regions.map(|(at, (region, scores))| LabelledRegion {
+            mask: region.mask.clone(),
+            source: region.source.clone(),
+            score: region.score,
             selected: selected(at),
             top: scores.iter().take(TOP).copied().collect(),
         });
-        Ok(labelled.collect())
+        labelled.collect()
     }
 }
 

@@ -23,6 +23,6 @@ impl SampleWork<Record> for Mapping<'_> {
         if let Some(class) = maps.iter().flat_map(LabelMap::classes).find(|class| **class as usize >= classes) {
             return Err(Error::invalid(format!("the labeler's map holds the class {class}, but there are {classes}")));
         }
-        Ok(maps.iter().map(|map| Record::Map(map.into())).collect())
+        Ok(maps.into_iter().map(Record::Map).collect())
     }
 }

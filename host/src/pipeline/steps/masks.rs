@@ -1,11 +1,11 @@
 //! From images to regions: propose, refine, fit to the image.
 
-use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, SampleImage};
+use convert_sdk::{Error, Proposal, Proposer, Refinement, Refiner, Region, SampleImage};
 
 use super::{At, each, row};
 use crate::engine::{Input, SampleWork};
 use crate::pipeline::error::PipelineError;
-use crate::pipeline::rows::{DroppedRow, ImageProposals, ImageRegions, ProposalRow, Record, RegionRow};
+use crate::pipeline::rows::{DroppedRow, ImageProposals, ImageRegions, Record};
 use crate::pipeline::session::Session;
 
 /// A proposer at work.
@@ -32,13 +32,13 @@ impl SampleWork<Record> for Proposing<'_> {
         let images = batch.iter().map(image).collect::<Result<Vec<_>, Error>>()?;
         let proposals = self.proposer.propose(&images)?;
         let none = || DroppedRow { index: 0, reason: format!("{} proposed no mask", self.plugin) };
-        let row = |(image, proposals): (&SampleImage<'_>, &Vec<Proposal>)| ImageProposals {
+        let row = |(image, proposals): (&SampleImage<'_>, Vec<Proposal>)| ImageProposals {
             width: image.image.width(),
             height: image.image.height(),
-            proposals: proposals.iter().map(ProposalRow::from).collect(),
             dropped: proposals.is_empty().then(none).into_iter().collect(),
+            proposals,
         };
-        Ok(images.iter().zip(&proposals).map(row).map(Record::Proposals).collect())
+        Ok(images.iter().zip(proposals).map(row).map(Record::Proposals).collect())
     }
 }
 
@@ -59,14 +59,13 @@ impl Refining {
 
     fn refined(&self, input: &Input<'_, Record>) -> Result<ImageProposals, Error> {
         let before = row(input, 0)?.proposals()?;
-        let proposals = before.proposals.iter().cloned().map(Proposal::try_from).collect::<Result<Vec<_>, Error>>()?;
         let mut refined = ImageProposals { width: before.width, height: before.height, proposals: Vec::new(), dropped: Vec::new() };
-        if proposals.is_empty() {
+        if before.proposals.is_empty() {
             return Ok(refined);
         }
-        for (at, answer) in self.0.refine(input.image, &proposals)?.into_iter().enumerate() {
+        for (at, answer) in self.0.refine(input.image, &before.proposals)?.into_iter().enumerate() {
             match answer {
-                Refinement::Keep(proposal) => refined.proposals.push((&proposal).into()),
+                Refinement::Keep(proposal) => refined.proposals.push(proposal),
                 Refinement::Drop { reason } => refined.dropped.push(DroppedRow { index: at as u32, reason }),
             }
         }
@@ -92,11 +91,10 @@ impl Fitting<'_> {
         for (at, (source, _)) in self.at.session.recipe.proposals.iter().enumerate() {
             let proposed = row(input, at)?.proposals()?;
             (width, height) = (proposed.width, proposed.height);
-            for proposal in proposed.proposals.iter().cloned() {
-                let proposal = Proposal::try_from(proposal)?;
+            for proposal in &proposed.proposals {
                 let mask = proposal.mask.fit_to(width, height)?;
                 if !mask.is_empty() {
-                    regions.push(RegionRow::new(&mask, source, &proposal));
+                    regions.push(Region { mask, source: source.clone(), score: proposal.score, measures: proposal.measures.clone() });
                 }
             }
         }

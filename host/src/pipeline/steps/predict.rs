@@ -24,9 +24,8 @@ impl SampleWork<Record> for Predicting<'_> {
     }
     fn compute(&self, batch: &[Input<'_, Record>]) -> Result<Vec<Record>, Error> {
         let classes = self.at.session.samples.classes.len();
-        let regions = batch.iter().map(|input| row(input, 0)?.regions()?.clone().into_regions()).collect::<Result<Vec<_>, Error>>()?;
-        let asked = |(input, regions)| Ok(PredictionInput { id: self.at.id(input), image: input.image.get()?, regions });
-        let inputs = batch.iter().zip(regions.iter().map(Vec::as_slice)).map(asked).collect::<Result<Vec<_>, Error>>()?;
+        let asked = |input| Ok(PredictionInput { id: self.at.id(input), image: input.image.get()?, regions: &row(input, 0)?.regions()?.regions });
+        let inputs = batch.iter().map(asked).collect::<Result<Vec<_>, Error>>()?;
         let stored = |prediction: convert_sdk::Prediction| {
             Ok(Record::Prediction(ImagePrediction {
                 global: sparse(&prediction.global, classes)?,

@@ -1,12 +1,12 @@
 //! Choosing the regions to train on, from what is known of them in a round.
 
-use convert_sdk::{Error, LabelMap, Selector, Subject};
+use convert_sdk::{Error, Selector, Subject};
 
 use super::{At, each, row};
 use crate::engine::{Input, SampleWork};
 use crate::pipeline::error::PipelineError;
 use crate::pipeline::plan::Step;
-use crate::pipeline::rows::{ImageSelections, Record, SelectionRow};
+use crate::pipeline::rows::{ImageSelections, Record};
 use crate::pipeline::session::Session;
 
 /// The selector at work. Besides the regions it reads label maps in the first round, where it wants them, and in the others the predictions of the round before.
@@ -30,24 +30,23 @@ impl<'a> Selecting<'a> {
 
     fn selected(&self, input: &Input<'_, Record>) -> Result<ImageSelections, Error> {
         let session = self.at.session;
-        let regions = row(input, 0)?.regions()?.clone().into_regions()?;
+        let regions = row(input, 0)?.regions()?.regions.as_slice();
         if regions.is_empty() {
             return Ok(ImageSelections { selections: Vec::new() });
         }
         let (map, predictions) = match input.rows.get(1).copied().flatten() {
-            Some(Record::Map(map)) => (Some(LabelMap::try_from(map.clone())?), None),
+            Some(Record::Map(map)) => (Some(map), None),
             Some(known) => (None, Some(known.prediction()?.masks.as_slice())),
             None => (None, None),
         };
         let (id, label) = (self.at.id(input), self.at.label(input));
-        let subject = Subject { id, label, image: input.image, regions: &regions, map: map.as_ref(), predictions };
+        let subject = Subject { id, label, image: input.image, regions, map, predictions };
         let answers = self.selector.select(&subject)?;
         if let Some(answer) = answers.iter().find(|answer| answer.label as usize >= session.samples.classes.len()) {
             let (name, count) = (&session.recipe.select.plugin.name, session.samples.classes.len());
             return Err(Error::invalid(format!("selector {name} gave the label {}, but there are {count} classes", answer.label)));
         }
-        let row = |answer: convert_sdk::Selection| SelectionRow { confidence: answer.confidence.get(), keep: answer.keep, label: answer.label };
-        Ok(ImageSelections { selections: answers.into_iter().map(row).collect() })
+        Ok(ImageSelections { selections: answers })
     }
 }
 
