@@ -228,7 +228,7 @@ pub fn write(folder: &Path, shard: usize, example: &impl Serialize, rows: &[impl
     } else {
         replace(&errors_path, |file| Ok(serde_json::to_writer(file, &LeftOut::of(errors)?)?))?;
     }
-    let fields = Vec::<arrow_schema::FieldRef>::from_samples(&[example], TracingOptions::default())?;
+    let fields = Vec::<arrow_schema::FieldRef>::from_samples([example], TracingOptions::default())?;
     let batch = serde_arrow::to_record_batch(&fields, &rows)?;
     let properties =
         WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?)).set_key_value_metadata(Some(seal::metadata()));
