@@ -2,6 +2,7 @@
 
 mod elf;
 mod loader;
+mod schema;
 mod trust;
 
 use std::collections::BTreeMap;

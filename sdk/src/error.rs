@@ -31,7 +31,8 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    const ALL: [ErrorKind; 10] = [
+    /// All of them.
+    pub const ALL: &'static [ErrorKind] = &[
         Self::Other,
         Self::Config,
         Self::InvalidInput,
@@ -74,7 +75,7 @@ impl ErrorKind {
 
     /// The kind of a [name](ErrorKind::name); one from a newer version reads as [`ErrorKind::Other`].
     pub fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Other)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name).unwrap_or(Self::Other)
     }
 }
 
@@ -176,40 +177,5 @@ pub trait ResultExt<T> {
 impl<T, E: Into<Error>> ResultExt<T> for Result<T, E> {
     fn context(self, message: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| error.into().context(message()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_survive_their_names_and_unknown_ones_read_as_other() {
-        for kind in ErrorKind::ALL {
-            assert_eq!(ErrorKind::from_name(kind.name()), kind);
-        }
-        assert_eq!(ErrorKind::from_name("of a later version"), ErrorKind::Other);
-    }
-
-    #[test]
-    fn an_io_error_keeps_its_kind_and_its_cause_behind_a_context() {
-        let error = std::fs::read("/no/such/file").map_err(Error::from).context(|| "cannot read the map".into());
-        let error = error.unwrap_err();
-        assert!(error.kind == ErrorKind::Io && error.kind.may_pass());
-        assert!(error.to_string().starts_with("cannot read the map: No such file"), "{error}");
-    }
-
-    #[test]
-    fn what_the_system_reports_may_pass_and_what_a_file_holds_does_not() {
-        let kind = |error: io::Error| Error::from(error).kind;
-        let system = |number| io::Error::from_raw_os_error(number);
-        // ENOENT, EIO, EACCES, EMFILE, ESTALE; as such, and wrapped by a library that keeps the kind
-        for number in [2, 5, 13, 24, 116] {
-            assert_eq!((kind(system(number)), kind(io::Error::new(io::ErrorKind::InvalidData, system(number)))), (ErrorKind::Io, ErrorKind::Io));
-        }
-        // EISDIR, ENAMETOOLONG, ELOOP, and what decoders say
-        for error in [system(21), system(36), system(40), io::Error::other("bad block"), io::ErrorKind::UnexpectedEof.into()] {
-            assert_eq!(kind(error), ErrorKind::InvalidInput);
-        }
     }
 }

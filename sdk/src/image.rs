@@ -240,33 +240,3 @@ impl std::fmt::Debug for LazyImage<'_> {
         f.write_str("LazyImage")
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrong_byte_counts_and_empty_sides_are_refused() {
-        assert!(Image::new(2, 2, vec![0; 11]).is_err());
-        assert!(Image::new(0, 2, vec![]).is_err());
-    }
-
-    #[test]
-    fn resizing_keeps_a_single_colour_exactly() {
-        let image = Image::new(7, 5, [10, 200, 33].repeat(35)).unwrap();
-        let resized = image.resize_lanczos(480, 3).unwrap();
-        assert_eq!(resized.pixels(), [10, 200, 33].repeat(480 * 3));
-    }
-
-    #[test]
-    fn a_lazy_image_is_loaded_once() {
-        let loads = std::sync::atomic::AtomicU32::new(0);
-        let lazy = LazyImage::new(|| {
-            loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Image::new(1, 1, vec![1, 2, 3])
-        });
-        assert_eq!(lazy.get().unwrap().pixel(0, 0), [1, 2, 3]);
-        lazy.get().unwrap();
-        assert_eq!(loads.load(std::sync::atomic::Ordering::Relaxed), 1);
-    }
-}

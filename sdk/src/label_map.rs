@@ -97,23 +97,3 @@ impl LabelMap {
         (0..self.depth).map(move |rank| (self.classes[rank * cells + cell], self.logits[rank * cells + cell]))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_map_is_read_cell_by_cell() {
-        let map = LabelMap::new(2, 1, 3, vec![3.0, 2.0, 1.0, 0.5, 0.25, 0.125], vec![7, 8, 9, 1, 2, 3]).unwrap();
-        assert_eq!(map.cell(1).collect::<Vec<_>>(), [(8, 2.0), (2, 0.25)]);
-    }
-
-    #[test]
-    fn wrong_sizes_numbers_and_classes_are_refused_in_words() {
-        let refused = |depth, logits: &[f32], classes: &[u32]| LabelMap::new(depth, 1, 1, logits.to_vec(), classes.to_vec()).unwrap_err().to_string();
-        assert_eq!(refused(2, &[1.0], &[1]), "a label map of 2 classes a cell and 1x1 cells needs 2 logits and classes, got 1 and 1");
-        assert_eq!(refused(1, &[f32::NAN], &[1]), "a label map holds the logit NaN");
-        assert_eq!(refused(2, &[1.0, 2.0], &[4, 4]), "cell 0 of a label map holds the class 4 twice");
-        assert!(LabelMap::new(0, 1, 1, vec![], vec![]).is_err());
-    }
-}

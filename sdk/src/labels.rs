@@ -97,27 +97,3 @@ impl From<LabelVector> for Vec<ClassScore> {
         vector.0
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_numbers_from_0_to_1_are_probabilities() {
-        assert!(Probability::new(1.0).is_ok());
-        for bad in [-0.1, 1.1, f32::NAN, f32::INFINITY] {
-            assert!(Probability::new(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_vector_keeps_the_highest_score_of_each_class_in_class_order() {
-        let mut vector = LabelVector::default();
-        for (class, p) in [(7, 0.2), (3, 0.9), (7, 0.6), (3, 0.1), (5, 0.0)] {
-            vector.raise(class, Probability::new(p).unwrap());
-        }
-        assert_eq!(vector.entries().iter().map(|e| (e.class, e.probability.get())).collect::<Vec<_>>(), [(3, 0.9), (7, 0.6)]);
-        assert_eq!(vector.above(0.6).collect::<Vec<_>>(), [3]);
-        assert_eq!(vector.get(5), 0.0);
-    }
-}

@@ -1,7 +1,6 @@
 //! Binary masks as run lengths.
 
 mod geometry;
-mod outline;
 mod rle;
 mod runs;
 
@@ -241,60 +240,5 @@ impl Mask {
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Mask({}x{}, area {})", self.width, self.height, self.area())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn masks() -> impl Strategy<Value = (u32, u32, Vec<u8>, Vec<u8>)> {
-        (1u32..12, 1u32..12).prop_flat_map(|(w, h)| {
-            let pixels = || proptest::collection::vec(0u8..2, (w * h) as usize);
-            (Just(w), Just(h), pixels(), pixels())
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn every_form_of_a_mask_reads_back_as_the_same_mask((w, h, pixels, _) in masks()) {
-            let mask = Mask::from_pixels(w, h, &pixels).unwrap();
-            prop_assert_eq!(&mask.to_pixels(), &pixels);
-            prop_assert_eq!(&Mask::from_runs(w, h, mask.runs()).unwrap(), &mask);
-            prop_assert_eq!(&Mask::from_counts(w, h, &mask.counts()).unwrap(), &mask);
-            prop_assert_eq!(mask.area() as usize, pixels.iter().filter(|p| **p == 1).count());
-        }
-
-        #[test]
-        fn set_operations_agree_with_the_pixels((w, h, a, b) in masks()) {
-            let (x, y) = (Mask::from_pixels(w, h, &a).unwrap(), Mask::from_pixels(w, h, &b).unwrap());
-            let expect = |f: fn(u8, u8) -> u8| a.iter().zip(&b).map(|(a, b)| f(*a, *b)).collect::<Vec<_>>();
-            prop_assert_eq!(x.union(&y).unwrap().to_pixels(), expect(|a, b| a | b));
-            prop_assert_eq!(x.intersection(&y).unwrap().to_pixels(), expect(|a, b| a & b));
-            prop_assert_eq!(x.difference(&y).unwrap().to_pixels(), expect(|a, b| a & (1 - b)));
-            let count = |pixels: Vec<u8>| f64::from(pixels.iter().map(|pixel| u32::from(*pixel)).sum::<u32>());
-            let (common, either) = (count(expect(|a, b| a & b)), count(expect(|a, b| a | b)));
-            prop_assert_eq!(x.iou(&y).unwrap(), if either == 0.0 { 0.0 } else { common / either });
-        }
-    }
-
-    #[test]
-    fn counts_are_those_of_pycocotools() {
-        // pycocotools.mask.encode of a 5x4 mask with a 3x2 block at column 1, row 1, and of a full one
-        let mut pixels = [0u8; 20];
-        for (x, y) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
-            pixels[y * 5 + x] = 1;
-        }
-        assert_eq!(Mask::from_pixels(5, 4, &pixels).unwrap().counts(), "5220003");
-        assert_eq!(Mask::full(5, 4).unwrap().counts(), "0d0");
-    }
-
-    #[test]
-    fn wrong_sums_wrong_codes_and_unequal_sizes_are_errors_that_say_so() {
-        assert_eq!(Mask::from_runs(4, 2, &[3, 4]).unwrap_err().to_string(), "the runs of a 4x2 mask sum to 7 instead of 8");
-        assert!(Mask::from_counts(4, 2, "~~~").is_err());
-        assert!(Mask::full(4, 2).unwrap().iou(&Mask::full(2, 4).unwrap()).is_err());
-        assert!(Mask::empty(0, 4).is_err());
     }
 }

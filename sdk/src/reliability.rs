@@ -58,22 +58,3 @@ impl ReliabilityCounter {
         (all > 0).then_some(Reliability { ece, bins: self.bins })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_error_is_the_mean_gap_between_confidence_and_accuracy() {
-        let mut counter = ReliabilityCounter::default();
-        // Two at 0.85 of which one is right: a gap of 0.35. Two right ones at 1: none.
-        for (probability, right) in [(0.85, true), (0.85, false), (1.0, true), (1.0, true)] {
-            counter.add(probability, right);
-        }
-        let reliability = counter.reliability().unwrap();
-        assert!((reliability.ece - 0.175).abs() < 1e-12, "{}", reliability.ece);
-        assert_eq!(reliability.bins.iter().map(|bin| bin.count).collect::<Vec<_>>(), [0, 0, 0, 0, 0, 0, 0, 0, 2, 2]);
-        assert_eq!((reliability.bins[8].accuracy, reliability.bins[9].confidence), (0.5, 1.0));
-        assert_eq!(ReliabilityCounter::default().reliability(), None);
-    }
-}

@@ -12,6 +12,7 @@ use convert_sdk::abi::{ABI_VERSION, ABI_VERSION_SYMBOL, Builder, PluginDeclarati
 
 use super::Plugin;
 use super::elf::{self, Unfit};
+use super::schema::shortened;
 use crate::errors::PluginError;
 
 /// Why a library's plugins cannot be used.
@@ -159,7 +160,7 @@ fn plugin(file: &Path, declaration: PluginDeclaration, builder: Builder) -> Resu
         package: declaration.package,
         version: declaration.version,
         results: declaration.results,
-        schema: declaration.schema,
+        schema: shortened(declaration.schema),
         file,
         builder,
     })

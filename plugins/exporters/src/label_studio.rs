@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use convert_formats::outline::outlines;
 use convert_sdk::{Context, ExportRun, ExportWriter, Exporter, LabelledSample, Plugin, Result, ResultExt, config};
 use serde_json::{Value, json};
 
@@ -101,7 +102,7 @@ impl Writer {
         for (at, region) in sample.regions.iter().enumerate() {
             let Some(top) = region.top.first().filter(|top| top.probability.get() > self.config.threshold) else { continue };
             let (width, height) = (f64::from(region.mask.width()) * 2.0, f64::from(region.mask.height()) * 2.0);
-            let outer = region.mask.outlines(OUTLINE_TOLERANCE).into_iter().filter(|border| is_clockwise(border));
+            let outer = outlines(&region.mask, OUTLINE_TOLERANCE).into_iter().filter(|border| is_clockwise(border));
             for (number, border) in outer.enumerate() {
                 let points: Vec<[f64; 2]> = border.iter().map(|(x, y)| [percent(f64::from(*x) / width), percent(f64::from(*y) / height)]).collect();
                 let value = json!({ "points": points, "closed": true, "polygonlabels": [name(top.class)] });

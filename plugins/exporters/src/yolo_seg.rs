@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use convert_formats::outline::outlines;
 use convert_sdk::{Context, Error, ExportRun, ExportWriter, Exporter, LabelledSample, Mask, Plugin, Result, config};
 
 use crate::pictures::{Picture, number_name};
@@ -100,7 +101,7 @@ impl ExportWriter for Writer {
 /// ` x y x y …` in shares of the image, all borders in one line: from the first border's beginning to each other one and back, which even-odd filling does not see. `None` for a mask
 /// without an outline.
 fn outline(mask: &Mask) -> Option<String> {
-    let borders = mask.outlines(OUTLINE_TOLERANCE);
+    let borders = outlines(mask, OUTLINE_TOLERANCE);
     let start = *borders.first()?.first()?;
     let mut points = Vec::new();
     for border in &borders {

@@ -8,5 +8,6 @@ pub mod files;
 pub mod imagenet;
 pub mod imagenet_s;
 pub mod label_sets;
+pub mod outline;
 pub mod tensors;
 pub mod whole_file;

@@ -42,21 +42,3 @@ impl Dataset for ForeignDataset {
         self.0.ask_or(Request::new("truth", id)?, None)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_library_that_lacks_a_later_method_behaves_as_if_it_had_not_overridden_it() {
-        let early = object(|method, _| match method {
-            "classes" => reply(&["apple"]),
-            "samples" => reply(&[serde_json::json!({ "id": "a.png", "label": 0, "revision": 7, "a field of later": [1.5] })]),
-            _ => Ok(None),
-        });
-        let dataset = ForeignDataset(Remote(early));
-        assert_eq!(dataset.samples().unwrap(), [Sample { id: "a.png".into(), label: 0, revision: 7 }]);
-        assert_eq!((dataset.truth("a.png").unwrap(), dataset.class_numbers()), (None, vec![]));
-        assert_eq!(dataset.image("a.png").unwrap_err().to_string(), "there is no method `image`");
-    }
-}

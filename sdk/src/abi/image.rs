@@ -50,34 +50,3 @@ impl Lender for Foreign<'_> {
 pub fn foreign_image(object: ImageObject<'_>) -> LazyImage<'_> {
     LazyImage::lent(Foreign(object))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Error;
-
-    #[test]
-    fn an_image_is_lent_across_and_not_copied() {
-        let image = Image::new(2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap();
-        let place = image.pixels().as_ptr();
-        let held = LazyImage::from(image);
-        let crossed = foreign_image(image_object(&held));
-        // As a plugin that is a host itself would pass it on.
-        let further = foreign_image(image_object(crossed));
-        let received = further.get().unwrap();
-        assert_eq!((received.width(), received.pixels().as_ptr()), (2, place));
-        assert_eq!(received, held.get().unwrap());
-    }
-
-    #[test]
-    fn an_image_that_cannot_be_read_says_so_on_the_other_side_and_is_tried_again() {
-        let loads = std::sync::atomic::AtomicU32::new(0);
-        let broken = LazyImage::new(|| match loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Err(Error::invalid("truncated")),
-            _ => Image::new(1, 1, vec![7; 3]),
-        });
-        let crossed = foreign_image(image_object(&broken));
-        assert_eq!(crossed.get().unwrap_err().to_string(), "truncated");
-        assert_eq!(crossed.get().unwrap().pixels(), [7; 3]);
-    }
-}

@@ -27,9 +27,14 @@ pub use convert_abi::{PluginModuleRef, ABI_VERSION, ABI_VERSION_SYMBOL};
 pub use module::{declarations, Builder, PluginDeclaration, Results};
 pub use version::RoleVersion;
 
-// What `export_plugins!` expands to.
+// What `export_plugins!` expands to, and what convert-testing builds plugins with.
 #[doc(hidden)]
-pub use {convert_abi as __abi, module::export};
+pub use {
+    ask::Remote,
+    convert_abi as __abi,
+    module::{export, foreign},
+    serve::{object, reply},
+};
 
 /// Ends a plugin library: names its plugins, each a role, a name and the struct that implements the role's trait. Behind it may stand what the host should know
 /// of its results, see [`Results`](crate::abi::Results).

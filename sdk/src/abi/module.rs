@@ -77,22 +77,31 @@ impl Builder {
     }
 }
 
-macro_rules! builders {
+macro_rules! roles {
     ($($method:ident $trait:ident $foreign:expr;)+) => {
+        /// What a library built, as its role's ordinary trait.
+        pub mod foreign {
+            use super::*;
+
+            $(pub fn $method(remote: Remote<'static>) -> Result<Box<dyn $trait>> {
+                let foreign: fn(Remote<'static>) -> Result<_> = $foreign;
+                Ok(Box::new(foreign(remote)?))
+            })+
+        }
+
         impl Builder {$(
             #[doc = concat!("Builds the plugin, ", stringify!($method), " by its declaration, from its config (JSON) and a context.")]
             ///
             /// # Errors
             /// What the plugin says of its config.
             pub fn $method(self, config: &str, context: &Context) -> Result<Box<dyn $trait>> {
-                let foreign: fn(Remote<'static>) -> Result<_> = $foreign;
-                Ok(Box::new(foreign(self.build(config, context)?)?))
+                foreign::$method(self.build(config, context)?)
             }
         )+}
     };
 }
 
-builders! {
+roles! {
     dataset Dataset |remote| Ok(dataset::ForeignDataset(remote));
     proposer Proposer proposer::ForeignProposer::new;
     refiner Refiner |remote| Ok(refiner::ForeignRefiner(remote));
@@ -130,9 +139,8 @@ pub mod export {
     }
 
     impl Exported {
-        fn declaration(&self) -> PluginDeclaration {
-            let mut schema = (self.schema)();
-            shorten(&mut schema);
+        pub fn declaration(&self) -> PluginDeclaration {
+            let schema = (self.schema)();
             let description = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
             let summary: Vec<&str> = description.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
             PluginDeclaration {
@@ -145,6 +153,10 @@ pub mod export {
                 results: self.results,
                 schema,
             }
+        }
+
+        pub fn build(&self, config: &str, context: Context) -> Result<Object<'static>> {
+            (self.build)(config, context)
         }
     }
 
@@ -194,33 +206,8 @@ pub mod export {
             let context = Context::new(message::read(settings)?, Arc::new(Foreign(host)));
             super::super::forward_logs::install(&context);
             let plugin = plugins.get(index as usize).ok_or_else(|| Error::invalid(format!("the library has no plugin {index}")))?;
-            (plugin.build)(config, context)
+            plugin.build(config, context)
         };
         guard(build, |object| object)
-    }
-
-    /// Defaults of 32 bits as they stand in the code: 0.15, not the 0.15000000596046448 that it is in 64.
-    fn shorten(json: &mut Json) {
-        match json {
-            Json::Number(number) => {
-                let (Some(value), false) = (number.as_f64(), number.is_i64() || number.is_u64()) else { return };
-                let short = (value as f32).to_string().parse::<f64>().ok().filter(|_| f64::from(value as f32) == value);
-                if let Some(short) = short.and_then(serde_json::Number::from_f64) {
-                    *number = short;
-                }
-            }
-            Json::Array(items) => items.iter_mut().for_each(shorten),
-            Json::Object(entries) => entries.values_mut().for_each(shorten),
-            _ => {}
-        }
-    }
-
-    #[cfg(test)]
-    #[test]
-    fn defaults_of_32_bits_are_shown_as_they_were_written() {
-        let mut schema =
-            serde_json::json!({ "default": f64::from(0.15f32), "other": [0.1, f64::from(1e-5f32), 3, -2, 0.5], "text": "0.15000000596046448" });
-        shorten(&mut schema);
-        assert_eq!(schema, serde_json::json!({ "default": 0.15, "other": [0.1, 1e-5, 3, -2, 0.5], "text": "0.15000000596046448" }));
     }
 }

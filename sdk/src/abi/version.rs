@@ -40,17 +40,3 @@ impl std::fmt::Display for RoleVersion {
         write!(f, "{}.{}", self.major, self.minor)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn older_minor_versions_are_read_and_nothing_else() {
-        let version = |major, minor| RoleVersion { major, minor };
-        let here = version(2, 3);
-        assert!(here.reads(version(2, 3)) && here.reads(version(2, 0)));
-        assert!(!here.reads(version(2, 4)) && !here.reads(version(1, 3)) && !here.reads(version(3, 0)));
-        assert_eq!(here.to_string(), "2.3");
-    }
-}

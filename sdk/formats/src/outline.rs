@@ -1,17 +1,15 @@
 //! A mask's borders as polygons.
 
-use super::Mask;
+use convert_sdk::Mask;
 
 type Point = (i32, i32);
 
-impl Mask {
-    /// The closed borders as polygons in half pixels, clockwise around foreground and counter-clockwise around holes; the even-odd rule fills them. They run through the middles of
-    /// the pixels' edges, and are simplified as far as they stay within `tolerance` half pixels of these: at 1.4 the stairs of a slanted line vanish.
-    /// Borders of less than three corners are left out.
-    pub fn outlines(&self, tolerance: f64) -> Vec<Vec<(i32, i32)>> {
-        let simplified = trace(self).into_iter().map(|border| simplify(&border, tolerance));
-        simplified.filter(|border| border.len() >= 3).collect()
-    }
+/// A mask's closed borders as polygons in half pixels, clockwise around foreground and counter-clockwise around holes; the even-odd rule fills them. They run through the middles of
+/// the pixels' edges, and are simplified as far as they stay within `tolerance` half pixels of these: at 1.4 the stairs of a slanted line vanish.
+/// Borders of less than three corners are left out.
+pub fn outlines(mask: &Mask, tolerance: f64) -> Vec<Vec<(i32, i32)>> {
+    let simplified = trace(mask).into_iter().map(|border| simplify(&border, tolerance));
+    simplified.filter(|border| border.len() >= 3).collect()
 }
 
 /// The closed borders of a mask, as the middles of the pixels' edges in half pixels, the foreground on the right hand.
@@ -64,11 +62,7 @@ fn turn((x, y): Point, step: Point, inside: &impl Fn(i32, i32) -> bool) -> Point
         return right;
     }
     let (a, b) = ahead_left(step);
-    if inside(a, b) {
-        (step.1, -step.0)
-    } else {
-        step
-    }
+    if inside(a, b) { (step.1, -step.0) } else { step }
 }
 
 /// Douglas and Peucker's simplification of a closed line.
@@ -133,9 +127,9 @@ mod tests {
     fn a_disc_stays_round() {
         let pixels: Vec<u8> = (0..256 * 256).map(|at| u8::from((at % 256 - 128i32).pow(2) + (at / 256 - 128i32).pow(2) < 96 * 96)).collect();
         let disc = Mask::from_pixels(256, 256, &pixels).unwrap();
-        let outlines = disc.outlines(1.4);
-        assert!((area(&outlines) / f64::from(disc.area()) - 1.0).abs() < 0.02 && outlines[0].len() < 60, "{}", outlines[0].len());
-        let ring = mask(&["#####", "#####", "##.##", "#####", "#####"]).outlines(0.0);
+        let borders = outlines(&disc, 1.4);
+        assert!((area(&borders) / f64::from(disc.area()) - 1.0).abs() < 0.02 && borders[0].len() < 60, "{}", borders[0].len());
+        let ring = outlines(&mask(&["#####", "#####", "##.##", "#####", "#####"]), 0.0);
         assert_eq!(ring.len(), 2);
         assert!(area(&ring[..1]) > 0.0 && area(&ring[1..]) < 0.0, "a hole runs the other way round");
     }
