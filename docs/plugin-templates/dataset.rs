@@ -83,6 +83,7 @@ mod tests {
         for name in ["pear_1.jpg", "fig_tree_1.PNG", "fig_2.jpg", "notes.txt"] {
             std::fs::write(folder.join(name), name).unwrap();
         }
+        convert_testing::dataset::<NamedFiles>(&format!(r#"{{"folder": {folder:?}}}"#));
         let open = |separator: &str| NamedFiles::new(Config { folder: folder.clone().into(), separator: separator.into() }, Context::for_tests(&[]));
         let dataset = open("_").unwrap();
         let refused = open("-").map(|_| ()).unwrap_err().to_string();

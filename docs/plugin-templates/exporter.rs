@@ -95,4 +95,9 @@ mod tests {
         std::fs::remove_file(&output).unwrap();
         assert_eq!(text, "id,label,classes\na.jpg,\"pear, green\",\"fig;pear, green\"\n");
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::exporter::<ClassNames>(r#"{"threshold": 0.3}"#);
+    }
 }

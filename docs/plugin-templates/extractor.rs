@@ -70,4 +70,9 @@ mod tests {
         assert_eq!(features[0].values()[..6], [0.5, 0.0, 0.0, 0.0, 1.0, 0.0]);
         assert_eq!(features[0].values()[..6], features[0].values()[6..], "one row of pixels serves both rows of cells");
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::extractor::<CellColours>(r#"{"cells": 4}"#);
+    }
 }

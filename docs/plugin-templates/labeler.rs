@@ -158,4 +158,9 @@ mod tests {
         }
         assert!((prediction.global.iter().sum::<f32>() - 1.0).abs() < 1e-6);
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::labeler::<MeanColour>("{}");
+    }
 }

@@ -50,4 +50,9 @@ mod tests {
         let adjusted = Best::new(Config { classes: 3 }, Context::for_tests(&["a", "b", "c", "d"])).unwrap().adjust(0, &labels, &[]).unwrap();
         assert_eq!(adjusted.entries().iter().map(|entry| (entry.class, entry.probability.get())).collect::<Vec<_>>(), [(0, 0.1), (1, 0.9), (2, 0.5)]);
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::postprocessor::<Best>(r#"{"classes": 2}"#);
+    }
 }

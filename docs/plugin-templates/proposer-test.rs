@@ -11,4 +11,9 @@ mod tests {
         let union = proposals[0].iter().fold(Mask::empty(3, 3).unwrap(), |all, proposal| all.union(&proposal.mask).unwrap());
         assert_eq!(union.area(), 9);
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::proposer::<Grid>(r#"{"cells": 3}"#);
+    }
 }

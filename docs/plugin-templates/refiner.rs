@@ -55,4 +55,9 @@ mod tests {
         assert_eq!(refined[0], Refinement::Keep(proposals[0].clone()));
         assert_eq!(refined[1], Refinement::Drop { reason: "it covers 1.000 of the image, more than 0.9".into() });
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::refiner::<DropLarge>(r#"{"max_area": 0.8}"#);
+    }
 }

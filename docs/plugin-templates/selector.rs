@@ -62,4 +62,9 @@ mod tests {
         assert_eq!(answers[0], Selection { confidence: Probability::ONE, keep: true, label: 1 });
         assert!(!answers[1].keep && answers[1].confidence.get() < 0.5);
     }
+
+    #[test]
+    fn it_keeps_the_rules_of_its_role() {
+        convert_testing::selector::<Central>("{}");
+    }
 }

@@ -1,5 +1,6 @@
 //! What the tests from outside share: the built executable, folders of images made on the spot, recipes written for a test.
 
+pub mod eight_roles;
 pub mod file_server;
 pub mod hostile;
 pub mod random_vit;

@@ -34,8 +34,9 @@ fn host_and_plugins_share_the_sdk_and_the_formats_alone() {
     for (package, needs) in dependencies() {
         let allowed: &[&str] = match package.as_str() {
             "convert-sdk-macros" => &[],
-            "convert-sdk" => &["convert-sdk-macros"],
-            "convert-formats" | "convert-grid" => &["convert-sdk"],
+            "convert-sdk" => &["convert-abi", "convert-sdk-macros"],
+            "convert-abi" => &[],
+            "convert-formats" | "convert-testing" | "convert-grid" => &["convert-sdk"],
             "convert" | "convert-backbones" => &["convert-sdk", "convert-formats"],
             "convert-tests" => continue,
             _ => &["convert-sdk", "convert-formats", "convert-backbones"],
@@ -110,6 +111,15 @@ fn the_example_plugin_is_short_and_safe_and_stands_in_the_docs_as_it_is() {
     assert!(!code.contains(concat!("uns", "afe")) && !code.contains("abi"));
     let page = std::fs::read_to_string(repository().join("docs/writing-a-plugin.md")).unwrap();
     assert!(page.contains(manifest.trim()) && page.contains(code.trim()), "docs/writing-a-plugin.md shows the two files as they are");
+}
+
+#[test]
+fn the_page_on_datasets_shows_the_template_as_it_is() {
+    let template = std::fs::read_to_string(repository().join("docs/plugin-templates/dataset.rs")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/writing-a-dataset.md")).unwrap();
+    let shown: String = page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let lines = |text: &str| text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&shown), lines(template.split("#[cfg(test)]").next().unwrap()));
 }
 
 /// The sections and the numbered steps of docs/method.md: `1`, `1.3`.

@@ -204,9 +204,10 @@ impl Home {
         }
     }
 
-    /// The example's manifest with this plugin's names.
+    /// The example's manifest with this plugin's names, and the checks of its role for its tests.
     fn manifest(&self, name: &str) -> String {
-        let text = MANIFEST.replace("convert-grid", &crate_name(name));
+        let checks = "[dev-dependencies]\nconvert-testing = { path = \"../../sdk/testing\" }\n";
+        let text = MANIFEST.replace("convert-grid", &crate_name(name)) + checks;
         match self {
             Self::Member(_) => text,
             // Without a table of its own the crate would be taken for a member of whatever workspace lies around it.

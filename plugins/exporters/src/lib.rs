@@ -12,6 +12,8 @@ mod parquet;
 mod pictures;
 mod region_results;
 mod rows;
+#[cfg(test)]
+mod rules;
 mod training_json;
 mod webdataset;
 mod yolo_seg;

@@ -16,6 +16,8 @@ mod tally;
 mod thumbnail;
 
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod tests;
 
 pub use config::HtmlReportConfig;

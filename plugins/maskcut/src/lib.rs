@@ -5,6 +5,8 @@ mod bipartition;
 mod eigen;
 mod maskcut;
 mod proposer;
+#[cfg(test)]
+mod rules;
 mod sign;
 mod tridiagonal;
 mod vectors;

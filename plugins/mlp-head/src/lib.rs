@@ -22,6 +22,8 @@ mod progress;
 #[doc(hidden)]
 pub mod randomness;
 mod regions;
+#[cfg(test)]
+mod rules;
 mod settings;
 mod sgd;
 mod survey;

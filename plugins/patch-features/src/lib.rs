@@ -1,6 +1,8 @@
 //! Extractor `patch-features`: the features of any backbone, for `convert features`.
 
 mod extractor;
+#[cfg(test)]
+mod rules;
 
 pub use extractor::{PatchFeatures, PatchFeaturesConfig};
 

@@ -3,6 +3,8 @@
 mod asymmetric_threshold;
 mod cooccurrence_prior;
 mod pairs;
+#[cfg(test)]
+mod rules;
 mod upgrade;
 
 pub use asymmetric_threshold::{AsymmetricThreshold, AsymmetricThresholdConfig};

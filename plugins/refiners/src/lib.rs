@@ -7,6 +7,8 @@ mod drop_small;
 mod fill_holes;
 pub mod holes;
 mod nms;
+#[cfg(test)]
+mod rules;
 
 pub use dense_crf::{DenseCrf, DenseCrfConfig};
 pub use drop_small::{DropSmall, DropSmallConfig};

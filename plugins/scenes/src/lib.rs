@@ -10,6 +10,8 @@ mod catalogue;
 mod noise;
 mod paint;
 mod random;
+#[cfg(test)]
+mod rules;
 mod scenes;
 mod stamp;
 

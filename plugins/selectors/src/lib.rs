@@ -2,6 +2,8 @@
 
 mod keep_largest;
 mod relabel;
+#[cfg(test)]
+mod rules;
 
 pub use keep_largest::{KeepLargest, KeepLargestConfig};
 pub use relabel::{Keep, Maps, RelabelFilter, RelabelFilterConfig};

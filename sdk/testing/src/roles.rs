@@ -203,11 +203,13 @@ pub fn extractor<T: Plugin + Extractor>(config: &str) {
     let extractor = given("building", foreign::extractor(built!(extractor T config).build()));
     given("its diagnosis", extractor.diagnosis());
     assert_eq!(given("no image", extractor.extract(&[])), [], "no image has no features");
-    let cases = images();
-    let singly: Vec<_> =
-        cases.iter().map(|(name, image)| steady(&format!("the image {name}"), || extractor.extract(std::slice::from_ref(image))).remove(0)).collect();
-    for ((name, _), map) in cases.iter().zip(&singly) {
-        assert!(map.values().iter().all(|value| value.is_finite()), "the image {name}: a feature is not finite");
-        assert_eq!(map.dimension(), singly[0].dimension(), "the image {name} has features of another dimension");
+    let mut dimensions = Vec::new();
+    for (name, image) in images() {
+        let what = format!("the image {name}");
+        let extract = || extractor.extract(std::slice::from_ref(&image));
+        let finite = given(&what, extract()).iter().flat_map(FeatureMap::values).all(|value| value.is_finite());
+        assert!(finite, "{what}: a feature is not finite");
+        dimensions.push(steady(&what, extract)[0].dimension());
+        assert_eq!(dimensions.last(), dimensions.first(), "{what} has features of another dimension");
     }
 }

@@ -36,6 +36,31 @@ const CUTLER: &str = r#"{"info": {"year": 2023}, "licenses": [], "categories": [
   {"id": 5, "image_id": 1, "category_id": 1, "iscrowd": 0, "segmentation": [[1, 1, 4, 1, 4, 3, 1, 3]], "score": 0.5}]}"#;
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let cases = convert_testing::images();
+    let images = cases
+        .iter()
+        .zip(1..)
+        .map(|((name, image), id)| format!(r#"{{"id": {id}, "file_name": "{name}", "width": {}, "height": {}}}"#, image.width(), image.height()));
+    let annotations = cases.iter().zip(1..).map(|((_, image), id)| {
+        format!(
+            r#"{{"id": {id}, "image_id": {id}, "category_id": 1, "segmentation": {{"size": [{}, {}], "counts": [0, {}]}}}}"#,
+            image.height(),
+            image.width(),
+            image.width() * image.height()
+        )
+    });
+    let list = |items: Vec<String>| items.join(", ");
+    let coco = format!(
+        r#"{{"images": [{}], "annotations": [{}], "categories": [{{"id": 1, "name": "fg"}}]}}"#,
+        list(images.collect()),
+        list(annotations.collect())
+    );
+    let case = Case::new(&coco);
+    convert_testing::proposer::<CocoMasks>(&format!(r#"{{"file": {:?}}}"#, case.folder.path().join("masks.json")));
+}
+
+#[test]
 fn cutlers_swapped_sizes_are_noticed_and_every_form_of_mask_is_read() {
     let case = Case::new(CUTLER);
     let plugin = case.open(|_| ()).unwrap();

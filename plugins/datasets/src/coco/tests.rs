@@ -41,6 +41,15 @@ fn labels(dataset: &Coco) -> Vec<(String, u32)> {
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let (folder, _) = opened(&file(), |_| ());
+    convert_testing::dataset::<Coco>(&format!(
+        r#"{{"file": {:?}, "label": "only", "incomplete": "skip", "truth": true}}"#,
+        folder.path().join("coco.json")
+    ));
+}
+
+#[test]
 fn each_rule_finds_its_label() {
     let check = |rule: LabelRule, crowds: bool, expected: &[(&str, u32)]| {
         let dataset = dataset(&file(), |config| (config.label, config.crowds) = (rule, crowds)).unwrap();

@@ -37,6 +37,12 @@ fn refusal(paths: &[&str], classes: Option<&str>) -> String {
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let (folder, _) = dataset(&["tench/a.JPEG", "goldfish/c.jpg"], None);
+    convert_testing::dataset::<ImageFolder>(&format!(r#"{{"root": {:?}}}"#, folder.path().join("train")));
+}
+
+#[test]
 fn the_top_folder_is_the_label_and_the_path_the_id() {
     let paths = ["tench/a.JPEG", "tench/deep/er/b.png", "goldfish/c.jpg", "goldfish/notes.txt", ".cache/d.jpg", "goldfish/.e.jpg", "tench/.x/f.jpg"];
     let (_folder, dataset) = dataset(&paths, None);

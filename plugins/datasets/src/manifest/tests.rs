@@ -40,6 +40,12 @@ fn expected(first: (&str, u32), second: (&str, u32)) -> Vec<(String, u32, Vec<u8
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let (folder, _) = dataset("list.csv", "path,label\n1.jpg,ant\nsub/2.jpg,zebra\n", |_| ());
+    convert_testing::dataset::<Manifest>(&format!(r#"{{"file": {:?}}}"#, folder.path().join("list.csv")));
+}
+
+#[test]
 fn all_formats_give_the_same_samples() {
     let rows = [
         ("a.csv", "\u{feff}label,path\nzebra,1.jpg\n\"ant\", sub/2.jpg\n"),

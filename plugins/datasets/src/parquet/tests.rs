@@ -63,6 +63,14 @@ fn refused(columns: Vec<(&str, ArrayRef)>, metadata: Option<&str>, change: impl 
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns = vec![("image", images(&[Some(b"one".as_slice()), Some(b"two")])), ("label", labels(&[Some(0), Some(1)]))];
+    write(&folder.path().join("a.parquet"), columns, Some(NAMES), 2, Compression::SNAPPY);
+    convert_testing::dataset::<Parquet>(&format!(r#"{{"root": {:?}}}"#, folder.path()));
+}
+
+#[test]
 fn every_image_is_found_whatever_the_row_groups_the_codec_and_the_order() {
     // Each photo is 6 MB, so that a row group of four is read in two blocks.
     let photos: Vec<Vec<u8>> = (0..10u8).map(|at| (0..6_000_000u32).map(|byte| (byte % 251) as u8 ^ at).collect()).collect();

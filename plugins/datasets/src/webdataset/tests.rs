@@ -52,6 +52,13 @@ fn refusal(members: &[Member<'_>], change: impl FnOnce(&mut WebDatasetConfig)) -
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let (folder, _) = open(&[("a.tar", tar(&[("1.jpg", b"one"), ("1.cls", b"0"), ("2.jpg", b"two"), ("2.cls", b"1")]))], |_| ());
+    let classes = folder.path().join("classes.txt");
+    convert_testing::dataset::<WebDataset>(&format!(r#"{{"root": {:?}, "classes": {classes:?}}}"#, folder.path()));
+}
+
+#[test]
 fn members_side_by_side_with_one_key_are_a_sample() {
     let long = format!("{}/x.jpg", "deep".repeat(40));
     let long_label = long.replace(".jpg", ".cls");
