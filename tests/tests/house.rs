@@ -52,7 +52,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
         let path = entry.path();
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if path.is_dir() && !hidden && !["target", "vendor", "runs", "dist", "corpus"].iter().any(|name| path.ends_with(name)) {
+        // What is frozen stays as it was.
+        if path.is_dir() && !hidden && !["target", "vendor", "runs", "dist", "corpus", "frozen"].iter().any(|name| path.ends_with(name)) {
             files(&path, found);
         } else if path.is_file() {
             found.push(path);
