@@ -396,7 +396,7 @@ pub enum PluginsCommand {
     List,
     /// A plugin's config: keys, types, defaults, meaning. Without a name: the recipe's sections and all plugins.
     Describe {
-        /// The plugin's name.
+        /// The plugin's name; or a class in Python: FILE.py:CLASS or package.module:CLASS.
         name: Option<String>,
         /// Print the JSON schema instead.
         #[arg(long, requires = "name")]
