@@ -134,7 +134,7 @@ fn a_class_that_cannot_be_built_refuses_the_recipe_in_one_line() {
     refused(&entry("Nothing"), "must name a class as FILE.py:CLASS or package.module:CLASS, not \"Nothing\"");
     refused(&entry("no_such_module:Nothing"), "No module named 'no_such_module'");
     let here = place.path("unruly.py").display().to_string();
-    refused(&entry(&format!("{here}:Absent")), "has no class Absent; its classes of this role are Unruly, Dying, Strict, Nothing");
+    refused(&entry(&format!("{here}:Absent")), "has no class Absent; its classes of this role are Unruly, Dying, Leaking, Batches, Strict, Nothing");
     refused(&entry(&format!("{here}:np")), "has no class np");
     refused("proposals.0.config.python=/no/python", "the Python `/no/python` cannot be started");
     refused("proposals.0.config.python=/bin/false", "cannot be built by /bin/false (does it have numpy? its last words are above)");
@@ -230,6 +230,32 @@ fn a_class_is_described_as_other_plugins_are() {
     assert!(code == Some(2) && errors.contains("is no plugin: derive it from a class of convert_sdk, such as Proposer"), "{errors}");
     let (code, _, errors) = describe("absent.py:Described");
     assert!(code == Some(2) && errors.contains("absent.py` does not exist (`absent.py` in the current folder)"), "{errors}");
+}
+
+#[test]
+fn a_process_that_leaks_is_ended_between_two_calls_and_nothing_is_lost() {
+    let place = unruly("Leaking", 600, 8);
+    let (code, text) = run(&place, &["--strict", "--threads", "1", "--set", "proposals.0.config.max_memory_mb=200"]);
+    assert_eq!(code, 0, "{text}");
+    let ended = text.lines().filter(|line| line.contains("unruly.py:Leaking: its process holds ") && line.contains("more than max_memory_mb (200)"));
+    assert!((2..=8).contains(&ended.count()), "16 calls of 30 MB each, in some 40 MB of Python: {text}");
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 16);
+    let (code, text) = run(&place, &["--fresh", "--set", "proposals.0.config.max_memory_mb=5"]);
+    let what = "unruly.py:Leaking holds ";
+    assert!(code == 2 && text.contains("`max_memory_mb` is 5, but ") && text.contains(what) && text.contains("as soon as it is built"), "{text}");
+}
+
+#[test]
+fn a_batch_that_fails_is_asked_for_again_image_by_image() {
+    let place = unruly("Batches", 600, 4);
+    std::fs::remove_file(place.path("data/pear/pear-003.png")).unwrap();
+    let (code, text) = run(&place, &["--allow-skipped", "--threads", "1"]);
+    assert_eq!(code, 0, "{text}");
+    let asked: Vec<&str> = text.lines().filter_map(|line| line.split("asked for ").nth(1)).collect();
+    assert_eq!(asked, ["4", "1", "1", "1", "1", "3"], "{text}");
+    let errors = String::from_utf8(place.result("errors.jsonl")).unwrap();
+    assert!(errors.lines().count() == 1 && errors.contains("apple-003") && errors.contains("ValueError: cannot make sense of it"), "{errors}");
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 6);
 }
 
 #[test]

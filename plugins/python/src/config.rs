@@ -31,6 +31,11 @@ pub struct PythonConfig {
     #[serde(default = "ten_minutes")]
     #[schemars(range(min = 1), extend("x-identity" = false))]
     pub timeout_s: u64,
+    /// Megabytes that a process may hold between two calls; one that holds more is ended, and a new one is built when it is needed. For classes, or libraries of theirs, that leak. Linux only.
+    /// Default: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 1), extend("x-identity" = false))]
+    pub max_memory_mb: Option<u64>,
 }
 
 fn one() -> usize {

@@ -59,6 +59,12 @@ impl Worker {
     pub fn start(role: &str, config: &PythonConfig, context: &Context) -> Result<(Self, Value)> {
         let mut worker = Self::spawn(config, context, |line| info!("{line}"))?;
         let facts = worker.build(role, config)?;
+        if let (Some(limit), Some(held)) = (config.max_memory_mb, worker.resident_mb())
+            && held > limit
+        {
+            let message = format!("`max_memory_mb` is {limit}, but {} holds {held} MB as soon as it is built: give more", config.entry.as_str());
+            return Err(Error::config(message));
+        }
         Ok((worker, facts))
     }
 
@@ -183,6 +189,13 @@ impl Worker {
                 return Ok(Incoming { json: json.get_mut("ok").map(Value::take).unwrap_or_default(), blobs });
             }
         }
+    }
+
+    /// Megabytes of memory that the process holds, where the system tells.
+    pub fn resident_mb(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes >> 10)
     }
 
     /// The process has gone: how.
