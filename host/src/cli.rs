@@ -172,7 +172,11 @@ pub enum Command {
     /// Check a recipe and print its plan: stages, plugins, versions, what is cached and what is to do.
     Check {
         /// The recipe.
-        recipe: PathBuf,
+        #[arg(required_unless_present = "schema")]
+        recipe: Option<PathBuf>,
+        /// Print the JSON schema of recipes with the installed plugins instead, for editors.
+        #[arg(long, conflicts_with = "recipe")]
+        schema: bool,
         /// Changes to the recipe.
         #[command(flatten)]
         overrides: RecipeOverrides,

@@ -1,6 +1,7 @@
 //! Recipes: text → tree with places → sections checked against their schema → [`Recipe`], whose every plugin is known and configured.
 
 mod diagnostics;
+mod editor_schema;
 mod environment;
 mod outputs;
 mod pins;
@@ -28,6 +29,7 @@ use resolve::{Bases, Resolved, absolute, known_keys, resolve, with_defaults};
 use tree::{Location, Node, Origin, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
+pub use editor_schema::editor_schema;
 pub use presets::Preset;
 pub use resolve::NamedPath;
 pub use sections::{AggregateMode, AggregateSection, CalibrateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
