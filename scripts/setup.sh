@@ -136,5 +136,7 @@ if [ "${1:-}" = --python ]; then
         python3 -m venv "$cache/venv"
         "$cache/venv/bin/python" -m pip install -q --disable-pip-version-check numpy pyarrow pycocotools 'pillow>=13'
     fi
+    # What an older environment in the cache lacks.
+    "$cache/venv/bin/python" -c 'import jsonschema' 2>/dev/null || "$cache/venv/bin/python" -m pip install -q --disable-pip-version-check 'jsonschema>=4.26'
     ln -sfn "$cache/venv" "$root/vendor/venv"
 fi

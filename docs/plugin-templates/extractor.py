@@ -1,11 +1,14 @@
 """An extractor, for `convert features`: mean colours of blocks."""
 
+import numpy as np
+
 from convert_sdk import Extractor
 
 
 class Blocks(Extractor):
-    """The mean colour of blocks of 16 x 16 pixels."""
+    """The mean colour of blocks of about 16 x 16 pixels."""
 
     def extract(self, image):
-        rows, columns = image.shape[0] // 16, image.shape[1] // 16
-        return image[: rows * 16, : columns * 16].reshape(rows, 16, columns, 16, 3).mean(axis=(1, 3)) / 255
+        rows, columns = (max(side // 16, 1) for side in image.shape[:2])
+        cells = (np.array_split(row, columns, axis=1) for row in np.array_split(image, rows))
+        return np.array([[cell.mean(axis=(0, 1)) / 255 for cell in row] for row in cells])

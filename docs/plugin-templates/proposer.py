@@ -14,4 +14,5 @@ class Quarters(Proposer):
             for left in (0, width // 2):
                 mask = np.zeros((height, width), dtype=bool)
                 mask[top : top + height // 2, left : left + width // 2] = True
-                yield Proposal(mask, score=float(image[mask].mean()), measures={"top": top, "left": left})
+                if mask.any():  # an image of one pixel has no quarters
+                    yield Proposal(mask, score=float(image[mask].mean()), measures={"top": top, "left": left})

@@ -172,7 +172,11 @@ pub enum Command {
     /// Check a recipe and print its plan: stages, plugins, versions, what is cached and what is to do.
     Check {
         /// The recipe.
-        recipe: PathBuf,
+        #[arg(required_unless_present = "schema")]
+        recipe: Option<PathBuf>,
+        /// Print the JSON schema of recipes with the installed plugins instead, for editors.
+        #[arg(long, conflicts_with = "recipe")]
+        schema: bool,
         /// Changes to the recipe.
         #[command(flatten)]
         overrides: RecipeOverrides,
@@ -396,7 +400,7 @@ pub enum PluginsCommand {
     List,
     /// A plugin's config: keys, types, defaults, meaning. Without a name: the recipe's sections and all plugins.
     Describe {
-        /// The plugin's name.
+        /// The plugin's name; or a class in Python: FILE.py:CLASS or package.module:CLASS.
         name: Option<String>,
         /// Print the JSON schema instead.
         #[arg(long, requires = "name")]

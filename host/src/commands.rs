@@ -50,7 +50,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
     let catalog = || Catalog::load(&global.plugin_dir).map_err(Failure::usage);
     match command {
         None => run::run(&run, &catalog()?, progress),
-        Some(Command::Check { recipe, overrides, device }) => check::check(&recipe, &overrides, &device, &catalog()?, &progress),
+        Some(Command::Check { recipe: Some(recipe), overrides, device, .. }) => check::check(&recipe, &overrides, &device, &catalog()?, &progress),
+        Some(Command::Check { .. }) => check::print_schema(&catalog()?),
         Some(Command::Plan(arguments)) => plan::plan(&arguments, &catalog()?, &progress),
         Some(Command::Weights { command: None | Some(WeightsCommand::List) }) => weights::list(&catalog()?),
         Some(Command::Weights { command: Some(WeightsCommand::Get { names }) }) => weights::get(&names, &catalog()?, &progress),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use convert_sdk::LogLevel;
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -30,6 +31,24 @@ pub fn begin(global: &GlobalArguments) -> Progress {
         tracing::subscriber::set_global_default(builder.json().finish())
     };
     progress
+}
+
+/// A log line of a plugin, under its library's name.
+pub fn of_plugin(level: LogLevel, target: &str, message: &str) {
+    let plugin = library_name(target);
+    match level {
+        LogLevel::Error => tracing::error!(target: "plugin", "{plugin}: {message}"),
+        LogLevel::Warn => tracing::warn!(target: "plugin", "{plugin}: {message}"),
+        LogLevel::Info => tracing::info!(target: "plugin", "{plugin}: {message}"),
+        LogLevel::Debug => tracing::debug!(target: "plugin", "{plugin}: {message}"),
+        LogLevel::Trace => tracing::trace!(target: "plugin", "{plugin}: {message}"),
+    }
+}
+
+/// The name of the library that a `tracing` target (`convert_mlp_head::training`) belongs to, as its users know it.
+fn library_name(target: &str) -> String {
+    let package = target.split("::").next().unwrap_or(target);
+    package.strip_prefix("convert_").unwrap_or(package).replace('_', "-")
 }
 
 /// Writes whole lines to standard error while the bars step aside.

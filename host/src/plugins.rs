@@ -1,19 +1,23 @@
 //! Plugin libraries: found on disk, checked, loaded, and listed by role and name.
 
 mod elf;
+mod inner;
 mod loader;
 mod schema;
 mod trust;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use convert_sdk::Role;
 use convert_sdk::abi::{Builder, Results};
+use convert_sdk::{Error, Role};
 use serde_json::Value as Json;
 
 use crate::crashes::named;
 use crate::errors::chain;
+
+pub use inner::InnerConfig;
 
 /// A loaded plugin.
 #[derive(Clone)]
@@ -49,6 +53,8 @@ pub struct Catalog {
     plugins: BTreeMap<(Role, String), Plugin>,
     /// How many libraries could not be used.
     refused: usize,
+    /// The schemas of configs within configs that plugins were asked for, or why they did not tell.
+    asked: Mutex<BTreeMap<String, Result<Json, Error>>>,
 }
 
 impl Catalog {

@@ -1,9 +1,11 @@
 //! Recipes: text → tree with places → sections checked against their schema → [`Recipe`], whose every plugin is known and configured.
 
 mod diagnostics;
+mod editor_schema;
 mod environment;
 mod outputs;
 mod pins;
+mod places;
 mod presets;
 mod resolve;
 mod sections;
@@ -22,10 +24,12 @@ use crate::plugins::{Catalog, Plugin};
 use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
-use resolve::{Bases, absolute, known_keys, resolve, with_defaults};
+use places::Places;
+use resolve::{Bases, Resolved, absolute, known_keys, resolve, with_defaults};
 use tree::{Location, Node, Origin, Value};
 
 pub use diagnostics::{RecipeError, suggestion};
+pub use editor_schema::editor_schema;
 pub use presets::Preset;
 pub use resolve::NamedPath;
 pub use sections::{AggregateMode, AggregateSection, CalibrateSection, GlobalSignal, OnCrash, OnError, Residency, Sections};
@@ -43,6 +47,8 @@ pub struct Configured {
     pub presets: Vec<Preset>,
     /// Where it stands in the recipe.
     place: Option<Location>,
+    /// Where the keys of its config stand.
+    places: Places,
 }
 
 impl Configured {
@@ -149,9 +155,11 @@ impl Recipe {
         }
     }
 
-    /// What is wrong with a configured plugin, at its place in the recipe.
+    /// What is wrong with a configured plugin, at its place in the recipe; where the plugin blames a key of its config, at that of the key.
     pub fn refuse(&self, at: &Configured, problem: impl Into<AnyError>) -> RecipeError {
-        RecipeError::Problems { source_text: self.source.clone(), problems: vec![Diagnostic::new(at.place, problem)] }
+        let problem = problem.into();
+        let place = at.places.blamed(problem.as_ref()).or(at.place);
+        RecipeError::Problems { source_text: self.source.clone(), problems: vec![Diagnostic::new(place, problem)] }
     }
 
     /// The recipe as YAML with every plugin's default filled in, for reports. What a plugin decides by itself, such as a family by the weights, stays out.
@@ -344,7 +352,10 @@ impl Reader<'_> {
             return None;
         };
         let what = if role == Role::Dataset { format!("dataset {name}") } else { format!("the config of {name}") };
-        let resolved = resolve(&config, &plugin.schema, &self.bases, &what);
+        let mut resolved = resolve(&config, &plugin.schema, &self.bases, &what);
+        if resolved.problems.is_empty() {
+            self.resolve_inner(&config, plugin, &mut resolved);
+        }
         let good = resolved.problems.is_empty();
         self.problems.extend(resolved.problems);
         good.then(|| Configured {
@@ -353,7 +364,25 @@ impl Reader<'_> {
             paths: resolved.paths,
             presets: resolved.presets,
             place: named.place,
+            places: Places::of(&config),
         })
+    }
+
+    /// Checks a config within a config. A plugin that cannot be asked for its schema says why when it is built.
+    fn resolve_inner(&self, config: &Node, plugin: &Plugin, resolved: &mut Resolved) {
+        let Some(inner) = plugin.inner_config() else { return };
+        let schema = match self.catalog.schema_of_inner(plugin, &resolved.json, inner) {
+            Ok(schema) => schema,
+            Err(error) => return tracing::debug!("{} does not tell the schema of its `{}`: {error}", plugin.name, inner.key),
+        };
+        let node = config.get(inner.key).cloned().unwrap_or_else(|| Node::empty_map(config.place));
+        let of = config.get(inner.of).map(|node| node.to_json()).unwrap_or_default();
+        let found = resolve(&node, &schema, &self.bases, &format!("the config of {}", of.as_str().unwrap_or(&plugin.name)));
+        if let Some(keys) = resolved.json.as_object_mut() {
+            keys.insert(inner.key.to_owned(), found.json);
+        }
+        resolved.paths.extend(found.paths.into_iter().map(|path| NamedPath { pointer: format!("{}.{}", inner.key, path.pointer), ..path }));
+        resolved.problems.extend(found.problems);
     }
 
     /// Says of a plugin's key that stands beside `config` where it belongs.

@@ -35,7 +35,7 @@ pub fn convert() -> Command {
     assert!(file.is_file() && build_folder().join("plugins").is_dir(), "{} is not built: run `make build` first", file.display());
     let mut command = Command::new(file);
     // The Python of scripts/setup.sh has numpy, which that of the system may lack.
-    command.env("NO_COLOR", "1").env_remove("CONVERT_PLUGIN_PATH").env("CONVERT_PYTHON", repository().join("vendor/venv/bin/python"));
+    command.env("NO_COLOR", "1").env_remove("CONVERT_PLUGIN_PATH").env("CONVERT_PYTHON", python());
     command
 }
 
@@ -48,6 +48,24 @@ pub fn plugin_folder(library: &str) -> TempDir {
     let file = format!("lib{library}.so");
     std::fs::copy(build_folder().join(&file), folder.path().join(&file)).expect("the library is built");
     folder
+}
+
+/// The Python of scripts/setup.sh, which has numpy.
+pub fn python() -> PathBuf {
+    repository().join("vendor/venv/bin/python")
+}
+
+/// The Python that has what the examples of docs/examples/python import, or a loud word that the test was skipped.
+///
+/// # Panics
+/// Without bash.
+pub fn python_of_examples(test: &str) -> Option<String> {
+    let environment = std::process::Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
+    if !environment.status.success() {
+        skipped(test, stderr(&environment).trim());
+        return None;
+    }
+    Some(stdout(&environment).trim().to_owned())
 }
 
 /// `CONVERT_SHARED`, or a loud word that the test was skipped.

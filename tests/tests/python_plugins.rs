@@ -1,14 +1,7 @@
 //! Plugins in Python: one of every role through a whole run, and what becomes of those that misbehave. The Python is that of scripts/setup.sh, which has numpy.
 
-use std::path::PathBuf;
-
-use convert_tests::{Place, convert, repository, skipped, stderr, stdout};
+use convert_tests::{Place, convert, python, python_of_examples, repository, stderr, stdout};
 use serde_json::Value;
-
-/// The Python of the repository.
-fn python() -> PathBuf {
-    repository().join("vendor/venv/bin/python")
-}
 
 const ROLES: [&str; 8] = ["dataset", "proposer", "refiner", "selector", "labeler", "postprocessor", "exporter", "extractor"];
 
@@ -141,17 +134,128 @@ fn a_class_that_cannot_be_built_refuses_the_recipe_in_one_line() {
     refused(&entry("Nothing"), "must name a class as FILE.py:CLASS or package.module:CLASS, not \"Nothing\"");
     refused(&entry("no_such_module:Nothing"), "No module named 'no_such_module'");
     let here = place.path("unruly.py").display().to_string();
-    refused(&entry(&format!("{here}:Absent")), "has no class Absent; its classes of this role are Unruly, Dying, Strict, Nothing");
+    refused(&entry(&format!("{here}:Absent")), "has no class Absent; its classes of this role are Unruly, Dying, Leaking, Batches, Strict, Nothing");
     refused(&entry(&format!("{here}:np")), "has no class np");
     refused("proposals.0.config.python=/no/python", "the Python `/no/python` cannot be started");
     refused("proposals.0.config.python=/bin/false", "cannot be built by /bin/false (does it have numpy? its last words are above)");
-    let strict = |config: &str, what: &str| {
-        let (code, text) = run(&place, &["--set", &entry(&format!("{here}:Strict")), "--set", &format!("proposals.0.config.config={config}")]);
-        assert!(code == 2 && text.contains(what), "{config}: {code}: {text}");
+}
+
+/// A recipe whose proposals come from `Strict` of unruly.py and go through `DropDark` of a template, with these configs.
+fn strict(points: &str, darkest: &str) -> Place {
+    let place = Place::new(&format!(
+        "version: 1
+work_dir: work
+dataset: {{ plugin: image-folder, root: data }}
+proposals:
+  - plugin: python
+    config:
+      entry: unruly.py:Strict
+      config: {points}
+refine:
+  - plugin: python
+    config:
+      entry: refiner.py:DropDark
+      config: {darkest}
+select: {{ plugin: keep-largest }}
+label: {{ plugin: mlp-head, config: {{ backbone: {{ family: patch-stats }}, input_size: 96, epochs: 2, hidden: 16 }} }}
+export: [{{ plugin: multilabel-tsv, file: labels.tsv }}]
+"
+    ));
+    std::fs::copy(repository().join("tests/tests/python/unruly.py"), place.path("unruly.py")).unwrap();
+    std::fs::copy(repository().join("docs/plugin-templates/refiner.py"), place.path("refiner.py")).unwrap();
+    place.write_images(&["apple", "pear"], 2);
+    place
+}
+
+#[test]
+fn what_is_wrong_in_the_config_of_a_class_is_shown_in_its_place() {
+    let check = |points: &str, darkest: &str, what: &[&str]| {
+        let place = strict(points, darkest);
+        let checked = convert().current_dir(place.path("")).args(["check", "recipe.yaml"]).output().unwrap();
+        for (code, text) in [(checked.status.code().unwrap_or(-1), stderr(&checked)), run(&place, &[])] {
+            assert_eq!(code, 2, "{text}");
+            assert_eq!(text.matches("error: ").count(), what.len(), "{text}");
+            for what in what {
+                assert!(text.contains(what), "{what}: {text}");
+            }
+            assert!(!place.path("work/stages").exists(), "no work was begun");
+        }
     };
-    strict("{}", "config.points is missing");
-    strict("{ points: many }", "config.points must be of type int, not 'many'");
-    strict("{ points: 3, nome: x }", "config has no key `nome`; it has points, name");
+    let fine = "{ points: 3 }";
+    check("{ points: many }", "{}", &["error: recipe.yaml:8:25: `points` of the config of unruly.py:Strict must be an integer, not a text (`many`)"]);
+    check("{}", "{}", &["error: recipe.yaml:8:15: the config of unruly.py:Strict needs the key `points`"]);
+    check(
+        "{ points: 3, nome: x }",
+        "{ darkest: true }",
+        &[
+            "error: recipe.yaml:8:28: unknown key `nome` in the config of unruly.py:Strict; did you mean `name`?",
+            "error: recipe.yaml:13:26: `darkest` of the config of refiner.py:DropDark must be a number, not a truth value (`true`)",
+        ],
+    );
+    // What only the class itself can tell, when it is built.
+    let refused = "refiner.py:DropDark: `config.darkest` is -3.0: give 0 or more";
+    check(fine, "{ darkest: -3 }", &["error: recipe.yaml:13:26: refiner python: the class ", refused][..1]);
+    let (code, text) = run(&strict(fine, "{ darkest: -3 }"), &[]);
+    assert!(code == 2 && text.contains(refused), "{text}");
+}
+
+/// The schema says that a text from the shell is a number.
+#[test]
+fn numbers_of_the_shell_reach_the_config_of_a_class() {
+    let place = strict("{}", "{}");
+    let check = |set: &str| {
+        let output = convert().current_dir(place.path("")).args(["check", "recipe.yaml", "--set", set]).output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    let (code, text) = check("proposals.0.config.config.points=4");
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = check("proposals.0.config.config.points=x");
+    assert!(code == Some(2) && text.contains("`points` of the config of unruly.py:Strict must be an integer, not a text (`x`)"), "{text}");
+}
+
+#[test]
+fn a_class_is_described_as_other_plugins_are() {
+    let place = Place::new("");
+    std::fs::copy(repository().join("tests/tests/python/described.py"), place.path("described.py")).unwrap();
+    let describe = |name: &str| {
+        let output = convert().current_dir(place.path("")).args(["plugins", "describe", name]).output().unwrap();
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let (code, text, errors) = describe("described.py:Described");
+    assert_eq!(code, Some(0), "{errors}");
+    insta::assert_snapshot!(text);
+    let (code, _, errors) = describe("described.py:Absent");
+    assert!(code == Some(2) && errors.contains("has no class Absent; its classes of any role are Described"), "{errors}");
+    let (code, _, errors) = describe("described.py:Grid");
+    assert!(code == Some(2) && errors.contains("is no plugin: derive it from a class of convert_sdk, such as Proposer"), "{errors}");
+    let (code, _, errors) = describe("absent.py:Described");
+    assert!(code == Some(2) && errors.contains("absent.py` does not exist (`absent.py` in the current folder)"), "{errors}");
+}
+
+#[test]
+fn a_process_that_leaks_is_ended_between_two_calls_and_nothing_is_lost() {
+    let place = unruly("Leaking", 600, 8);
+    let (code, text) = run(&place, &["--strict", "--threads", "1", "--set", "proposals.0.config.max_memory_mb=200"]);
+    assert_eq!(code, 0, "{text}");
+    let ended = text.lines().filter(|line| line.contains("unruly.py:Leaking: its process holds ") && line.contains("more than max_memory_mb (200)"));
+    assert!((2..=8).contains(&ended.count()), "16 calls of 30 MB each, in some 40 MB of Python: {text}");
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 16);
+    let (code, text) = run(&place, &["--fresh", "--set", "proposals.0.config.max_memory_mb=5"]);
+    let what = "unruly.py:Leaking holds ";
+    assert!(code == 2 && text.contains("`max_memory_mb` is 5, but ") && text.contains(what) && text.contains("as soon as it is built"), "{text}");
+}
+
+#[test]
+fn a_batch_that_fails_is_asked_for_again_image_by_image() {
+    let place = unruly("Batches", 600, 4);
+    std::fs::remove_file(place.path("data/pear/pear-003.png")).unwrap();
+    let (code, text) = run(&place, &["--allow-skipped", "--threads", "1"]);
+    assert_eq!(code, 0, "{text}");
+    let asked: Vec<&str> = text.lines().filter_map(|line| line.split("asked for ").nth(1)).collect();
+    assert_eq!(asked, ["4", "1", "1", "1", "1", "3"], "{text}");
+    let errors = String::from_utf8(place.result("errors.jsonl")).unwrap();
+    assert!(errors.lines().count() == 1 && errors.contains("apple-003") && errors.contains("ValueError: cannot make sense of it"), "{errors}");
+    assert_eq!(String::from_utf8(place.result("labels.tsv")).unwrap().lines().count(), 6);
 }
 
 #[test]
@@ -165,16 +269,6 @@ fn an_extractor_in_python_gives_its_features() {
     let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
     let header = String::from_utf8_lossy(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize]).into_owned();
     assert!(header.contains("\"shape\":[1,36,3]"), "{header}");
-}
-
-/// The Python that has what the examples import.
-fn python_of_examples(test: &str) -> Option<String> {
-    let environment = std::process::Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
-    if !environment.status.success() {
-        skipped(test, stderr(&environment).trim());
-        return None;
-    }
-    Some(stdout(&environment).trim().to_owned())
 }
 
 #[test]

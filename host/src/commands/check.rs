@@ -17,6 +17,7 @@ use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::{Planning, check_plugins, prepare};
 use crate::plugins::Catalog;
+use crate::recipe::editor_schema;
 use crate::terminal::{fitted, width};
 use plan_rows::{PlanRow, plan_rows};
 
@@ -62,6 +63,12 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
     for (configured, file) in &recipe.export {
         answer!("writes     {} ({} {})", file.display(), configured.plugin.name, configured.plugin.version);
     }
+    Ok(())
+}
+
+/// Prints the schema of all recipes that the installed plugins can run.
+pub fn print_schema(catalog: &Catalog) -> Result<(), Failure> {
+    answer!("{}", serde_json::to_string_pretty(&editor_schema(catalog)).map_err(Failure::run)?);
     Ok(())
 }
 

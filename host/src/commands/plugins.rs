@@ -8,7 +8,8 @@ use serde_json::Value as Json;
 
 use super::summary::table;
 use crate::failure::Failure;
-use crate::plugins::{Catalog, default_folders};
+use crate::plugins::{Catalog, InnerConfig, Plugin, default_folders};
+use crate::recipe::config_of_option;
 use crate::terminal::{fitted, width};
 
 /// Prints all plugins.
@@ -32,6 +33,9 @@ pub fn list(catalog: &Catalog) -> Result<(), Failure> {
 pub fn describe(catalog: &Catalog, name: &str, json: bool) -> Result<(), Failure> {
     let found: Vec<_> = catalog.all().filter(|plugin| plugin.name == name).collect();
     if found.is_empty() {
+        if let Some((plugin, inner)) = catalog.all().find_map(|plugin| Some((plugin, plugin.inner_config()?))).filter(|_| name.contains(':')) {
+            return describe_inner(catalog, plugin, inner, name, json);
+        }
         let names: BTreeSet<&str> = catalog.all().map(|plugin| plugin.name.as_str()).collect();
         return Err(Failure::usage(format!("unknown plugin `{name}`{}", crate::recipe::suggestion(name, names))));
     }
@@ -47,6 +51,22 @@ pub fn describe(catalog: &Catalog, name: &str, json: bool) -> Result<(), Failure
         }
         answer!("library: {}", plugin.file.display());
     }
+    Ok(())
+}
+
+/// Prints the config of what a plugin runs, such as a class in a file.
+fn describe_inner(catalog: &Catalog, plugin: &Plugin, inner: InnerConfig<'_>, name: &str, json: bool) -> Result<(), Failure> {
+    let text = serde_json::json!({ inner.of: name }).to_string();
+    let config = config_of_option(&format!("the {} to describe", inner.of), &text, plugin, inner.key)?;
+    let schema = catalog.schema_of_inner(plugin, &config, inner).map_err(|error| Failure::usage(error.to_string()))?;
+    if json {
+        answer!("{}", serde_json::to_string_pretty(&schema).map_err(Failure::run)?);
+        return Ok(());
+    }
+    let role = schema.get("x-role").and_then(Json::as_str).map(|role| format!(" ({role})")).unwrap_or_default();
+    answer!("{name}{role}");
+    answer!("{}", description(&schema));
+    answer!("\nThese keys stand under `{}:` beside `{}: {name}` of the plugin {}.", inner.key, inner.of, plugin.name);
     Ok(())
 }
 
@@ -113,7 +133,8 @@ fn kind<'a>(root: &'a Json, property: &'a Json) -> (String, Option<&'a Json>) {
         return (constant.as_str().map_or_else(|| constant.to_string(), str::to_owned), None);
     }
     if let Some(names) = property.get("enum").and_then(Json::as_array) {
-        return (names.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(" | "), None);
+        let shown = |name: &Json| name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+        return (names.iter().map(shown).collect::<Vec<_>>().join(" | "), None);
     }
     if let Some(items) = property.get("items").filter(|_| property["type"] == "array") {
         let (of, inner) = kind(root, items);

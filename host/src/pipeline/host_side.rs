@@ -27,14 +27,7 @@ impl HostSide {
 
 impl Host for HostSide {
     fn log(&self, level: LogLevel, target: &str, message: &str) {
-        let plugin = library_name(target);
-        match level {
-            LogLevel::Error => tracing::error!(target: "plugin", "{plugin}: {message}"),
-            LogLevel::Warn => tracing::warn!(target: "plugin", "{plugin}: {message}"),
-            LogLevel::Info => tracing::info!(target: "plugin", "{plugin}: {message}"),
-            LogLevel::Debug => tracing::debug!(target: "plugin", "{plugin}: {message}"),
-            LogLevel::Trace => tracing::trace!(target: "plugin", "{plugin}: {message}"),
-        }
+        crate::logging::of_plugin(level, target, message);
     }
 
     fn progress(&self, position: u64, total: u64, message: &str) {
@@ -47,10 +40,4 @@ impl Host for HostSide {
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::SeqCst)
     }
-}
-
-/// The name of the library that a `tracing` target (`convert_mlp_head::training`) belongs to, as its users know it.
-fn library_name(target: &str) -> String {
-    let package = target.split("::").next().unwrap_or(target);
-    package.strip_prefix("convert_").unwrap_or(package).replace('_', "-")
 }

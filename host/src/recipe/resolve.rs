@@ -104,6 +104,11 @@ impl<'a> Resolver<'a> {
                 return self.choice(node, choices, pointer);
             }
         }
+        if let Some(values) = schema.get("enum").and_then(Json::as_array)
+            && values.iter().any(|value| !value.is_string())
+        {
+            return self.one_of(node, values, pointer);
+        }
         if let Some(names) = schema.get("enum").and_then(Json::as_array) {
             return self.name(node, names.iter().filter_map(Json::as_str).collect(), pointer);
         }
@@ -127,13 +132,14 @@ impl<'a> Resolver<'a> {
 
     fn dereferenced(&self, schema: &'a Json) -> &'a Json {
         let mut schema = schema;
-        while let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
-            match self.root.pointer(reference.trim_start_matches('#')) {
-                Some(target) => schema = target,
-                None => break,
+        loop {
+            let reference = schema.get("$ref").and_then(Json::as_str).and_then(|reference| self.root.pointer(reference.trim_start_matches('#')));
+            // A single `allOf` is a reference with something beside it.
+            match (reference, schema.get("allOf").and_then(Json::as_array).map(Vec::as_slice)) {
+                (Some(target), _) | (None, Some([target])) => schema = target,
+                _ => return schema,
             }
         }
-        schema
     }
 
     /// One of several schemas: unit names, `null`, or the single one that fits the node's kind.
@@ -187,6 +193,18 @@ impl<'a> Resolver<'a> {
                 Json::Null
             }
         }
+    }
+
+    /// One of several values that are not all texts.
+    fn one_of(&mut self, node: &Node, values: &[Json], pointer: &str) -> Json {
+        let given = node.to_json();
+        let typed = |value: &&Json| matches!(&node.value, Value::Text(text) if **text == value.to_string());
+        if let Some(value) = values.iter().find(|value| **value == given).or_else(|| values.iter().find(typed)) {
+            return value.clone();
+        }
+        let known: Vec<String> = values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+        self.problem(node.place, format!("{} must be one of {}, not {}", self.here(pointer), known.join(", "), shown(node)));
+        Json::Null
     }
 
     /// The node as one JSON type; `None` when it is of another kind.

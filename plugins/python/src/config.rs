@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use convert_sdk::{InputEntry, config};
+use convert_sdk::{Error, ErrorKind, InputEntry, config};
 use serde_json::Value;
 
 /// A plugin written in Python: a class derived from one of `convert_sdk`, in a process of its own (docs/python-plugins.md).
@@ -15,8 +15,9 @@ use serde_json::Value;
 pub struct PythonConfig {
     /// The class: `FILE.py:CLASS`, the file's path relative to the recipe, or `package.module:CLASS`. A file's content is part of the stages' keys; a module's is not.
     pub entry: InputEntry,
-    /// The class's own config; what may stand here, the class says.
+    /// The class's own config; what may stand here, the class says: `convert plugins describe FILE.py:CLASS`.
     #[serde(default)]
+    #[schemars(extend("x-config-of" = "entry"))]
     pub config: HashMap<String, Value>,
     /// The Python that runs it. Default: that of the environment variable CONVERT_PYTHON, or `python3`.
     #[serde(default)]
@@ -30,6 +31,11 @@ pub struct PythonConfig {
     #[serde(default = "ten_minutes")]
     #[schemars(range(min = 1), extend("x-identity" = false))]
     pub timeout_s: u64,
+    /// Megabytes that a process may hold between two calls; one that holds more is ended, and a new one is built when it is needed. For classes, or libraries of theirs, that leak. Linux only.
+    /// Default: no limit.
+    #[serde(default)]
+    #[schemars(range(min = 1), extend("x-identity" = false))]
+    pub max_memory_mb: Option<u64>,
 }
 
 fn one() -> usize {
@@ -40,7 +46,20 @@ fn ten_minutes() -> u64 {
     600
 }
 
+/// The word of a question for the schema of `config`, and of the answer (host/src/plugins/inner.rs).
+const ASK: &str = "x-schema";
+
 impl PythonConfig {
+    /// Whether nothing is to be built, but the schema of `config` to be told.
+    pub fn asks_schema(&self) -> bool {
+        self.config.len() == 1 && self.config.get(ASK) == Some(&Value::Bool(true))
+    }
+
+    /// The answer.
+    pub fn schema_answer(schema: &Value) -> Error {
+        Error { causes: vec![schema.to_string()], ..Error::new(ErrorKind::Other, ASK) }
+    }
+
     /// The executable.
     pub fn python(&self) -> String {
         let named = self.python.clone().or_else(|| std::env::var("CONVERT_PYTHON").ok());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use convert_sdk::tracing::warn;
+use convert_sdk::tracing::{info, warn};
 use convert_sdk::{Context, Error, ErrorKind, Result};
 use serde_json::Value;
 
@@ -43,8 +43,11 @@ impl Pool {
     /// Starts the first process, which builds the plugin.
     ///
     /// # Errors
-    /// As [`Worker::start`].
+    /// As [`Worker::start`]; the schema, where that was asked for.
     pub fn new(role: &'static str, config: PythonConfig, context: Context) -> Result<Arc<Self>> {
+        if config.asks_schema() {
+            return Err(PythonConfig::schema_answer(&Worker::schema(&config, &context)?));
+        }
         let (worker, facts) = Worker::start(role, &config, &context)?;
         let state = Mutex::new(State { idle: vec![worker], count: 1, crashes: 0 });
         Ok(Arc::new(Self { role, config, context, state, free: Condvar::new(), facts }))
@@ -111,6 +114,12 @@ impl Pool {
         }
     }
 
+    /// What a process holds and may hold, if that is too much.
+    fn too_large(&self, worker: &Worker) -> Option<(u64, u64)> {
+        let (limit, held) = (self.config.max_memory_mb?, worker.resident_mb()?);
+        (held > limit).then_some((held, limit))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -166,7 +175,17 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(worker) = self.worker.take() {
-            self.pool.state().idle.push(worker);
+            match self.pool.too_large(&worker) {
+                Some((held, limit)) => {
+                    let entry = self.pool.config.entry.as_str();
+                    info!(
+                        "{entry}: its process holds {held} MB, more than max_memory_mb ({limit}): it is ended, and a new one started when it is needed"
+                    );
+                    drop(worker);
+                    self.pool.state().count -= 1;
+                }
+                None => self.pool.state().idle.push(worker),
+            }
         }
         self.pool.free.notify_one();
     }

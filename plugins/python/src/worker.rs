@@ -18,11 +18,12 @@ const GLANCE: Duration = Duration::from_millis(200);
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// The package `convert_sdk`, which the worker gets over its standard input: whatever Python runs it needs numpy and nothing of ours.
-const PACKAGE: [(&str, &str); 5] = [
+const PACKAGE: [(&str, &str); 6] = [
     ("convert_sdk", include_str!("../../../sdk/python/src/convert_sdk/__init__.py")),
     ("convert_sdk._config", include_str!("../../../sdk/python/src/convert_sdk/_config.py")),
     ("convert_sdk._frames", include_str!("../../../sdk/python/src/convert_sdk/_frames.py")),
     ("convert_sdk._roles", include_str!("../../../sdk/python/src/convert_sdk/_roles.py")),
+    ("convert_sdk._schema", include_str!("../../../sdk/python/src/convert_sdk/_schema.py")),
     ("convert_sdk.worker", include_str!("../../../sdk/python/src/convert_sdk/worker.py")),
 ];
 
@@ -56,6 +57,29 @@ impl Worker {
     /// # Errors
     /// A Python that cannot be started or lacks numpy; what the class says of its config.
     pub fn start(role: &str, config: &PythonConfig, context: &Context) -> Result<(Self, Value)> {
+        let mut worker = Self::spawn(config, context, |line| info!("{line}"))?;
+        let facts = worker.build(role, config)?;
+        if let (Some(limit), Some(held)) = (config.max_memory_mb, worker.resident_mb())
+            && held > limit
+        {
+            let message = format!("`max_memory_mb` is {limit}, but {} holds {held} MB as soon as it is built: give more", config.entry.as_str());
+            return Err(Error::config(message));
+        }
+        Ok((worker, facts))
+    }
+
+    /// The JSON schema of the class's own config, from a process that builds nothing.
+    ///
+    /// # Errors
+    /// As [`Worker::start`].
+    pub fn schema(config: &PythonConfig, context: &Context) -> Result<Value> {
+        // It is built afterwards, and prints the same again.
+        let mut worker = Self::spawn(config, context, |line| debug!("{line}"))?;
+        worker.first(Outgoing::call("schema").with("entry", config.entry.as_str()), config)
+    }
+
+    /// Starts a process; what it prints goes to `print`.
+    fn spawn(config: &PythonConfig, context: &Context, print: impl Fn(&str) + Send + 'static) -> Result<Self> {
         let python = config.python();
         let mut command = Command::new(&python);
         command.args(["-u", "-c", START]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -80,13 +104,11 @@ impl Worker {
             while let Some(Ok(line)) = lines.next() {
                 let line = String::from_utf8_lossy(&line);
                 if !line.trim().is_empty() {
-                    info!("{}", line.trim_end());
+                    print(line.trim_end());
                 }
             }
         });
-        let mut worker = Self { child, input: BufWriter::with_capacity(1 << 16, input), frames, context: context.clone(), checkpoint: String::new() };
-        let facts = worker.build(role, config)?;
-        Ok((worker, facts))
+        Ok(Self { child, input: BufWriter::with_capacity(1 << 16, input), frames, context: context.clone(), checkpoint: String::new() })
     }
 
     fn build(&mut self, role: &str, config: &PythonConfig) -> Result<Value> {
@@ -95,10 +117,15 @@ impl Worker {
             "plugin": settings.plugin, "profile": settings.profile, "seed": settings.seed, "device": settings.device, "threads": settings.threads,
             "cache_folder": settings.cache_folder, "classes": settings.classes,
         });
-        let sources = json!(PACKAGE.iter().copied().collect::<std::collections::BTreeMap<_, _>>()).to_string();
-        let sent = self.input.write_all(&(sources.len() as u32).to_le_bytes()).and_then(|()| self.input.write_all(sources.as_bytes()));
         let call =
             Outgoing::call("init").with("role", role).with("entry", config.entry.as_str()).with("config", json!(config.config)).with("context", told);
+        self.first(call, config)
+    }
+
+    /// The first call, behind the package.
+    fn first(&mut self, call: Outgoing<'_>, config: &PythonConfig) -> Result<Value> {
+        let sources = json!(PACKAGE.iter().copied().collect::<std::collections::BTreeMap<_, _>>()).to_string();
+        let sent = self.input.write_all(&(sources.len() as u32).to_le_bytes()).and_then(|()| self.input.write_all(sources.as_bytes()));
         let built = sent.map_err(|error| self.gone(&error.to_string())).and_then(|()| self.call(call, Some(config.timeout()), &mut nothing_to_ask));
         match built {
             Ok(facts) => Ok(facts.json),
@@ -162,6 +189,13 @@ impl Worker {
                 return Ok(Incoming { json: json.get_mut("ok").map(Value::take).unwrap_or_default(), blobs });
             }
         }
+    }
+
+    /// Megabytes of memory that the process holds, where the system tells.
+    pub fn resident_mb(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes >> 10)
     }
 
     /// The process has gone: how.

@@ -41,6 +41,34 @@ class Dying(Proposer):
         os._exit(1)
 
 
+class Leaking(Proposer):
+    """Keeps 30 MB of every call."""
+
+    def setup(self):
+        self.kept = []
+
+    def propose(self, image, id):
+        self.kept.append(np.ones(30 << 20, dtype=np.uint8))
+        return [np.ones(image.shape[:2], dtype=bool)]
+
+
+class Batches(Proposer):
+    """Takes four images at once; a bad one spoils the batch that it is in."""
+
+    batch_size = 4
+
+    def propose(self, image, id):
+        if "003" in id:
+            raise ValueError("cannot make sense of it")
+        return [np.ones(image.shape[:2], dtype=bool)]
+
+    def propose_batch(self, images, ids):
+        print("asked for", len(ids))
+        if len(ids) > 1 and any("003" in id for id in ids):
+            raise RuntimeError("the batch is spoilt")
+        return super().propose_batch(images, ids)
+
+
 class Strict(Proposer):
     @dataclass
     class Config:

@@ -41,7 +41,9 @@ pub fn new_python_plugin(role: Role, name: &str, folder: &Path) -> Result<(), Fa
     let class = camel_case(name) + &camel_case(role.name());
     let file = folder.join(format!("{}.py", name.replace('-', "_")));
     fs::create_dir_all(&folder).and_then(|()| fs::write(&file, replace_word(text, of_template, &class))).map_err(FileError::of("write", &file))?;
-    answer!("wrote {}\n\n{}", file.display(), next_steps(role, &format!("{}:{class}", file.display())));
+    let entry = format!("{}:{class}", file.display());
+    answer!("wrote {}\n\n{}", file.display(), next_steps(role, &entry));
+    answer!("\nWhether it keeps to its role, `python -m convert_sdk.testing {}` says (docs/python-plugins.md).", command_name::quoted(&entry));
     Ok(())
 }
 

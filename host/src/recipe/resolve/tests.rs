@@ -132,3 +132,28 @@ fn a_name_brings_values_for_the_keys_beside_it_and_what_differs_is_told() {
     assert_eq!(resolved.json, serde_json::json!({ "model": { "weights": "known" }, "tau": 0.2, "size": 480, "masks": 3 }));
     assert!(read("{ model: { weights: other } }").presets.is_empty());
 }
+
+/// Schemas of pydantic and dataclasses have values that are no texts, and references with something beside them.
+#[test]
+fn values_of_several_types_and_references_with_company() {
+    let schema = serde_json::json!({
+        "properties": { "level": { "enum": ["low", 3, true] }, "box": { "allOf": [{ "$ref": "#/$defs/Box" }], "default": null } },
+        "type": "object",
+        "$defs": { "Box": { "type": "object", "properties": { "width": { "type": "integer" } }, "additionalProperties": false } },
+    });
+    let check = |node: Node, expected: Result<Json, &str>| {
+        let resolved = resolve(&node, &schema, &Bases::of(Path::new("/recipes/recipe.yaml")), "config");
+        let problems: Vec<String> = resolved.problems.iter().map(|problem| problem.problem.to_string()).collect();
+        match expected {
+            Ok(json) => assert!(problems.is_empty() && resolved.json == json, "{problems:?} {}", resolved.json),
+            Err(expected) => assert_eq!(problems, [expected]),
+        }
+    };
+    check(parse("{ level: 3, box: { width: 2 } }").unwrap(), Ok(serde_json::json!({ "level": 3, "box": { "width": 2 } })));
+    check(parse("level: 4").unwrap(), Err("`level` of config must be one of low, 3, true, not an integer (`4`)"));
+    check(parse("level: '3'").unwrap(), Err("`level` of config must be one of low, 3, true, not a text (`3`)"));
+    check(parse("box: { wdith: 2 }").unwrap(), Err("unknown key `wdith` in `box` of config; did you mean `width`?"));
+    let mut typed = parse("{}").unwrap();
+    typed.assign("level=3").unwrap();
+    check(typed, Ok(serde_json::json!({ "level": 3 })));
+}

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Iterator
 
 import numpy as np
 
-from . import _frames
-from ._config import ConfigError, read
+from . import _frames, _schema
+from ._config import ConfigError, keys, located, read
 from ._roles import (
     Context,
     Dataset,
@@ -96,8 +96,8 @@ class ToHost(logging.Handler):
         self._line.write({"log": level, "message": self.format(record)})
 
 
-def load(entry: str, role: str) -> type[Plugin]:
-    """The class of `FILE.py:CLASS` or `package.module:CLASS`."""
+def load(entry: str, role: str | None = None) -> type[Plugin]:
+    """The class of `FILE.py:CLASS` or `package.module:CLASS`, of any role without one."""
     place, _, name = entry.rpartition(":")
     if place.endswith(".py"):
         sys.path.insert(0, str(Path(place).parent))
@@ -110,13 +110,27 @@ def load(entry: str, role: str) -> type[Plugin]:
     else:
         module = importlib.import_module(place)
     plugin = getattr(module, name, None)
-    base = ROLES[role]
+    bases = tuple(ROLES.values()) if role is None else (ROLES[role],)
     if not inspect.isclass(plugin):
-        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, base) and value is not base]
-        raise ConfigError(f"{place} has no class {name}; its classes of this role are {', '.join(classes) or 'none'}")
-    if not issubclass(plugin, base):
-        raise ConfigError(f"{name} of {place} is no {base.__name__}: derive it from convert_sdk.{base.__name__}")
+        classes = [key for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, bases) and value not in bases]
+        raise ConfigError(f"{place} has no class {name}; its classes of {'any' if role is None else 'this'} role are {', '.join(classes) or 'none'}")
+    if not issubclass(plugin, bases):
+        if role is None:
+            raise ConfigError(f"{name} of {place} is no plugin: derive it from a class of convert_sdk, such as Proposer")
+        raise ConfigError(f"{name} of {place} is no {bases[0].__name__}: derive it from convert_sdk.{bases[0].__name__}")
     return plugin
+
+
+def role_of(plugin: type[Plugin]) -> str:
+    """The name of a class's role."""
+    return next(role for role, base in ROLES.items() if issubclass(plugin, base))
+
+
+def schema_of(plugin: type[Plugin]) -> dict[str, Any]:
+    """The JSON schema of a class's config, with what the class says of itself."""
+    schema = _schema.of(plugin.Config)
+    texts = [_schema.documentation(plugin), schema.get("description", "")]
+    return {**schema, "title": plugin.__name__, "description": "\n\n".join(filter(None, texts)), "x-role": role_of(plugin)}
 
 
 def as_mask(mask: Any) -> Any:
@@ -189,8 +203,16 @@ class Worker:
         context["cache_folder"] = Path(context["cache_folder"])
         log = lambda level, message: self.line.write({"log": level, "message": str(message)})  # noqa: E731
         progress = lambda at, total, message: self.line.write({"progress": [at, total], "message": str(message)})  # noqa: E731
-        self.plugin = plugin(read(plugin.Config, config), Context(**context, log=log, progress=progress))
+        known = read(plugin.Config, config)
+        try:
+            self.plugin = plugin(known, Context(**context, log=log, progress=progress))
+        except ConfigError as error:
+            raise ConfigError(located(str(error), keys(plugin.Config, config))) from error
         return {"batch_size": int(getattr(self.plugin, "batch_size", 1)), "rounds": int(getattr(self.plugin, "rounds", 1))}
+
+    def schema(self, entry: str) -> dict[str, Any]:
+        """Instead of `init`: the schema of the class's config, before anything is built."""
+        return schema_of(load(entry))
 
     def propose(self, images: list[Any], ids: list[str]) -> list[list[dict[str, Any]]]:
         given = [[as_proposal(proposal) for proposal in proposals] for proposals in self.plugin.propose_batch(images, ids)]
