@@ -150,6 +150,19 @@ impl Place {
     }
 }
 
+/// The Python that has what docs/examples/python imports; `None` where there is none, which is said of the test.
+///
+/// # Panics
+/// When bash cannot be started.
+pub fn python_of_examples(test: &str) -> Option<String> {
+    let environment = Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
+    if !environment.status.success() {
+        skipped(test, stderr(&environment).trim());
+        return None;
+    }
+    Some(stdout(&environment).trim().to_owned())
+}
+
 /// A disc (even classes) or square (odd ones) whose colour is the class's, on a ground of squares in two greys.
 pub fn drawn(class: u32, number: u32) -> image::RgbImage {
     const COLOURS: [[u8; 3]; 4] = [[210, 40, 40], [40, 70, 210], [40, 170, 60], [220, 190, 40]];

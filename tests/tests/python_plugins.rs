@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use convert_tests::{Place, convert, repository, skipped, stderr, stdout};
+use convert_tests::{Place, convert, python_of_examples, repository, stderr, stdout};
 use serde_json::Value;
 
 /// The Python of the repository.
@@ -165,16 +165,6 @@ fn an_extractor_in_python_gives_its_features() {
     let bytes = std::fs::read(place.path("f.safetensors")).unwrap();
     let header = String::from_utf8_lossy(&bytes[8..8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize]).into_owned();
     assert!(header.contains("\"shape\":[1,36,3]"), "{header}");
-}
-
-/// The Python that has what the examples import.
-fn python_of_examples(test: &str) -> Option<String> {
-    let environment = std::process::Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
-    if !environment.status.success() {
-        skipped(test, stderr(&environment).trim());
-        return None;
-    }
-    Some(stdout(&environment).trim().to_owned())
 }
 
 #[test]
