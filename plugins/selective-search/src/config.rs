@@ -3,7 +3,7 @@ use convert_sdk::{Deserialize, Error, JsonSchema, Result, config, schemars, serd
 /// Proposes the regions of a hierarchical grouping: segments of alike colours, joined pair by pair by colour, texture, size and shape, until one is left (selective search,
 /// Uijlings et al., IJCV 2013). It needs no weights, and no particular content.
 ///
-/// Every colour space, scale and strategy gives a hierarchy of its own; the defaults are those of the paper's fast mode, on a smaller image. A mask has the size of the
+/// Every colour space, scale and strategy gives a hierarchy of its own; the defaults have the colour spaces and strategies of the paper's fast mode, and scales of their own, on a smaller image. A mask has the size of the
 /// shrunk image. Its score ranks large, compact regions that touch few borders first, and so does not say how surely it is an object. Its measures are `level` (how many
 /// regions its hierarchy joined after it; 0 is the whole image) and `scale`.
 #[config(default)]
