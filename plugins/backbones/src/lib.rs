@@ -15,6 +15,7 @@ mod patch_stats;
 mod published;
 mod random;
 mod torch;
+mod torchscript;
 mod vit;
 mod weights;
 
@@ -24,3 +25,4 @@ pub use device::{device, diagnosis};
 pub use features::{FeatureTensor, Features};
 pub use published::{Published, presets};
 pub use torch::torch;
+pub use torchscript::load_module;

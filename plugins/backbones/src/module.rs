@@ -10,7 +10,8 @@ use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
 use crate::features::FeatureTensor;
 use crate::normalisation::Normalisation;
-use crate::torch::{bytes_of, torch};
+use crate::torch::torch;
+use crate::torchscript::load_module;
 
 /// A loaded module.
 #[derive(Debug)]
@@ -37,21 +38,7 @@ impl Module {
         }
         let normalisation = Normalisation::new(config)?;
         let device = device(context)?;
-        let named = || format!("cannot load the module {}", path.display());
-        let mut module = torch(|| {
-            // Without the optimiser a call computes the same the first and the tenth time.
-            tch::jit::f_set_graph_executor_optimize(false)?;
-            CModule::load_on_device(&**path, device)
-        })
-        .context(named)?;
-        torch(|| module.f_set_eval()).context(named)?;
-        let mut memory = 0;
-        for (name, parameter) in torch(|| module.named_parameters()).context(named)? {
-            memory += bytes_of(&parameter);
-            if parameter.is_floating_point() && torch(|| parameter.f_isfinite()?.f_all()?.f_int64_value(&[]))? == 0 {
-                return Err(Error::invalid(format!("parameter {name} holds numbers that are not finite"))).context(named);
-            }
-        }
+        let (module, memory) = load_module(path, device)?;
         Ok(Self { module, patch_size, device, memory, normalisation, dimensions: Mutex::default() })
     }
 

@@ -1,10 +1,11 @@
-//! Refiners: dense-crf, fill-holes, drop-small, nms.
+//! Refiners: dense-crf, fill-holes, drop-small, grabcut, nms.
 
 mod change;
 pub mod crf;
 mod dense_crf;
 mod drop_small;
 mod fill_holes;
+mod grabcut;
 pub mod holes;
 mod nms;
 #[cfg(test)]
@@ -13,11 +14,13 @@ mod rules;
 pub use dense_crf::{DenseCrf, DenseCrfConfig};
 pub use drop_small::{DropSmall, DropSmallConfig};
 pub use fill_holes::{FillHoles, FillHolesConfig};
+pub use grabcut::{GrabCut, GrabCutConfig};
 pub use nms::{Nms, NmsConfig};
 
 convert_sdk::export_plugins! {
     refiner "dense-crf" => DenseCrf { results_version: 1, seeded: false },
     refiner "fill-holes" => FillHoles { results_version: 1, seeded: false },
     refiner "drop-small" => DropSmall { results_version: 1, seeded: false },
+    refiner "grabcut" => GrabCut { results_version: 1, seeded: false },
     refiner "nms" => Nms { results_version: 1, seeded: false },
 }
