@@ -13,7 +13,8 @@ mod label_map;
 mod labels;
 mod mask;
 mod reliability;
-mod resample;
+#[doc(hidden)] // for tests/resample.rs
+pub mod resample;
 pub mod roles;
 
 pub use config::{InputEntry, InputFile, InputFolder, InputPath};

@@ -94,6 +94,15 @@ pub trait Plugin: Sized + 'static {
     /// # Errors
     /// What is wrong, with the thing, its value and what to do.
     fn new(config: Self::Config, context: Context) -> Result<Self>;
+
+    /// The JSON schema of a config within its config: what may stand under the key that its schema marks with `x-config-of`, which only the plugin can tell (the
+    /// config of a class in another language, say). Asked while a recipe is read; nothing is built.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    fn inner_schema(_config: Self::Config, _context: Context) -> Result<Option<serde_json::Value>> {
+        Ok(None)
+    }
 }
 
 /// What every plugin's config is: read from the recipe, and described by a JSON schema. Derive `Deserialize` and `JsonSchema`

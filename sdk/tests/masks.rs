@@ -122,3 +122,37 @@ fn coverage_is_the_share_of_each_cell() {
     let total: f32 = block().coverage(5, 4).iter().sum();
     assert!((total / 20.0 - 12.0 / 48.0).abs() < 1e-6);
 }
+
+/// The pixels through Pillow's filter, which other tests hold to Pillow itself; and shares pixel by pixel.
+fn fitted(pixels: &[u8], from: (u32, u32), to: (u32, u32)) -> Vec<u8> {
+    let size = |(width, height): (u32, u32)| (width as usize, height as usize);
+    let full: Vec<u8> = pixels.iter().map(|pixel| pixel * 255).collect();
+    let resized = convert_sdk::resample::resize::<1>(&full, size(from), size(to), convert_sdk::resample::Filter::Bicubic);
+    let half = f32::from(resized.iter().copied().max().unwrap_or(0)) / 2.0;
+    resized.iter().map(|value| u8::from(f32::from(*value) > half)).collect()
+}
+
+proptest! {
+    #[test]
+    fn fitting_and_coverage_agree_with_the_pixels(
+        (w, h, pixels) in (1u32..40, 1u32..40).prop_flat_map(|(w, h)| (Just(w), Just(h), proptest::collection::vec(0u8..8, (w * h) as usize))),
+        (to_w, to_h) in (1u32..90, 1u32..90),
+    ) {
+        let pixels: Vec<u8> = pixels.into_iter().map(|value| u8::from(value == 0)).collect();
+        let mask = Mask::from_pixels(w, h, &pixels).unwrap();
+        if (w, h) != (to_w, to_h) {
+            let expected = fitted(&pixels, (w, h), (to_w, to_h));
+            prop_assert_eq!(mask.fit_to(to_w, to_h).unwrap(), Mask::from_pixels(to_w, to_h, &expected).unwrap());
+        }
+        let (wide, high) = (f64::from(w) / f64::from(to_w), f64::from(h) / f64::from(to_h));
+        let overlap = |pixel: u32, cell: u32, size: f64| {
+            ((f64::from(pixel) + 1.0).min(f64::from(cell + 1) * size) - f64::from(pixel).max(f64::from(cell) * size)).max(0.0) / size
+        };
+        for (at, share) in mask.coverage(to_w, to_h).into_iter().enumerate() {
+            let (column, row) = (at as u32 % to_w, at as u32 / to_w);
+            let covered = |pixel: usize| overlap(pixel as u32 % w, column, wide) * overlap(pixel as u32 / w, row, high);
+            let expected: f64 = (0..pixels.len()).filter(|pixel| pixels[*pixel] == 1).map(covered).sum();
+            prop_assert!((f64::from(share) - expected).abs() < 1e-6, "{} {}", share, expected);
+        }
+    }
+}

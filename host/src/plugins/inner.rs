@@ -1,19 +1,15 @@
 //! Configs within configs: what may stand there depends on keys beside it, so that only the plugin knows their schema.
 //!
-//! A plugin's schema marks such a key with `x-config-of`, the name of the key that decides. The plugin is asked by being built with the inner config
-//! `{"x-schema": true}`: it builds nothing, and answers with an error whose message is `x-schema` and whose only cause is the schema.
+//! A plugin's schema marks such a key with `x-config-of`, the name of the key that decides, and the plugin is asked for the schema (`Plugin::inner_schema` of the sdk).
 
 use std::sync::Arc;
 
-use convert_sdk::{Context, Error, Host, LogLevel, Role, Settings};
-use serde_json::{Value as Json, json};
+use convert_sdk::{Context, Error, Host, LogLevel, Settings};
+use serde_json::Value as Json;
 
 use super::{Catalog, Plugin};
 use crate::crashes::named;
 use crate::logging;
-
-/// The word of question and answer.
-const ASK: &str = "x-schema";
 
 /// A key that holds a config of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +31,7 @@ impl Plugin {
     ///
     /// # Errors
     /// Why it cannot be told.
-    fn ask_schema(&self, config: &Json, key: &str) -> Result<Json, Error> {
-        let mut question = config.clone();
-        if let Some(keys) = question.as_object_mut() {
-            keys.insert(key.to_owned(), json!({ ASK: true }));
-        }
+    fn ask_schema(&self, config: &Json) -> Result<Json, Error> {
         let settings = Settings {
             plugin: self.name.clone(),
             profile: "paper".to_owned(),
@@ -52,12 +44,8 @@ impl Plugin {
         };
         let context = Context::new(settings, Arc::new(Asking));
         let what = format!("the {} {} of {} was asked for a schema", self.role.name(), self.name, self.file.display());
-        let answer = named(&what, || refusal(self, &question.to_string(), &context));
-        match answer {
-            Some(Error { message, causes, .. }) if message == ASK => Ok(serde_json::from_str(&causes.concat())?),
-            Some(error) => Err(error),
-            None => Err(Error::invalid(format!("{} has `x-config-of` in its schema and does not answer to `{ASK}`", self.name))),
-        }
+        let answer = named(&what, || self.builder.inner_schema(&config.to_string(), &context))?;
+        answer.ok_or_else(|| Error::invalid(format!("{} has `x-config-of` in its schema and no schema to give", self.name)))
     }
 }
 
@@ -76,24 +64,9 @@ impl Catalog {
         if let Some(known) = asked.get(&question) {
             return known.clone();
         }
-        let answer = plugin.ask_schema(&others, inner.key);
+        let answer = plugin.ask_schema(&others);
         asked.insert(question, answer.clone());
         answer
-    }
-}
-
-/// What a plugin says that does not let itself be built.
-fn refusal(plugin: &Plugin, config: &str, context: &Context) -> Option<Error> {
-    let builder = &plugin.builder;
-    match plugin.role {
-        Role::Dataset => builder.dataset(config, context).err(),
-        Role::Proposer => builder.proposer(config, context).err(),
-        Role::Refiner => builder.refiner(config, context).err(),
-        Role::Selector => builder.selector(config, context).err(),
-        Role::Labeler => builder.labeler(config, context).err(),
-        Role::Postprocessor => builder.postprocessor(config, context).err(),
-        Role::Exporter => builder.exporter(config, context).err(),
-        Role::Extractor => builder.extractor(config, context).err(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use convert_sdk::{Error, ErrorKind, InputEntry, config};
+use convert_sdk::{InputEntry, config};
 use serde_json::Value;
 
 /// A plugin written in Python: a class derived from one of `convert_sdk`, in a process of its own (docs/python-plugins.md).
@@ -46,20 +46,7 @@ fn ten_minutes() -> u64 {
     600
 }
 
-/// The word of a question for the schema of `config`, and of the answer (host/src/plugins/inner.rs).
-const ASK: &str = "x-schema";
-
 impl PythonConfig {
-    /// Whether nothing is to be built, but the schema of `config` to be told.
-    pub fn asks_schema(&self) -> bool {
-        self.config.len() == 1 && self.config.get(ASK) == Some(&Value::Bool(true))
-    }
-
-    /// The answer.
-    pub fn schema_answer(schema: &Value) -> Error {
-        Error { causes: vec![schema.to_string()], ..Error::new(ErrorKind::Other, ASK) }
-    }
-
     /// The executable.
     pub fn python(&self) -> String {
         let named = self.python.clone().or_else(|| std::env::var("CONVERT_PYTHON").ok());

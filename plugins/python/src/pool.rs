@@ -43,11 +43,8 @@ impl Pool {
     /// Starts the first process, which builds the plugin.
     ///
     /// # Errors
-    /// As [`Worker::start`]; the schema, where that was asked for.
+    /// As [`Worker::start`].
     pub fn new(role: &'static str, config: PythonConfig, context: Context) -> Result<Arc<Self>> {
-        if config.asks_schema() {
-            return Err(PythonConfig::schema_answer(&Worker::schema(&config, &context)?));
-        }
         let (worker, facts) = Worker::start(role, &config, &context)?;
         let state = Mutex::new(State { idle: vec![worker], count: 1, crashes: 0 });
         Ok(Arc::new(Self { role, config, context, state, free: Condvar::new(), facts }))

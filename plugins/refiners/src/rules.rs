@@ -1,6 +1,6 @@
 //! Each plugin keeps the rules of its role.
 
-use super::{DenseCrf, DropSmall, FillHoles, Nms};
+use super::{DenseCrf, DropSmall, FillHoles, GrabCut, Nms};
 
 #[test]
 fn dense_crf() {
@@ -15,6 +15,11 @@ fn fill_holes() {
 #[test]
 fn drop_small() {
     convert_testing::refiner::<DropSmall>(r#"{"min_area": 0.1}"#);
+}
+
+#[test]
+fn grabcut() {
+    convert_testing::refiner::<GrabCut>("{}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod grouping;
 mod picture;
 mod proposer;
 mod regions;
+#[cfg(test)]
+mod rules;
 
 pub use config::{ColourSpace, SelectiveSearchConfig, Strategy};
 pub use graph::{Graph, Segments};

@@ -36,6 +36,12 @@ fn scores(proposals: &[Proposal]) -> Vec<f32> {
 }
 
 #[test]
+fn it_keeps_the_rules_of_its_role() {
+    let module = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tuples.pt");
+    convert_testing::proposer::<TorchScriptMasks>(&format!(r#"{{"module": {module:?}, "size": 96, "shape": "longer-side"}}"#));
+}
+
+#[test]
 fn each_form_gives_the_boxes_the_best_scored_first() {
     let [red, green] = boxes();
     for (module, threshold, size) in [("tuples", 0.5, (48, 32)), ("dictionaries", 0.0, (96, 64))] {

@@ -109,6 +109,8 @@ pub type HostObject = HostSide_TO<'static, RArc<()>>;
 pub struct PluginModule {
     /// The declarations of the library's plugins.
     pub plugins: extern "C" fn() -> Fallible<Message>,
+    /// What the plugin at an index of the declarations says before it is built: a method by name, with a message; nothing where there is none of that name.
+    pub ask: extern "C" fn(u32, RStr<'_>, RSlice<'_, u8>, HostObject) -> Fallible<ROption<Message>>,
     /// Builds the plugin at an index of the declarations, from its config (JSON), the run's settings (a message) and the way back to the host.
     #[sabi(last_prefix_field)]
     pub build: extern "C" fn(u32, RStr<'_>, RSlice<'_, u8>, HostObject) -> Fallible<Object<'static>>,

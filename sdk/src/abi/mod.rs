@@ -68,6 +68,15 @@ macro_rules! export_plugins {
                 export::declarations(PLUGINS)
             }
 
+            extern "C" fn ask(
+                index: u32,
+                method: abi_stable::std_types::RStr<'_>,
+                message: abi_stable::std_types::RSlice<'_, u8>,
+                host: abi::HostObject,
+            ) -> abi::Fallible<abi_stable::std_types::ROption<abi::Message>> {
+                export::ask(PLUGINS, index, &method, &message, host)
+            }
+
             extern "C" fn build(
                 index: u32,
                 config: abi_stable::std_types::RStr<'_>,
@@ -78,7 +87,7 @@ macro_rules! export_plugins {
             }
 
             fn module() -> abi::PluginModuleRef {
-                export::module(plugins, build)
+                export::module(abi::PluginModule { plugins, ask, build })
             }
 
             extern "C" fn erased_module() -> abi_stable::library::RootModuleResult {

@@ -1,5 +1,7 @@
 //! What a library exports: its plugins, each with its schema, and the function that builds them.
 
+use std::borrow::Cow;
+
 use convert_abi::PluginModuleRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -7,7 +9,7 @@ use serde_json::Value as Json;
 use super::ask::{received, Remote};
 use super::host::host_object;
 use super::{dataset, exporter, extractor, labeler, message, postprocessor, proposer, refiner, selector, RoleVersion};
-use crate::{Context, Dataset, Error, Exporter, Extractor, Labeler, Postprocessor, Proposer, Refiner, Result, Role, Selector};
+use crate::{Context, Dataset, Error, Exporter, Extractor, Labeler, Postprocessor, Proposer, Refiner, Result, Role, Selector, Settings};
 
 /// One plugin of a library.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,6 +65,13 @@ pub fn declarations(module: PluginModuleRef) -> Result<Vec<(PluginDeclaration, B
     Ok((0..).zip(declarations).map(|(index, declaration)| (declaration, Builder { module, index })).collect())
 }
 
+/// What a plugin is asked before it is built.
+#[derive(Serialize, Deserialize)]
+struct Question<'a> {
+    config: Cow<'a, str>,
+    settings: Cow<'a, Settings>,
+}
+
 /// Builds a plugin of a loaded library. Of which role it is, its declaration says.
 #[derive(Clone, Copy)]
 pub struct Builder {
@@ -71,6 +80,16 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// The schema of the config within its config: see [`Plugin::inner_schema`](crate::Plugin::inner_schema).
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub fn inner_schema(self, config: &str, context: &Context) -> Result<Option<Json>> {
+        let question = message::write(&Question { config: config.into(), settings: Cow::Borrowed(context.settings()) })?;
+        let answer = received(self.module.ask()(self.index, "inner_schema".into(), question.as_slice().into(), host_object(context.host())))?;
+        answer.into_option().map_or(Ok(None), |answer| message::read(&answer))
+    }
+
     fn build(self, config: &str, context: &Context) -> Result<Remote<'static>> {
         let settings = message::write(context.settings())?;
         received(self.module.build()(self.index, config.into(), settings.as_slice().into(), host_object(context.host()))).map(Remote)
@@ -117,7 +136,7 @@ pub mod export {
     use std::sync::Arc;
 
     use abi_stable::prefix_type::PrefixTypeTrait;
-    use abi_stable::std_types::{RSlice, RStr};
+    use abi_stable::std_types::ROption;
     use convert_abi::{abi_stable, Fallible, HostObject, Message, Object, PluginModule};
 
     use super::*;
@@ -135,6 +154,7 @@ pub mod export {
         package: Package,
         results: Results,
         schema: fn() -> Json,
+        inner_schema: fn(&str, Context) -> Result<Option<Json>>,
         build: fn(&str, Context) -> Result<Object<'static>>,
     }
 
@@ -164,7 +184,8 @@ pub mod export {
         ($($function:ident $role:ident;)+) => {$(
             #[doc = concat!("A ", stringify!($function), ".")]
             pub const fn $function<T: Plugin + $role>(name: &'static str, package: Package, results: Results) -> Exported {
-                Exported { role: Role::$role, name, package, results, schema: schema::<T::Config>, build: |config, context| Ok($function::serve(T::new(read_config(config)?, context)?)) }
+                Exported { role: Role::$role, name, package, results, schema: schema::<T::Config>, inner_schema: |config, context| T::inner_schema(read_config(config)?, context),
+                    build: |config, context| Ok($function::serve(T::new(read_config(config)?, context)?)), }
             }
         )+};
     }
@@ -189,25 +210,40 @@ pub mod export {
         serde_json::from_str(json).map_err(|error| Error::config(error.to_string()))
     }
 
-    pub fn module(
-        plugins: extern "C" fn() -> Fallible<Message>,
-        build: extern "C" fn(u32, RStr<'_>, RSlice<'_, u8>, HostObject) -> Fallible<Object<'static>>,
-    ) -> PluginModuleRef {
+    pub fn module(module: PluginModule) -> PluginModuleRef {
         silence_panics();
-        PluginModule { plugins, build }.leak_into_prefix()
+        module.leak_into_prefix()
     }
 
     pub fn declarations(plugins: &[Exported]) -> Fallible<Message> {
         guard(|| message::write(&plugins.iter().map(Exported::declaration).collect::<Vec<_>>()), Message::from)
     }
 
-    pub fn build(plugins: &[Exported], index: u32, config: &str, settings: &[u8], host: HostObject) -> Fallible<Object<'static>> {
-        let build = || {
-            let context = Context::new(message::read(settings)?, Arc::new(Foreign(host)));
-            super::super::forward_logs::install(&context);
-            let plugin = plugins.get(index as usize).ok_or_else(|| Error::invalid(format!("the library has no plugin {index}")))?;
-            plugin.build(config, context)
+    pub fn ask(plugins: &[Exported], index: u32, method: &str, message: &[u8], host: HostObject) -> Fallible<ROption<Message>> {
+        let ask = || match method {
+            "inner_schema" => {
+                let Question { config, settings } = message::read(message)?;
+                let schema = (plugin(plugins, index)?.inner_schema)(&config, entered(settings.into_owned(), host))?;
+                message::write(&schema).map(Some)
+            }
+            _ => Ok(None),
         };
+        guard(ask, |answer| answer.map(Message::from).into())
+    }
+
+    pub fn build(plugins: &[Exported], index: u32, config: &str, settings: &[u8], host: HostObject) -> Fallible<Object<'static>> {
+        let build = || plugin(plugins, index)?.build(config, entered(message::read(settings)?, host));
         guard(build, |object| object)
+    }
+
+    fn plugin(plugins: &[Exported], index: u32) -> Result<&Exported> {
+        plugins.get(index as usize).ok_or_else(|| Error::invalid(format!("the library has no plugin {index}")))
+    }
+
+    /// What the library does once it is given a host.
+    fn entered(settings: Settings, host: HostObject) -> Context {
+        let context = Context::new(settings, Arc::new(Foreign(host)));
+        super::super::forward_logs::install(&context);
+        context
     }
 }

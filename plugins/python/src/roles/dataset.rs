@@ -7,6 +7,7 @@ use crate::config::PythonConfig;
 use crate::frame::Outgoing;
 use crate::pool::Pool;
 use crate::values::{index, list, unexpected};
+use crate::worker::Worker;
 
 /// See [`PythonConfig`].
 pub struct Dataset {
@@ -23,6 +24,10 @@ impl Plugin for Dataset {
         let name = |name: &Value| name.as_str().map(str::to_owned).ok_or_else(|| unexpected("a class name", name));
         let classes = list(&answer.json, "class names")?.iter().map(name).collect::<Result<Vec<_>>>()?;
         Ok(Self { pool, classes })
+    }
+
+    fn inner_schema(config: PythonConfig, context: Context) -> Result<Option<Value>> {
+        Worker::schema(&config, &context).map(Some)
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::PythonConfig;
 use crate::frame::Outgoing;
 use crate::pool::{Lease, Pool};
+use crate::worker::Worker;
 use crate::worker::nothing_to_ask;
 
 /// See [`PythonConfig`].
@@ -17,6 +18,10 @@ impl Plugin for Exporter {
 
     fn new(config: PythonConfig, context: Context) -> Result<Self> {
         Pool::new("exporter", config, context).map(Self)
+    }
+
+    fn inner_schema(config: PythonConfig, context: Context) -> Result<Option<Value>> {
+        Worker::schema(&config, &context).map(Some)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::config::PythonConfig;
 use crate::frame::Outgoing;
 use crate::pool::Pool;
 use crate::values::{number, unexpected};
+use crate::worker::Worker;
 use crate::worker::nothing_to_ask;
 
 /// See [`PythonConfig`].
@@ -22,6 +23,10 @@ impl Plugin for Labeler {
     fn new(config: PythonConfig, context: Context) -> Result<Self> {
         let classes = context.classes().len();
         Ok(Self { pool: Pool::new("labeler", config, context)?, classes })
+    }
+
+    fn inner_schema(config: PythonConfig, context: Context) -> Result<Option<Value>> {
+        Worker::schema(&config, &context).map(Some)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::PythonConfig;
 use crate::frame::Outgoing;
 use crate::pool::Pool;
 use crate::values::{class_and_probability, index, list, measures, number, unexpected};
+use crate::worker::Worker;
 
 macro_rules! plugin {
     ($(#[$doc:meta])* $name:ident, $role:literal) => {
@@ -23,6 +24,10 @@ macro_rules! plugin {
 
             fn new(config: PythonConfig, context: Context) -> Result<Self> {
                 Pool::new($role, config, context).map(Self)
+            }
+
+            fn inner_schema(config: PythonConfig, context: Context) -> Result<Option<Value>> {
+                Worker::schema(&config, &context).map(Some)
             }
         }
     };
