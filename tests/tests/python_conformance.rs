@@ -70,6 +70,8 @@ fn every_example_passes() {
     let mut configs = vec![
         ("dataset_zip.py:ZipFolders", r#"{"file": "photos.zip"}"#),
         ("sklearn_labeler.py:Logistic", "{}"),
+        ("pascal_voc.py:PascalVoc", r#"{"threshold": 0.3}"#),
+        ("slic.py:Slic", r#"{"superpixels": 20}"#),
         ("sam.py:Sam", r#"{"model": "model", "points_per_side": 3, "pred_iou_thresh": -100, "stability_score_thresh": 0}"#),
     ];
     for (entry, config) in &configs {
@@ -77,5 +79,5 @@ fn every_example_passes() {
     }
     configs.retain(|(entry, _)| !examples.join(entry.split(':').next().unwrap_or_default()).is_file());
     let count = std::fs::read_dir(&examples).unwrap().flatten().filter(|file| file.path().extension() == Some(OsStr::new("py"))).count();
-    assert!(configs.is_empty() && count == 3, "an example is not tried: {count}");
+    assert!(configs.is_empty() && count == 5, "an example is not tried: {count}");
 }

@@ -284,7 +284,9 @@ dataset: {{ plugin: python, entry: '{0}/dataset_zip.py:ZipFolders', config: {{ f
 proposals: [{{ plugin: grid, config: {{ cells: 2 }} }}]
 select: {{ plugin: keep-largest }}
 label: {{ plugin: python, config: {{ entry: '{0}/sklearn_labeler.py:Logistic' }} }}
-export: [{{ plugin: jsonl, file: labels.jsonl }}]
+export:
+  - {{ plugin: jsonl, file: labels.jsonl }}
+  - {{ plugin: python, file: voc.zip, config: {{ entry: '{0}/pascal_voc.py:PascalVoc' }} }}
 ",
         examples.display(),
         place.path("").display()
@@ -298,6 +300,22 @@ export: [{{ plugin: jsonl, file: labels.jsonl }}]
     let rows: Vec<Value> = String::from_utf8(place.result("labels.jsonl")).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let right = rows.iter().filter(|row| row["regions"].as_array().unwrap().iter().any(|region| region["classes"][0] == row["label"])).count();
     assert!(rows.len() == 12 && right >= 11, "{right} of {}", rows.len());
+    // The boxes of the archive are those of the rows.
+    let script = "import sys, zipfile\nfrom xml.etree import ElementTree as xml\narchive = zipfile.ZipFile(sys.argv[1])\nfor name in sorted(archive.namelist()):\n    for box in xml.fromstring(archive.read(name)).iter('bndbox'):\n        print(name, *[side.text for side in box])";
+    let voc = std::process::Command::new(&python).args(["-c", script]).arg(place.path("work/voc.zip")).output().expect("Python can be started");
+    let mut expected = Vec::new();
+    for row in &rows {
+        let name = row["id"].as_str().unwrap().replace(".png", ".xml");
+        for region in row["regions"].as_array().unwrap() {
+            let class = row["classes"].as_array().unwrap().iter().position(|class| *class == region["classes"][0]);
+            if class.is_some_and(|at| row["probabilities"][at].as_f64().unwrap() > 0.5) {
+                let side = |at: usize| region["bbox"][at].as_f64().unwrap() as u32;
+                expected.push(format!("Annotations/{name} {} {} {} {}", side(0) + 1, side(1) + 1, side(0) + side(2), side(1) + side(3)));
+            }
+        }
+    }
+    assert!(expected.len() >= 12);
+    assert_eq!(stdout(&voc).lines().collect::<Vec<_>>(), expected);
 }
 
 /// The example on Segment Anything with random weights, in a whole recipe; its masks are those that transformers makes by itself.

@@ -28,6 +28,8 @@ class Slic(Proposer):
     def propose(self, image, id):
         image = image[:: self.step(image), :: self.step(image)]
         labels = segmentation.slic(image, n_segments=self.config.superpixels, compactness=self.config.compactness, start_label=1)
+        if labels.max() < 2:
+            return  # nothing to merge
         seen = set()
         for threshold in sorted(self.config.thresholds):
             merged = graph.merge_hierarchical(

@@ -1,17 +1,14 @@
 //! A COCO file, read once as a stream: its images are kept by name, its masks go to the spool.
 
-use std::fmt;
-use std::io::BufReader;
 use std::path::Path;
 
-use convert_formats::files;
+use convert_formats::coco::{self, CocoReader, Segmentation};
 use convert_formats::label_sets::NameIndex;
 use convert_sdk::{Error, Result, ResultExt, serde};
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 
 use crate::spool::{Spool, SpoolWriter};
-use convert_formats::coco::Segmentation;
 
 /// An image of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,10 +62,7 @@ impl CocoFile {
     /// A file that cannot be read or is not a COCO file, an image or file name that comes twice, a score that is no number.
     pub fn read(path: &Path, cache: &Path, crowds: bool) -> Result<Self> {
         let mut contents = Contents { spool: SpoolWriter::new(cache)?, images: Vec::new(), names: NameIndex::default(), crowds, annotated: false };
-        let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
-        let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
-        let read = json.deserialize_map(Top(&mut contents)).and_then(|()| json.end());
-        read.map_err(|error| Error::invalid(format!("cannot read the masks of {}: {error}", path.display())))?;
+        coco::read(path, &mut contents).context(|| format!("cannot read the masks of {}", path.display()))?;
         if contents.images.is_empty() || !contents.annotated {
             return Err(Error::config(format!("{} is not a COCO file with `images` and `annotations`", path.display())));
         }
@@ -112,72 +106,28 @@ struct Contents {
     annotated: bool,
 }
 
-impl Contents {
-    fn add_image(&mut self, raw: &RawImage) -> Result<(), String> {
+impl CocoReader for Contents {
+    type Image = RawImage;
+    type Annotation = RawAnnotation;
+    type Category = IgnoredAny;
+
+    fn image(&mut self, raw: RawImage) -> Result<()> {
         let at = self.images.len();
         self.images.push(ImageRecord { id: raw.id, size: raw.width.zip(raw.height) });
-        if self.names.insert(&raw.file_name, at) { Ok(()) } else { Err(format!("two images are named `{}`", raw.file_name)) }
+        if self.names.insert(&raw.file_name, at) { Ok(()) } else { Err(Error::invalid(format!("two images are named `{}`", raw.file_name))) }
     }
 
-    fn add_annotation(&mut self, raw: RawAnnotation) -> Result<(), String> {
+    fn annotation(&mut self, raw: RawAnnotation) -> Result<()> {
+        self.annotated = true;
         let Some(segmentation) = raw.segmentation.filter(|_| self.crowds || raw.iscrowd == 0) else { return Ok(()) };
         let score = raw.score.unwrap_or(1.0);
         if !score.is_finite() {
-            return Err(format!("an annotation of the image {} has the score {score}", raw.image_id));
+            return Err(Error::invalid(format!("an annotation of the image {} has the score {score}", raw.image_id)));
         }
-        self.spool.add(raw.id, raw.image_id, score, &segmentation).map_err(|error| error.to_string())
-    }
-}
-
-/// The file's object.
-struct Top<'a>(&'a mut Contents);
-
-impl<'de> Visitor<'de> for Top<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a COCO file: an object with `images` and `annotations`")
+        self.spool.add(raw.id, raw.image_id, score, &segmentation)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "images" => map.next_value_seed(Items { contents: self.0, add: |contents, image: RawImage| contents.add_image(&image) })?,
-                "annotations" => {
-                    self.0.annotated = true;
-                    map.next_value_seed(Items { contents: self.0, add: Contents::add_annotation })?;
-                }
-                _ => _ = map.next_value::<IgnoredAny>()?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A list whose items are taken one by one.
-struct Items<'a, T> {
-    contents: &'a mut Contents,
-    add: fn(&mut Contents, T) -> Result<(), String>,
-}
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Items<'_, T> {
-    type Value = ();
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
-        while let Some(item) = sequence.next_element::<T>()? {
-            (self.add)(self.contents, item).map_err(A::Error::custom)?;
-        }
+    fn category(&mut self, _: IgnoredAny) -> Result<()> {
         Ok(())
     }
 }

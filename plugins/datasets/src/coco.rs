@@ -1,19 +1,22 @@
 //! `coco`: the images of a COCO file, each with one label found from its annotations.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use convert_formats::coco::{CocoCategory, CocoImage, class_order, read_items};
+use convert_formats::coco::{self, CocoCategory, CocoImage, CocoReader, Segmentation, class_order};
 use convert_sdk::{
     Context, Dataset, Deserialize, Error, ErrorKind, ImageData, InputFile, InputFolder, JsonSchema, Plugin, Result, ResultExt, Sample, TruthObject,
     config,
 };
 
+use convert_sdk::serde::de::{DeserializeOwned, IgnoredAny};
+
 use crate::classes::ClassList;
 use crate::files::{self, Listed};
 use crate::labels::{Incomplete, LeftOut};
 use crate::listing::Listing;
-use crate::truth::Truth;
+use crate::truth::{Truth, TruthReader};
 
 /// The images of a COCO file, each with one label: the category that its annotations have in common, or the one that takes the most room.
 ///
@@ -74,8 +77,8 @@ pub struct Coco {
 }
 
 #[derive(Deserialize)]
-#[serde(crate = "convert_sdk::serde")]
-struct Annotation {
+#[serde(crate = "convert_sdk::serde", bound = "S: Outline")]
+struct Annotation<S> {
     image_id: u64,
     category_id: u64,
     #[serde(default)]
@@ -85,6 +88,88 @@ struct Annotation {
     bbox: Option<[f64; 4]>,
     #[serde(default)]
     iscrowd: u8,
+    #[serde(default)]
+    segmentation: Option<S>,
+}
+
+/// An annotation's segmentation, where the true objects are wanted; else nobody looks into it.
+trait Outline: DeserializeOwned {
+    const WANTED: bool;
+    fn segmentation(self) -> Option<Segmentation>;
+}
+
+impl Outline for Segmentation {
+    const WANTED: bool = true;
+    fn segmentation(self) -> Option<Segmentation> {
+        Some(self)
+    }
+}
+
+impl Outline for IgnoredAny {
+    const WANTED: bool = false;
+    fn segmentation(self) -> Option<Segmentation> {
+        None
+    }
+}
+
+/// As much of an annotation as a label needs.
+struct Noted {
+    image: u64,
+    category: u64,
+    crowd: bool,
+    area: Option<f64>,
+}
+
+/// What a file holds: it is read once.
+struct Contents {
+    categories: Vec<CocoCategory>,
+    images: Vec<CocoImage>,
+    annotations: Vec<Noted>,
+    truth: Option<TruthReader>,
+}
+
+struct Reader<S> {
+    contents: Contents,
+    segmentation: PhantomData<S>,
+}
+
+impl<S: Outline> Reader<S> {
+    fn read(file: &Path) -> Result<Contents> {
+        let truth = if S::WANTED { Some(TruthReader::new(file)?) } else { None };
+        let contents = Contents { categories: Vec::new(), images: Vec::new(), annotations: Vec::new(), truth };
+        let mut reader = Self { contents, segmentation: PhantomData };
+        coco::read(file, &mut reader)?;
+        Ok(reader.contents)
+    }
+}
+
+impl<S: Outline> CocoReader for Reader<S> {
+    type Image = CocoImage;
+    type Annotation = Annotation<S>;
+    type Category = CocoCategory;
+
+    fn image(&mut self, image: CocoImage) -> Result<()> {
+        self.contents.truth.iter_mut().for_each(|truth| truth.add_image(&image));
+        self.contents.images.push(CocoImage { labels: None, ..image });
+        Ok(())
+    }
+
+    fn annotation(&mut self, annotation: Annotation<S>) -> Result<()> {
+        let Annotation { image_id: image, category_id: category, area, bbox, iscrowd, segmentation } = annotation;
+        let crowd = iscrowd != 0;
+        if let Some(truth) = &mut self.contents.truth {
+            truth.add_object(image, category, segmentation.and_then(S::segmentation), crowd)?;
+        }
+        let area = area.or(bbox.map(|[_, _, width, height]| width * height));
+        self.contents.annotations.push(Noted { image, category, crowd, area });
+        Ok(())
+    }
+
+    fn category(&mut self, category: CocoCategory) -> Result<()> {
+        self.contents.truth.iter_mut().for_each(|truth| truth.add_category(&category));
+        self.contents.categories.push(category);
+        Ok(())
+    }
 }
 
 /// An image, and how much of it each class takes by the rule.
@@ -104,13 +189,17 @@ impl Plugin for Coco {
             Some(root) => root.to_path_buf(),
             None => config.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         };
-        let (classes, class_of) = categories(&config.file).context(named)?;
-        let images = annotated(&config, &class_of).context(named)?;
+        let contents = if config.truth { Reader::<Segmentation>::read(&config.file) } else { Reader::<IgnoredAny>::read(&config.file) };
+        let Contents { categories, images, annotations, truth } = contents.context(named)?;
+        let (classes, class_of) = classes(categories).context(named)?;
+        let images = annotated(images, annotations, &config, &class_of).context(named)?;
         let image_ids = images.iter().map(|image| (image.name.clone(), image.id)).collect();
         let samples = samples(images, &classes, &root, &config, &context)?;
         let mut category_ids: Vec<u64> = class_of.into_keys().collect();
         category_ids.sort_unstable();
-        let truth = if config.truth { Truth::read(&config.file, &classes)? } else { Truth::default() };
+        let truth = truth
+            .map_or(Ok(Truth::default()), |truth| truth.finish(&classes))
+            .context(|| format!("cannot use the truth file {}", config.file.display()))?;
         Ok(Self { root, classes, category_ids, image_ids, listed: Listing::new(samples), truth, config, context })
     }
 }
@@ -142,12 +231,7 @@ impl Dataset for Coco {
 }
 
 /// The classes, and the index of each category id.
-fn categories(file: &Path) -> Result<(ClassList, HashMap<u64, u32>)> {
-    let mut categories: Vec<CocoCategory> = Vec::new();
-    read_items(file, "categories", |category| {
-        categories.push(category);
-        Ok(())
-    })?;
+fn classes(mut categories: Vec<CocoCategory>) -> Result<(ClassList, HashMap<u64, u32>)> {
     if categories.len() < 2 {
         return Err(Error::config(format!("it has {} categories: at least 2 are needed to tell objects apart", categories.len())));
     }
@@ -164,12 +248,12 @@ fn categories(file: &Path) -> Result<(ClassList, HashMap<u64, u32>)> {
 }
 
 /// The images with what their annotations say, in the file's order.
-fn annotated(config: &CocoConfig, class_of: &HashMap<u64, u32>) -> Result<Vec<Annotated>> {
+fn annotated(listed: Vec<CocoImage>, annotations: Vec<Noted>, config: &CocoConfig, class_of: &HashMap<u64, u32>) -> Result<Vec<Annotated>> {
     let class = |id: u64, of: &dyn Fn() -> String| {
         class_of.get(&id).copied().ok_or_else(|| Error::config(format!("{} is of the category {id}, which the file does not list", of())))
     };
-    let (mut images, mut by_id, mut names) = (Vec::new(), HashMap::new(), BTreeSet::new());
-    read_items(&config.file, "images", |image: CocoImage| {
+    let (mut images, mut by_id, mut names) = (Vec::with_capacity(listed.len()), HashMap::new(), BTreeSet::new());
+    for image in listed {
         if by_id.insert(image.id, images.len()).is_some() {
             return Err(Error::config(format!("two images have the id {}", image.id)));
         }
@@ -178,31 +262,26 @@ fn annotated(config: &CocoConfig, class_of: &HashMap<u64, u32>) -> Result<Vec<An
         }
         let label = image.category_id.map(|id| class(id, &|| format!("the image {:?}", image.file_name))).transpose()?;
         images.push(Annotated { id: image.id, name: image.file_name, label, area_of_class: BTreeMap::new() });
-        Ok(())
-    })?;
+    }
     if images.is_empty() {
         return Err(Error::config("it lists no images: a COCO file has `images`, `annotations` and `categories`"));
     }
-    let mut at = 0;
-    read_items(&config.file, "annotations", |annotation: Annotation| {
-        at += 1;
-        let image = by_id.get(&annotation.image_id).map(|index| &mut images[*index]);
+    for (annotation, at) in annotations.into_iter().zip(1..) {
+        let image = by_id.get(&annotation.image).map(|index| &mut images[*index]);
         let image =
-            image.ok_or_else(|| Error::config(format!("annotation {at} is of the image {}, which the file does not list", annotation.image_id)))?;
-        let class = class(annotation.category_id, &|| format!("annotation {at}"))?;
-        if annotation.iscrowd != 0 && !config.crowds {
-            return Ok(());
+            image.ok_or_else(|| Error::config(format!("annotation {at} is of the image {}, which the file does not list", annotation.image)))?;
+        let class = class(annotation.category, &|| format!("annotation {at}"))?;
+        if annotation.crowd && !config.crowds {
+            continue;
         }
-        let area = annotation.area.or(annotation.bbox.map(|[_, _, width, height]| width * height));
-        let area = match (area, config.label) {
+        let area = match (annotation.area, config.label) {
             (Some(area), _) if area.is_finite() => area,
             (_, LabelRule::Only) => 0.0,
             _ => return Err(Error::config(format!("annotation {at} has no `area` and no `bbox`: only `label: only` can do without"))),
         };
         let of_class = image.area_of_class.entry(class).or_default();
         *of_class = if config.label == LabelRule::LargestArea { *of_class + area } else { of_class.max(area) };
-        Ok(())
-    })?;
+    }
     Ok(images)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use convert_formats::coco::{CocoCategory, CocoImage, MaskMemory, Segmentation, read_items};
+use convert_formats::coco::{self, CocoCategory, CocoImage, CocoReader, MaskMemory, Segmentation};
 use convert_sdk::{Deserialize, Error, Mask, Result, ResultExt, TruthObject};
 
 use crate::classes::ClassList;
@@ -19,15 +19,123 @@ struct Object {
     mask: Option<(u32, u32, Box<str>)>,
 }
 
+/// What a COCO file says of objects while it is read, in whatever order its sections stand.
+#[derive(Debug)]
+pub struct TruthReader {
+    images: HashMap<u64, (String, Option<(u32, u32)>)>,
+    categories: HashMap<u64, Option<String>>,
+    /// By the ids of their images and categories.
+    objects: Vec<(u64, u64, Stored)>,
+    memory: MaskMemory,
+}
+
+/// A mask on the way.
+#[derive(Debug)]
+enum Stored {
+    /// In COCO's code.
+    Mask(Option<(u32, u32, Box<str>)>),
+    /// Of an image that has not come yet, so that its size is not known.
+    Early(Segmentation),
+}
+
+impl TruthReader {
+    /// A reader for a file.
+    ///
+    /// # Errors
+    /// A file that is not there.
+    pub fn new(path: &Path) -> Result<Self> {
+        Ok(Self { images: HashMap::new(), categories: HashMap::new(), objects: Vec::new(), memory: MaskMemory::of_file(path)? })
+    }
+
+    /// Takes an image.
+    pub fn add_image(&mut self, image: &CocoImage) {
+        self.images.insert(image.id, (image.file_name.clone(), image.width.zip(image.height)));
+    }
+
+    /// Takes a category.
+    pub fn add_category(&mut self, category: &CocoCategory) {
+        self.categories.insert(category.id, category.name.clone());
+    }
+
+    /// Takes an object. A crowd shows its class, but it is no object that a region could be.
+    ///
+    /// # Errors
+    /// A mask whose runs do not add up.
+    pub fn add_object(&mut self, image: u64, category: u64, segmentation: Option<Segmentation>, crowd: bool) -> Result<()> {
+        let stored = match (segmentation.filter(|_| !crowd), self.images.get(&image)) {
+            (Some(segmentation), None) => Stored::Early(segmentation),
+            (segmentation, Some((_, size))) => self.coded(segmentation.as_ref(), *size, self.objects.len())?,
+            (None, None) => Stored::Mask(None),
+        };
+        self.objects.push((image, category, stored));
+        Ok(())
+    }
+
+    fn coded(&mut self, segmentation: Option<&Segmentation>, size: Option<(u32, u32)>, at: usize) -> Result<Stored> {
+        let mask = mask(segmentation, size).context(|| format!("annotation {}", at + 1))?;
+        let mask = mask.map(|mask| (mask.width(), mask.height(), Box::from(mask.counts())));
+        self.memory.take(mask.as_ref().map_or(0, |(_, _, counts): &(u32, u32, Box<str>)| counts.len()))?;
+        Ok(Stored::Mask(mask))
+    }
+
+    /// The objects of all images; the file's categories are the dataset's classes by name.
+    ///
+    /// # Errors
+    /// A category that is no class, an annotation of an unknown image or category.
+    pub fn finish(mut self, classes: &ClassList) -> Result<Truth> {
+        let mut class_of = HashMap::new();
+        for (id, name) in std::mem::take(&mut self.categories) {
+            let name = name.ok_or_else(|| Error::invalid(format!("the category {id} has no name")))?;
+            let class = classes.index(&name);
+            class_of.insert(id, (name, class));
+        }
+        let mut objects: HashMap<String, Vec<Object>> = self.images.values().map(|(name, _)| (name.clone(), Vec::new())).collect();
+        for (at, (image, category, stored)) in std::mem::take(&mut self.objects).into_iter().enumerate() {
+            let unknown = |what: &str, id: u64| Error::invalid(format!("annotation {} is of the {what} {id}, which the file does not list", at + 1));
+            let (name, size) = self.images.get(&image).cloned().ok_or_else(|| unknown("image", image))?;
+            let (category, class) = class_of.get(&category).ok_or_else(|| unknown("category", category))?;
+            let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is not a class of the dataset")))?;
+            let stored = match stored {
+                Stored::Early(segmentation) => self.coded(Some(&segmentation), size, at)?,
+                stored @ Stored::Mask(_) => stored,
+            };
+            let mask = match stored {
+                Stored::Mask(mask) => mask,
+                Stored::Early(_) => None,
+            };
+            objects.entry(name).or_default().push(Object { class, mask });
+        }
+        Ok(Truth(objects))
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(crate = "convert_sdk::serde")]
-struct Annotation {
+pub struct TruthAnnotation {
     image_id: u64,
     category_id: u64,
     #[serde(default)]
     segmentation: Option<Segmentation>,
     #[serde(default)]
     iscrowd: u8,
+}
+
+impl CocoReader for TruthReader {
+    type Image = CocoImage;
+    type Annotation = TruthAnnotation;
+    type Category = CocoCategory;
+
+    fn image(&mut self, image: CocoImage) -> Result<()> {
+        self.add_image(&image);
+        Ok(())
+    }
+    fn annotation(&mut self, annotation: TruthAnnotation) -> Result<()> {
+        self.add_object(annotation.image_id, annotation.category_id, annotation.segmentation, annotation.iscrowd != 0)
+    }
+    fn category(&mut self, category: CocoCategory) -> Result<()> {
+        self.add_category(&category);
+        Ok(())
+    }
 }
 
 impl Truth {
@@ -40,35 +148,9 @@ impl Truth {
     }
 
     fn of(path: &Path, classes: &ClassList) -> Result<Self> {
-        let mut class_of = HashMap::new();
-        read_items(path, "categories", |category: CocoCategory| {
-            let name = category.name.ok_or_else(|| Error::invalid(format!("the category {} has no name", category.id)))?;
-            let class = classes.index(&name);
-            class_of.insert(category.id, (name, class));
-            Ok(())
-        })?;
-        let (mut images, mut objects) = (HashMap::new(), HashMap::new());
-        read_items(path, "images", |image: CocoImage| {
-            objects.insert(image.file_name.clone(), Vec::new());
-            images.insert(image.id, (image.file_name, image.width.zip(image.height)));
-            Ok(())
-        })?;
-        let (mut at, mut memory) = (0, MaskMemory::of_file(path)?);
-        read_items(path, "annotations", |annotation: Annotation| {
-            at += 1;
-            let unknown = |what: &str, id: u64| Error::invalid(format!("annotation {at} is of the {what} {id}, which the file does not list"));
-            let (name, size) = images.get(&annotation.image_id).ok_or_else(|| unknown("image", annotation.image_id))?;
-            let (category, class) = class_of.get(&annotation.category_id).ok_or_else(|| unknown("category", annotation.category_id))?;
-            let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is not a class of the dataset")))?;
-            // A crowd shows its class, but it is no object that a region could be.
-            let segmentation = annotation.segmentation.as_ref().filter(|_| annotation.iscrowd == 0);
-            let mask = mask(segmentation, *size).context(|| format!("annotation {at}"))?;
-            let mask = mask.map(|mask| (mask.width(), mask.height(), Box::from(mask.counts())));
-            memory.take(mask.as_ref().map_or(0, |(_, _, counts): &(u32, u32, Box<str>)| counts.len()))?;
-            objects.entry(name.clone()).or_default().push(Object { class, mask });
-            Ok(())
-        })?;
-        Ok(Self(objects))
+        let mut reader = TruthReader::new(path)?;
+        coco::read(path, &mut reader)?;
+        reader.finish(classes)
     }
 
     /// The objects of a sample.

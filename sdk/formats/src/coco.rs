@@ -5,7 +5,6 @@ mod polygon;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::BufReader;
-use std::marker::PhantomData;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -221,37 +220,65 @@ impl<'de> Deserialize<'de> for Segmentation {
     }
 }
 
-/// Hands out the items of a section of a file (`images`, `annotations`, `categories`) in their order; a list of results, which has no sections, counts as `annotations`.
+/// Who takes the items of a COCO file, in one pass over it: as they come, in whatever order its sections stand. Of an item, each reader's own types say what is wanted; what
+/// is not wanted at all is [`IgnoredAny`](serde::de::IgnoredAny).
+pub trait CocoReader {
+    /// An entry of `images`.
+    type Image: DeserializeOwned;
+    /// An entry of `annotations`, or of a list of results, which has no sections.
+    type Annotation: DeserializeOwned;
+    /// An entry of `categories`.
+    type Category: DeserializeOwned;
+
+    /// Takes an image.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing more is read then.
+    fn image(&mut self, image: Self::Image) -> Result<()>;
+
+    /// Takes an annotation.
+    ///
+    /// # Errors
+    /// As [`CocoReader::image`].
+    fn annotation(&mut self, annotation: Self::Annotation) -> Result<()>;
+
+    /// Takes a category.
+    ///
+    /// # Errors
+    /// As [`CocoReader::image`].
+    fn category(&mut self, category: Self::Category) -> Result<()>;
+}
+
+/// Hands the items of a file to a reader, once and one by one.
 ///
 /// # Errors
-/// A file that cannot be read or is not a COCO file, and what `take` gives.
-pub fn read_items<T: DeserializeOwned>(path: &Path, section: &'static str, mut take: impl FnMut(T) -> Result<()>) -> Result<()> {
+/// A file that cannot be read or is not a COCO file, and what the reader says of an item.
+pub fn read(path: &Path, reader: &mut impl CocoReader) -> Result<()> {
     let file = files::open_regular(path, files::MAX_STREAM).map_err(|error| Error::invalid(format!("cannot read {}: {error}", path.display())))?;
-    let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
-    // What `take` says of an item is kept beside the parser, which would call it a broken file.
+    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    // What the reader says of an item is kept beside the parser, which would call it a broken file.
     let mut refusal = None;
-    let take = |item| {
-        take(item).map_err(|error| {
-            refusal = Some(error);
-            Error::invalid("an item was refused")
-        })
-    };
-    let document = Document { section, take, item: PhantomData };
-    let read = document.deserialize(&mut reader).and_then(|()| reader.end());
+    let read = (Document { reader, refusal: &mut refusal }).deserialize(&mut json).and_then(|()| json.end());
     match refusal {
         Some(error) => Err(error),
         None => read.map_err(|error| Error::invalid(format!("{} is not a COCO file, or a broken one: {error}", path.display()))),
     }
 }
 
-/// A file of which one section's items are handed out.
-struct Document<T, F> {
-    section: &'static str,
-    take: F,
-    item: PhantomData<T>,
+/// A file whose items are handed out.
+struct Document<'a, R> {
+    reader: &'a mut R,
+    refusal: &'a mut Option<Error>,
 }
 
-impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> for Document<T, F> {
+impl<R: CocoReader> Document<'_, R> {
+    /// The seed of a section.
+    fn section<T>(&mut self, take: fn(&mut R, T) -> Result<()>) -> Items<'_, R, T> {
+        Items { reader: self.reader, refusal: self.refusal, take }
+    }
+}
+
+impl<'de, R: CocoReader> DeserializeSeed<'de> for Document<'_, R> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -259,39 +286,37 @@ impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> f
     }
 }
 
-impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> Visitor<'de> for Document<T, F> {
+impl<'de, R: CocoReader> Visitor<'de> for Document<'_, R> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an object with `{}`, or a list of results", self.section)
+        f.write_str("an object with `images` and `annotations`, or a list of results")
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            if key == self.section {
-                map.next_value_seed(Items { take: &mut self.take, item: PhantomData })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            match key.as_str() {
+                "images" => map.next_value_seed(self.section(R::image))?,
+                "annotations" => map.next_value_seed(self.section(R::annotation))?,
+                "categories" => map.next_value_seed(self.section(R::category))?,
+                _ => _ = map.next_value::<IgnoredAny>()?,
             }
         }
         Ok(())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut sequence: A) -> Result<(), A::Error> {
-        if self.section == "annotations" {
-            return Items { take: &mut self.take, item: PhantomData }.visit_seq(sequence);
-        }
-        while sequence.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(mut self, sequence: A) -> Result<(), A::Error> {
+        self.section(R::annotation).visit_seq(sequence)
     }
 }
 
-struct Items<'a, T, F> {
-    take: &'a mut F,
-    item: PhantomData<T>,
+struct Items<'a, R, T> {
+    reader: &'a mut R,
+    refusal: &'a mut Option<Error>,
+    take: fn(&mut R, T) -> Result<()>,
 }
 
-impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> for Items<'_, T, F> {
+impl<'de, R, T: DeserializeOwned> DeserializeSeed<'de> for Items<'_, R, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -299,7 +324,7 @@ impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> DeserializeSeed<'de> f
     }
 }
 
-impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> Visitor<'de> for Items<'_, T, F> {
+impl<'de, R, T: DeserializeOwned> Visitor<'de> for Items<'_, R, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -308,7 +333,10 @@ impl<'de, T: DeserializeOwned, F: FnMut(T) -> Result<()>> Visitor<'de> for Items
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<(), A::Error> {
         while let Some(item) = sequence.next_element()? {
-            (self.take)(item).map_err(serde::de::Error::custom)?;
+            (self.take)(self.reader, item).map_err(|error| {
+                *self.refusal = Some(error);
+                serde::de::Error::custom("an item was refused")
+            })?;
         }
         Ok(())
     }

@@ -44,9 +44,15 @@ impl Proposer for ForeignProposer {
         let ids: Vec<&str> = images.iter().map(|sample| sample.id).collect();
         let proposals: Vec<Vec<Proposal>> = self.remote.ask(Request::new("propose", &ids)?.images(images.iter().map(|sample| &sample.image)))?;
         same_count("proposer", "lists of proposals", proposals.len(), images.len())?;
-        match proposals.iter().flatten().find(|proposal| !proposal.score.is_finite()) {
-            Some(proposal) => Err(Error::numeric(format!("a proposal's score is {}", proposal.score))),
-            None => Ok(proposals),
-        }
+        check_scores(proposals.iter().flatten())?;
+        Ok(proposals)
+    }
+}
+
+/// Refuses scores that are no numbers.
+pub fn check_scores<'a>(mut proposals: impl Iterator<Item = &'a Proposal>) -> Result<()> {
+    match proposals.find(|proposal| !proposal.score.is_finite()) {
+        Some(proposal) => Err(Error::numeric(format!("a proposal's score is {}", proposal.score))),
+        None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@ use convert_abi::Object;
 
 use super::ask::{same_count, Remote, Request};
 use super::image::image_object;
+use super::proposer::check_scores;
 use super::serve::{object, reply};
 use crate::{LazyImage, Proposal, Refinement, Refiner, Result, Work};
 
@@ -28,6 +29,8 @@ impl Refiner for ForeignRefiner {
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let refinements: Vec<Refinement> = self.0.ask(Request::new("refine", proposals)?.image(image_object(image)))?;
         same_count("refiner", "answers", refinements.len(), proposals.len())?;
+        let kept = refinements.iter().filter_map(|refinement| if let Refinement::Keep(proposal) = refinement { Some(proposal) } else { None });
+        check_scores(kept)?;
         Ok(refinements)
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use convert_formats::coco::{Segmentation, read_items};
+use convert_formats::coco::{self, CocoReader, Segmentation};
 use convert_sdk::Result;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// An entry of `images`.
 #[derive(Debug, Deserialize)]
@@ -31,10 +32,37 @@ pub(super) struct Annotation {
 
 /// The images of a file; none in a list of results.
 pub(super) fn images(path: &Path, take: impl FnMut(ImageEntry) -> Result<()>) -> Result<()> {
-    read_items(path, "images", take)
+    coco::read(path, &mut Images(take))
 }
 
 /// The annotations of a file, or of a list of results.
 pub(super) fn annotations(path: &Path, take: impl FnMut(Annotation) -> Result<()>) -> Result<()> {
-    read_items(path, "annotations", take)
+    coco::read(path, &mut Annotations(take))
 }
+
+struct Images<F>(F);
+
+struct Annotations<F>(F);
+
+macro_rules! reader {
+    ($name:ident, $taken:ty, $image:ty, $annotation:ty, $taking:ident, $ignoring:ident) => {
+        impl<F: FnMut($taken) -> Result<()>> CocoReader for $name<F> {
+            type Image = $image;
+            type Annotation = $annotation;
+            type Category = IgnoredAny;
+
+            fn $taking(&mut self, item: $taken) -> Result<()> {
+                (self.0)(item)
+            }
+            fn $ignoring(&mut self, _: IgnoredAny) -> Result<()> {
+                Ok(())
+            }
+            fn category(&mut self, _: IgnoredAny) -> Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
+reader!(Images, ImageEntry, ImageEntry, IgnoredAny, image, annotation);
+reader!(Annotations, Annotation, IgnoredAny, Annotation, annotation, image);

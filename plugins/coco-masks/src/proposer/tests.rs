@@ -128,7 +128,7 @@ fn region_results_give_score_and_class() {
 #[test]
 fn files_that_are_none_are_named() {
     for (text, what) in [
-        ("[]", "expected a COCO file"),
+        ("[]", "is not a COCO file with `images` and `annotations`"),
         ("{}", "is not a COCO file with `images` and `annotations`"),
         (r#"{"images": [{"id": 1, "file_name": "a"}, {"id": 2, "file_name": "a"}], "annotations": []}"#, "two images are named `a`"),
         (r#"{"images": [{"id": 1}], "annotations": []}"#, "missing field `file_name`"),

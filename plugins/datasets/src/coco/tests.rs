@@ -43,8 +43,9 @@ fn labels(dataset: &Coco) -> Vec<(String, u32)> {
 #[test]
 fn it_keeps_the_rules_of_its_role() {
     let (folder, _) = opened(&file(), |_| ());
+    std::fs::write(folder.path().join("b.jpg"), "b").unwrap();
     convert_testing::dataset::<Coco>(&format!(
-        r#"{{"file": {:?}, "label": "only", "incomplete": "skip", "truth": true}}"#,
+        r#"{{"file": {:?}, "label": "largest-object", "incomplete": "skip", "truth": true}}"#,
         folder.path().join("coco.json")
     ));
 }
