@@ -111,6 +111,10 @@ impl CocoReader for Contents {
     type Annotation = RawAnnotation;
     type Category = IgnoredAny;
 
+    fn begin(&mut self, section: &str) {
+        self.annotated |= section == "annotations";
+    }
+
     fn image(&mut self, raw: RawImage) -> Result<()> {
         let at = self.images.len();
         self.images.push(ImageRecord { id: raw.id, size: raw.width.zip(raw.height) });
@@ -118,7 +122,6 @@ impl CocoReader for Contents {
     }
 
     fn annotation(&mut self, raw: RawAnnotation) -> Result<()> {
-        self.annotated = true;
         let Some(segmentation) = raw.segmentation.filter(|_| self.crowds || raw.iscrowd == 0) else { return Ok(()) };
         let score = raw.score.unwrap_or(1.0);
         if !score.is_finite() {

@@ -230,6 +230,9 @@ pub trait CocoReader {
     /// An entry of `categories`.
     type Category: DeserializeOwned;
 
+    /// Learns that a section is there, before its items come; it may be empty.
+    fn begin(&mut self, _section: &str) {}
+
     /// Takes an image.
     ///
     /// # Errors
@@ -295,6 +298,7 @@ impl<'de, R: CocoReader> Visitor<'de> for Document<'_, R> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
+            self.reader.begin(&key);
             match key.as_str() {
                 "images" => map.next_value_seed(self.section(R::image))?,
                 "annotations" => map.next_value_seed(self.section(R::annotation))?,
@@ -306,6 +310,7 @@ impl<'de, R: CocoReader> Visitor<'de> for Document<'_, R> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, sequence: A) -> Result<(), A::Error> {
+        self.reader.begin("annotations");
         self.section(R::annotation).visit_seq(sequence)
     }
 }
