@@ -8,7 +8,9 @@ pub use geometry::BoundingBox;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
 
 use crate::{Error, Image, Result};
 use runs::Intervals;
@@ -16,15 +18,14 @@ use runs::Intervals;
 /// A binary mask of an image: column-major run lengths, background first, as COCO counts them.
 ///
 /// Valid by construction: neither side is zero, the runs sum to `width * height`, and no run but the first is empty, so that equal masks are equal values.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Compressed", into = "Compressed")]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Mask {
     width: u32,
     height: u32,
     runs: Vec<u32>,
 }
 
-/// A mask as it is stored and as it crosses: COCO's compressed counts.
+/// A mask in files: COCO's compressed counts.
 #[derive(Serialize, Deserialize)]
 struct Compressed {
     width: u32,
@@ -32,16 +33,37 @@ struct Compressed {
     counts: String,
 }
 
-impl From<Mask> for Compressed {
-    fn from(mask: Mask) -> Self {
-        Self { width: mask.width, height: mask.height, counts: mask.counts() }
+/// A mask in messages, where time counts: its runs, as little-endian bytes.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    width: u32,
+    height: u32,
+    runs: ByteBuf,
+}
+
+impl Serialize for Mask {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { width, height, .. } = *self;
+        if serializer.is_human_readable() {
+            Compressed { width, height, counts: self.counts() }.serialize(serializer)
+        } else {
+            Packed { width, height, runs: self.runs.iter().flat_map(|run| run.to_le_bytes()).collect::<Vec<u8>>().into() }.serialize(serializer)
+        }
     }
 }
 
-impl TryFrom<Compressed> for Mask {
-    type Error = String;
-    fn try_from(mask: Compressed) -> Result<Self, String> {
-        Self::from_counts(mask.width, mask.height, &mask.counts).map_err(|error| error.message)
+impl<'de> Deserialize<'de> for Mask {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mask = if deserializer.is_human_readable() {
+            Compressed::deserialize(deserializer).map(|mask| Self::from_counts(mask.width, mask.height, &mask.counts))
+        } else {
+            Packed::deserialize(deserializer).map(|mask| {
+                // Bytes too many are runs that do not add up.
+                let runs: Vec<u32> = mask.runs.chunks(4).map(|run| run.try_into().map_or(u32::MAX, u32::from_le_bytes)).collect();
+                Self::from_runs(mask.width, mask.height, &runs)
+            })
+        };
+        mask?.map_err(|error| D::Error::custom(error.message))
     }
 }
 

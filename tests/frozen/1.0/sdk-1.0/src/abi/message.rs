@@ -48,7 +48,7 @@ pub mod packed {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-        numbers(&ByteBuf::deserialize(deserializer)?)
+        numbers(<&Bytes>::deserialize(deserializer)?)
     }
 
     /// The same of several lists.
@@ -60,7 +60,7 @@ pub mod packed {
         }
 
         pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<f32>>, D::Error> {
-            Vec::<ByteBuf>::deserialize(deserializer)?.iter().map(|bytes| numbers(bytes)).collect()
+            Vec::<&Bytes>::deserialize(deserializer)?.iter().map(|bytes| numbers(bytes)).collect()
         }
     }
 }

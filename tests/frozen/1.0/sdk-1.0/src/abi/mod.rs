@@ -58,40 +58,18 @@ macro_rules! export_plugins {
             #[no_mangle]
             pub static convert_plugin_abi: u32 = abi::ABI_VERSION;
 
-            const PLUGINS: &[Exported] = &[$(export::$role::<$plugin>(
-                $name,
-                (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
-                $crate::abi::Results { $($($key: $value,)*)? ..$crate::abi::Results::DEFAULT },
-            )),+];
+            struct Library;
 
-            extern "C" fn plugins() -> abi::Fallible<abi::Message> {
-                export::declarations(PLUGINS)
-            }
-
-            extern "C" fn ask(
-                index: u32,
-                method: abi_stable::std_types::RStr<'_>,
-                message: abi_stable::std_types::RSlice<'_, u8>,
-                host: abi::HostObject,
-            ) -> abi::Fallible<abi_stable::std_types::ROption<abi::Message>> {
-                export::ask(PLUGINS, index, &method, &message, host)
-            }
-
-            extern "C" fn build(
-                index: u32,
-                config: abi_stable::std_types::RStr<'_>,
-                settings: abi_stable::std_types::RSlice<'_, u8>,
-                host: abi::HostObject,
-            ) -> abi::Fallible<abi::Object<'static>> {
-                export::build(PLUGINS, index, &config, &settings, host)
-            }
-
-            fn module() -> abi::PluginModuleRef {
-                export::module(abi::PluginModule { plugins, ask, build })
+            impl export::Library for Library {
+                const PLUGINS: &'static [Exported] = &[$(export::$role::<$plugin>(
+                    $name,
+                    (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
+                    $crate::abi::Results { $($($key: $value,)*)? ..$crate::abi::Results::DEFAULT },
+                )),+];
             }
 
             extern "C" fn erased_module() -> abi_stable::library::RootModuleResult {
-                abi_stable::library::__call_root_module_loader(module)
+                abi_stable::library::__call_root_module_loader(export::module::<Library>)
             }
 
             // SAFETY: `erased_module` returns the module type that is named here.

@@ -136,7 +136,7 @@ pub mod export {
     use std::sync::Arc;
 
     use abi_stable::prefix_type::PrefixTypeTrait;
-    use abi_stable::std_types::ROption;
+    use abi_stable::std_types::{ROption, RSlice, RStr};
     use convert_abi::{abi_stable, Fallible, HostObject, Message, Object, PluginModule};
 
     use super::*;
@@ -210,20 +210,25 @@ pub mod export {
         serde_json::from_str(json).map_err(|error| Error::config(error.to_string()))
     }
 
-    pub fn module(module: PluginModule) -> PluginModuleRef {
+    /// What `export_plugins!` lists.
+    pub trait Library {
+        const PLUGINS: &'static [Exported];
+    }
+
+    pub fn module<L: Library>() -> PluginModuleRef {
         silence_panics();
-        module.leak_into_prefix()
+        PluginModule { plugins: declarations::<L>, ask: ask::<L>, build: build::<L> }.leak_into_prefix()
     }
 
-    pub fn declarations(plugins: &[Exported]) -> Fallible<Message> {
-        guard(|| message::write(&plugins.iter().map(Exported::declaration).collect::<Vec<_>>()), Message::from)
+    extern "C" fn declarations<L: Library>() -> Fallible<Message> {
+        guard(|| message::write(&L::PLUGINS.iter().map(Exported::declaration).collect::<Vec<_>>()), Message::from)
     }
 
-    pub fn ask(plugins: &[Exported], index: u32, method: &str, message: &[u8], host: HostObject) -> Fallible<ROption<Message>> {
-        let ask = || match method {
+    extern "C" fn ask<L: Library>(index: u32, method: RStr<'_>, question: RSlice<'_, u8>, host: HostObject) -> Fallible<ROption<Message>> {
+        let ask = || match method.as_str() {
             "inner_schema" => {
-                let Question { config, settings } = message::read(message)?;
-                let schema = (plugin(plugins, index)?.inner_schema)(&config, entered(settings.into_owned(), host))?;
+                let Question { config, settings } = message::read(&question)?;
+                let schema = (plugin::<L>(index)?.inner_schema)(&config, entered(settings.into_owned(), host))?;
                 message::write(&schema).map(Some)
             }
             _ => Ok(None),
@@ -231,13 +236,12 @@ pub mod export {
         guard(ask, |answer| answer.map(Message::from).into())
     }
 
-    pub fn build(plugins: &[Exported], index: u32, config: &str, settings: &[u8], host: HostObject) -> Fallible<Object<'static>> {
-        let build = || plugin(plugins, index)?.build(config, entered(message::read(settings)?, host));
-        guard(build, |object| object)
+    extern "C" fn build<L: Library>(index: u32, config: RStr<'_>, settings: RSlice<'_, u8>, host: HostObject) -> Fallible<Object<'static>> {
+        guard(|| plugin::<L>(index)?.build(&config, entered(message::read(&settings)?, host)), |object| object)
     }
 
-    fn plugin(plugins: &[Exported], index: u32) -> Result<&Exported> {
-        plugins.get(index as usize).ok_or_else(|| Error::invalid(format!("the library has no plugin {index}")))
+    fn plugin<L: Library>(index: u32) -> Result<&'static Exported> {
+        L::PLUGINS.get(index as usize).ok_or_else(|| Error::invalid(format!("the library has no plugin {index}")))
     }
 
     /// What the library does once it is given a host.
