@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use convert_sdk::{Context, Dataset};
+use convert_sdk::{Context, Dataset, Plugin};
 use serde_json::Value;
 
 /// A folder of this process, in memory where there is such a place.
@@ -26,7 +26,7 @@ pub fn with_file(name: &str, bytes: &[u8], read: impl FnOnce(&Path)) {
 }
 
 /// Opens a dataset with a config, and reads all its images.
-pub fn dataset<D: Dataset>(config: impl FnOnce(&Path) -> Value) {
+pub fn dataset<D: Plugin + Dataset>(config: impl FnOnce(&Path) -> Value) {
     let config = serde_json::from_value(config(folder())).expect("a config");
     let Ok(dataset) = D::new(config, Context::for_tests(&[])) else { return };
     for sample in dataset.samples().unwrap_or_default() {
