@@ -221,7 +221,7 @@ impl<'de> Deserialize<'de> for Segmentation {
 }
 
 /// Who takes the items of a COCO file, in one pass over it: as they come, in whatever order its sections stand. Of an item, each reader's own types say what is wanted; what
-/// is not wanted at all is [`IgnoredAny`](serde::de::IgnoredAny).
+/// is not wanted at all is [`IgnoredAny`].
 pub trait CocoReader {
     /// An entry of `images`.
     type Image: DeserializeOwned;
