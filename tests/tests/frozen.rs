@@ -14,7 +14,8 @@ fn plugins_of_every_frozen_sdk_load_and_do_a_whole_run() {
         // Cargo knows crates by their place in a workspace: every version has an sdk folder of its own name, so that all may share what is compiled of their dependencies.
         let target = build_folder().join("frozen");
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--workspace", "--locked", "--offline", "--quiet"])
+            // Not offline: what an old lock file names may no longer be here.
+            .args(["build", "--workspace", "--locked", "--quiet"])
             .current_dir(&version)
             .env("CARGO_TARGET_DIR", &target)
             .env("CARGO_INCREMENTAL", "0")

@@ -16,8 +16,11 @@ pub struct Truth(HashMap<String, Vec<Object>>);
 #[derive(Debug)]
 struct Object {
     class: u32,
-    mask: Option<(u32, u32, Box<str>)>,
+    mask: Option<Coded>,
 }
+
+/// Width, height and COCO's code of a mask.
+type Coded = (u32, u32, Box<str>);
 
 /// What a COCO file says of objects while it is read, in whatever order its sections stand.
 #[derive(Debug)]
@@ -32,8 +35,7 @@ pub struct TruthReader {
 /// A mask on the way.
 #[derive(Debug)]
 enum Stored {
-    /// In COCO's code.
-    Mask(Option<(u32, u32, Box<str>)>),
+    Coded(Option<Coded>),
     /// Of an image that has not come yet, so that its size is not known.
     Early(Segmentation),
 }
@@ -64,18 +66,18 @@ impl TruthReader {
     pub fn add_object(&mut self, image: u64, category: u64, segmentation: Option<Segmentation>, crowd: bool) -> Result<()> {
         let stored = match (segmentation.filter(|_| !crowd), self.images.get(&image)) {
             (Some(segmentation), None) => Stored::Early(segmentation),
-            (segmentation, Some((_, size))) => self.coded(segmentation.as_ref(), *size, self.objects.len())?,
-            (None, None) => Stored::Mask(None),
+            (Some(segmentation), Some((_, size))) => Stored::Coded(self.coded(&segmentation, *size, self.objects.len())?),
+            (None, _) => Stored::Coded(None),
         };
         self.objects.push((image, category, stored));
         Ok(())
     }
 
-    fn coded(&mut self, segmentation: Option<&Segmentation>, size: Option<(u32, u32)>, at: usize) -> Result<Stored> {
+    fn coded(&mut self, segmentation: &Segmentation, size: Option<(u32, u32)>, at: usize) -> Result<Option<Coded>> {
         let mask = mask(segmentation, size).context(|| format!("annotation {}", at + 1))?;
         let mask = mask.map(|mask| (mask.width(), mask.height(), Box::from(mask.counts())));
-        self.memory.take(mask.as_ref().map_or(0, |(_, _, counts): &(u32, u32, Box<str>)| counts.len()))?;
-        Ok(Stored::Mask(mask))
+        self.memory.take(mask.as_ref().map_or(0, |(_, _, counts): &Coded| counts.len()))?;
+        Ok(mask)
     }
 
     /// The objects of all images; the file's categories are the dataset's classes by name.
@@ -95,13 +97,9 @@ impl TruthReader {
             let (name, size) = self.images.get(&image).cloned().ok_or_else(|| unknown("image", image))?;
             let (category, class) = class_of.get(&category).ok_or_else(|| unknown("category", category))?;
             let class = class.ok_or_else(|| Error::invalid(format!("its category {category:?} is not a class of the dataset")))?;
-            let stored = match stored {
-                Stored::Early(segmentation) => self.coded(Some(&segmentation), size, at)?,
-                stored @ Stored::Mask(_) => stored,
-            };
             let mask = match stored {
-                Stored::Mask(mask) => mask,
-                Stored::Early(_) => None,
+                Stored::Coded(mask) => mask,
+                Stored::Early(segmentation) => self.coded(&segmentation, size, at)?,
             };
             objects.entry(name).or_default().push(Object { class, mask });
         }
@@ -167,11 +165,11 @@ impl Truth {
 }
 
 /// The mask of an annotation; none of polygons on an image whose size the file does not say, of an empty list of them, and of one without a pixel.
-fn mask(segmentation: Option<&Segmentation>, size: Option<(u32, u32)>) -> Result<Option<Mask>> {
+fn mask(segmentation: &Segmentation, size: Option<(u32, u32)>) -> Result<Option<Mask>> {
     match (segmentation, size) {
-        (None, _) | (Some(Segmentation::Polygons(_)), None) => Ok(None),
-        (Some(Segmentation::Polygons(polygons)), _) if polygons.is_empty() => Ok(None),
-        (Some(segmentation), size) => Ok(Some(segmentation.mask(size.unwrap_or_default())?).filter(|mask| !mask.is_empty())),
+        (Segmentation::Polygons(_), None) => Ok(None),
+        (Segmentation::Polygons(polygons), _) if polygons.is_empty() => Ok(None),
+        (segmentation, size) => Ok(Some(segmentation.mask(size.unwrap_or_default())?).filter(|mask| !mask.is_empty())),
     }
 }
 
@@ -186,11 +184,30 @@ mod tests {
             "images": [{"id": 1, "file_name": "pear/a.jpg"}, {"id": 2, "file_name": "pear/b.jpg", "width": 3, "height": 4}],
             "annotations": [annotation],
         });
+        of_text(&file.to_string())
+    }
+
+    fn of_text(text: &str) -> Result<Truth> {
         let classes = ClassList::new(vec!["apple".into(), "pear".into()]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("truth.json");
-        std::fs::write(&path, file.to_string()).unwrap();
+        std::fs::write(&path, text).unwrap();
         Truth::of(&path, &classes)
+    }
+
+    #[test]
+    fn the_order_of_the_sections_makes_no_difference() {
+        let categories = r#""categories": [{"id": 7, "name": "pear"}]"#;
+        let images = r#""images": [{"id": 2, "file_name": "b.jpg", "width": 3, "height": 4}]"#;
+        let annotations = r#""annotations": [{"image_id": 2, "category_id": 7, "segmentation": [[1, 1, 3, 1, 3, 3, 1, 3]]}]"#;
+        let objects = |sections: [&str; 3]| of_text(&format!("{{{}}}", sections.join(", "))).unwrap().of_sample("b.jpg").unwrap().unwrap();
+        let expected = objects([categories, images, annotations]);
+        assert_eq!(expected[0].mask.as_ref().map(Mask::area), Some(4));
+        assert_eq!(objects([annotations, images, categories]), expected);
+        assert_eq!(objects([images, annotations, categories]), expected);
+        let early = annotations.replace("[[1, 1, 3, 1, 3, 3, 1, 3]]", r#"{"size": [4, 3], "counts": [5]}"#);
+        let error = of_text(&format!("{{{early}, {images}, {categories}}}")).unwrap_err().to_string();
+        assert!(error.contains("annotation 1: the runs of a 3x4 mask sum to 5 instead of 12"), "{error}");
     }
 
     #[test]
