@@ -13,6 +13,7 @@ mod tree;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use convert_formats::files;
 use convert_sdk::Role;
@@ -21,6 +22,7 @@ use serde_json::Value as Json;
 use crate::crashes::named;
 use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
+use crate::storage::{LocalStore, Store};
 use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
@@ -77,8 +79,10 @@ fn section(role: Role) -> &'static str {
 pub struct Recipe {
     /// Its name.
     pub name: String,
-    /// Where stages and results are kept.
+    /// The folder on this machine in which stages and results are kept.
     pub work_dir: PathBuf,
+    /// The same place, as results are read and written there.
+    pub store: Arc<dyn Store>,
     /// The settings that are no plugin's.
     pub sections: Sections,
     /// The dataset.
@@ -303,6 +307,7 @@ impl Reader<'_> {
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
         let recipe = Recipe {
             name,
+            store: Arc::new(LocalStore::new(&work_dir)),
             work_dir,
             dataset,
             proposals,

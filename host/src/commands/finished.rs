@@ -9,7 +9,7 @@ use crate::command_name;
 use crate::engine::Progress;
 use crate::errors::FileError;
 use crate::failure::Failure;
-use crate::pipeline::{COMPLETE_RECIPE, Options, RUN, Session};
+use crate::pipeline::{COMPLETE_RECIPE, Options, Part, RUN, Session};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 
@@ -54,7 +54,7 @@ pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Pro
         device: recorded.device,
         threads: threads.map(|threads| threads as usize),
         rescan: false,
-        part: Some((0, 1)),
+        part: Some(Part::every(0, 1)),
         progress,
         cancel: cancel_on_ctrl_c()?,
     };

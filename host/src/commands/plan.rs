@@ -88,7 +88,7 @@ pub fn plan(arguments: &PlanArguments, catalog: &Catalog, progress: &Progress) -
         samples: prepared.samples.list.len(),
         shard_size: recipe.sections.shard_size,
         shards: prepared.samples.shards(),
-        steps: steps(&recipe, &prepared, &works),
+        steps: steps(&recipe, &prepared, &works)?,
     };
     if arguments.json {
         answer!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::run)?);
@@ -110,8 +110,9 @@ fn listed(answer: &Answer<'_>) {
     }
 }
 
-fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) -> Vec<StepAnswer<'a>> {
-    let (plan, shards) = (&prepared.plan, prepared.samples.shards());
+fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) -> Result<Vec<StepAnswer<'a>>, Failure> {
+    let plan = &prepared.plan;
+    let all: Vec<usize> = (0..prepared.samples.shards()).collect();
     let mut answers = Vec::new();
     let (mut segment, mut in_segment) = (0, false);
     for (index, step) in plan.steps().iter().enumerate() {
@@ -120,7 +121,8 @@ fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) 
             segment += usize::from(per_sample && !in_segment);
             in_segment = per_sample;
         }
-        let (done, to_do): (Vec<usize>, Vec<usize>) = (0..shards).partition(|shard| step.finished(std::iter::once(*shard)) == 1);
+        let finished = step.finished(&all)?;
+        let (done, to_do): (Vec<usize>, Vec<usize>) = all.iter().partition(|shard| finished.contains(shard));
         let export = matches!(step.action, Action::Export { .. });
         let work = works.of_step(index);
         let plugin = step.plugin(recipe).map(|configured| &configured.plugin);
@@ -141,5 +143,5 @@ fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) 
             cost: CostAnswer { flops: if step.trains() { work.training_flops } else { work.flops }, memory: work.memory },
         });
     }
-    answers
+    Ok(answers)
 }

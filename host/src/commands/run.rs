@@ -1,7 +1,5 @@
 //! `convert --recipe FILE`: the whole run.
 
-use std::fs;
-
 use super::{cancel_on_ctrl_c, check, load, measure, summary};
 use crate::cli::RunArguments;
 use crate::command_name;
@@ -86,13 +84,7 @@ fn work(session: &Session) -> Result<Outcome, PipelineError> {
 /// Removes what earlier runs stored under this run's keys.
 fn forget(session: &Session) -> Result<(), FileError> {
     for step in session.plan.steps().iter().filter(|step| !matches!(step.action, Action::Export { .. })) {
-        let folder = &step.stage.folder;
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::of("remove", folder)(error));
-            }
-            _ => {}
-        }
+        step.stage.remove()?;
     }
     session.forget_exports()
 }

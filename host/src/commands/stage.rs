@@ -4,7 +4,7 @@ use super::{cancel_on_ctrl_c, load};
 use crate::cli::Command;
 use crate::engine::Progress;
 use crate::failure::Failure;
-use crate::pipeline::{Action, Options, Session, Step};
+use crate::pipeline::{Action, Options, Part, Session, Step};
 use crate::plugins::Catalog;
 use crate::recipe::suggestion;
 
@@ -19,7 +19,7 @@ pub fn stage(command: &Command, catalog: &Catalog, progress: Progress) -> Result
         device: device.clone(),
         threads: threads.map(|threads| threads as usize),
         rescan: *rescan,
-        part: Some(*shard),
+        part: Some(Part::every(shard.0, shard.1)),
         progress,
         cancel: cancel_on_ctrl_c()?,
     };

@@ -10,7 +10,7 @@ use super::session::Session;
 use super::steps::PlanStep;
 use super::train::Trained;
 use super::training_sets::{NamedSet, SelectedRegions, WholeImages};
-use crate::engine::SampleStep;
+use crate::engine::{SampleStep, Steps};
 use crate::errors::chain;
 use crate::recipe::{Configured, Residency};
 
@@ -46,14 +46,19 @@ impl Session {
     }
 
     fn run_segment(&self, steps: &[&Step], labeler: &LabelerOnDemand<'_>) -> Result<(), PipelineError> {
-        let selections: Vec<&Step> =
-            steps.iter().copied().filter(|step| matches!(step.action, Action::Select { .. }) && !self.is_finished(step)).collect();
-        let configurations: BTreeSet<usize> = steps.iter().filter(|step| !self.is_finished(step)).filter_map(|step| configuration(step)).collect();
+        let mut unfinished = Vec::new();
+        for step in steps {
+            if !self.is_finished(step)? {
+                unfinished.push(*step);
+            }
+        }
+        let selections = unfinished.iter().copied().filter(|step| matches!(step.action, Action::Select { .. }));
+        let configurations: BTreeSet<usize> = unfinished.iter().filter_map(|step| configuration(step)).collect();
         let several = configurations.len() > 1;
         let one_by_one = match self.recipe.sections.residency {
             Some(Residency::All) => false,
             Some(Residency::One) => true,
-            None => several && self.exceeds_memory(steps),
+            None => several && self.exceeds_memory(&unfinished),
         };
         match self.run_parts(steps, several && one_by_one, labeler) {
             Err(error) if error.is_out_of_memory() && several && !one_by_one && self.recipe.sections.residency.is_none() => {
@@ -62,7 +67,7 @@ impl Session {
             }
             other => other?,
         }
-        match self.runner.part {
+        match self.part {
             Some(_) => Ok(()),
             None => selections.into_iter().try_for_each(|step| self.tell_kept_share(step)),
         }
@@ -80,14 +85,14 @@ impl Session {
         for part in parts {
             let values = part.iter().map(|step| PlanStep::new(self, step, labeler)).collect::<Result<Vec<_>, _>>()?;
             let values: Vec<&dyn SampleStep<_, Error = PipelineError>> = values.iter().map(|step| step as _).collect();
-            self.runner.run_segment(&self.samples, &values, &|index| self.lazy_image(index))?;
+            self.runner.run_segment(&self.samples, &mut Steps::new(&values), &self.shards(), &|index| self.lazy_image(index))?;
         }
         Ok(())
     }
 
-    /// Whether the models of the segment's unfinished steps take more than this machine has left. What a device has is only known once it runs out.
+    /// Whether the models of these steps take more than this machine has left. What a device has is only known once it runs out.
     fn exceeds_memory(&self, steps: &[&Step]) -> bool {
-        let mut plugins: Vec<&Configured> = steps.iter().filter(|step| !self.is_finished(step)).flat_map(|step| step.plugins(&self.recipe)).collect();
+        let mut plugins: Vec<&Configured> = steps.iter().flat_map(|step| step.plugins(&self.recipe)).collect();
         plugins.dedup_by(|a, b| std::ptr::eq(*a, *b));
         let wanted: u64 = plugins.into_iter().map(|plugin| self.declared_memory(plugin)).sum();
         let Some(available) = available_memory().filter(|available| self.on_cpu() && wanted > available / 4 * 3) else { return false };
