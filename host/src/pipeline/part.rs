@@ -34,9 +34,9 @@ impl Part {
         Self { name, shards: Shards::Listed(shards) }
     }
 
-    /// The shards that a worker is given one by one, in its place among those of its machine.
-    pub fn worker(slot: usize) -> Self {
-        Self { name: format!("worker-{slot}"), shards: Shards::Listed(BTreeSet::new()) }
+    /// The shards that a worker of this name is given one by one.
+    pub fn worker(name: &str) -> Self {
+        Self { name: name.to_owned(), shards: Shards::Listed(BTreeSet::new()) }
     }
 
     /// What the part's files are called after.
@@ -76,6 +76,6 @@ mod tests {
         let listed = Part::listed([17, 3, 42].into());
         assert_eq!((listed.of(20), listed.name(), listed.beyond(20), listed.beyond(43)), (vec![3, 17], "shards-3-17-42", Some(42), None));
         assert!(Part::listed((0..1000).collect()).name().len() < 30);
-        assert!(Part::every(0, 1).is_whole() && !Part::every(0, 2).is_whole() && Part::worker(0).of(9).is_empty());
+        assert!(Part::every(0, 1).is_whole() && !Part::every(0, 2).is_whole() && Part::worker("worker-a-0").of(9).is_empty());
     }
 }

@@ -45,6 +45,11 @@ impl Step {
         }
     }
 
+    /// Whether its results lie in shards.
+    pub fn is_per_sample(&self) -> bool {
+        self.kind() == Kind::PerSample
+    }
+
     /// Whether it trains the labeler.
     pub fn trains(&self) -> bool {
         matches!(self.action, Action::TrainOnImages | Action::Train { .. })
