@@ -16,6 +16,7 @@ mod plan;
 mod retry;
 mod rows;
 mod session;
+mod shared_cache;
 mod steps;
 mod tasks;
 mod train;

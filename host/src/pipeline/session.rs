@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use convert_sdk::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
@@ -92,7 +92,8 @@ pub struct Planning<'a> {
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe; an id that an exporter cannot write.
 pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
-    let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
+    let (host, begun) = (|| Arc::new(HostSide::new(Arc::clone(planning.cancel))), SystemTime::now());
+    recipe.take_up_cache();
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
     let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
@@ -105,6 +106,10 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     check_ids(recipe, &samples, |configured| self::context(recipe, configured, host(), Machine { classes: &samples.classes, ..Machine::default() }))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
+    if recipe.store.is_remote() {
+        files.save();
+        recipe.share_cache(begun);
+    }
     Ok(Prepared { dataset, samples, plan, files })
 }
 

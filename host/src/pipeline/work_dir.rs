@@ -9,6 +9,7 @@ use super::error::PipelineError;
 use super::session::Session;
 use crate::errors::FileError;
 use crate::recipe::Recipe;
+use crate::storage::host_name;
 
 /// Which files earlier runs exported.
 pub(super) const RECORD: &str = ".exports.json";
@@ -96,14 +97,6 @@ impl Recipe {
 /// Whether the file system knows no locks, as some network file systems do.
 fn cannot_lock(error: &std::io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOSYS | libc::ENOLCK | libc::EINVAL))
-}
-
-/// This machine's name, as file names can hold it.
-fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let plain: String =
-        name.trim().chars().map(|letter| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '-' }).take(40).collect();
-    if plain.is_empty() { "host".to_owned() } else { plain }
 }
 
 /// The leadership of a run, held as long as this lives.

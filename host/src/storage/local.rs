@@ -132,7 +132,7 @@ impl Store for LocalStore {
     }
 
     fn place(&self, key: &str) -> PathBuf {
-        self.path(key)
+        if key.is_empty() { self.root.clone() } else { self.path(key) }
     }
 
     fn is_remote(&self) -> bool {
