@@ -161,8 +161,11 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     let error = error.downcast_ref::<std::io::Error>()?;
     let named = matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput);
     match error.raw_os_error() {
-        // A library may have wrapped what the system reported.
-        None => error.get_ref().and_then(|inner| kind_of(inner)).or(Some(ErrorKind::InvalidInput)),
+        // A library may have wrapped what the system reported, or waited in vain for somebody else.
+        None => error.get_ref().and_then(|inner| kind_of(inner)).or(Some(match error.kind() {
+            io::ErrorKind::TimedOut => ErrorKind::Io,
+            _ => ErrorKind::InvalidInput,
+        })),
         Some(number) if named || LOOPS.contains(&number) => Some(ErrorKind::InvalidInput),
         Some(_) => Some(ErrorKind::Io),
     }
