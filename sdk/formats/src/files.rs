@@ -66,6 +66,20 @@ impl Source {
         }
     }
 
+    /// All of its text in UTF-8.
+    ///
+    /// # Errors
+    /// As [`read_to_string`].
+    pub fn read_to_string(&self, limit: u64) -> io::Result<String> {
+        match self {
+            Self::File(path) => read_to_string(path, limit),
+            Self::Object(object) => {
+                check_size(object.size(), limit)?;
+                text(object.read(0, object.size())?)
+            }
+        }
+    }
+
     /// Its path; that of an object is its address.
     pub fn path(&self) -> &Path {
         match self {
@@ -175,8 +189,12 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], and bytes that are not UTF-8.
 pub fn read_to_string(path: &Path, limit: u64) -> io::Result<String> {
+    text(read(path, limit)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     let not_text = |error: std::string::FromUtf8Error| refused(format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()));
-    String::from_utf8(read(path, limit)?).map_err(not_text)
+    String::from_utf8(bytes).map_err(not_text)
 }
 
 fn check_kind(kind: FileType) -> io::Result<()> {

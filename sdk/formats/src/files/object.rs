@@ -9,7 +9,7 @@ use crate::storage::Storage;
 
 /// The piece that is read first, and the largest: as long as reading goes on in order, each is twice the one before.
 const FIRST_PIECE: u64 = 1 << 20;
-const LARGEST_PIECE: u64 = 8 << 20;
+const LARGEST_PIECE: u64 = 4 << 20;
 
 /// A version of an object.
 #[derive(Clone, Debug)]
