@@ -89,7 +89,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             let options = features::Options { device, threads: threads.map(|threads| threads as usize), yes, progress };
             features::features(&backbone, &image, &output, &options, &catalog()?)
         }
-        Some(Command::Doctor) => doctor::doctor(&catalog()?),
+        Some(Command::Doctor { work_dir: None }) => doctor::doctor(&catalog()?),
+        Some(Command::Doctor { work_dir: Some(place) }) => doctor::try_work_dir(&place),
         Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
     }
 }
