@@ -133,7 +133,12 @@ impl Store for LocalStore {
     }
 
     fn rename_all(&self, prefix: &str, to: &str) -> io::Result<()> {
-        absent_is_fine(fs::rename(self.path(prefix), self.path(to)))
+        let (from, to) = (self.path(prefix), self.path(to));
+        if !from.try_exists()? {
+            return Ok(());
+        }
+        to.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::rename(from, to)
     }
 
     fn publish(&self, file: &Path, key: &str) -> io::Result<()> {

@@ -104,24 +104,27 @@ impl ObjectStorage {
         self.settled(doing, attempt).map_err(|failed| failed.error)
     }
 
-    /// As [`ObjectStorage::persist`], with what was seen last.
+    /// As [`ObjectStorage::persist`], with what a refusal means.
     fn settled<T, F: Future<Output = Result<T, Error>>>(&self, doing: Doing, attempt: impl Fn() -> F) -> Result<T, Failed> {
         let begun = Instant::now();
-        let mut wait = WAIT;
-        for tried in 1.. {
+        let (mut wait, mut tried) = (WAIT, 0);
+        loop {
             let seen = Arc::new(Mutex::new(None));
-            let result = self.runtime.block_on(SEEN.scope(Arc::clone(&seen), attempt()));
-            let Err(error) = result else { return result.map_err(|_| unreachable!("it is no error")) };
+            let error = match self.runtime.block_on(SEEN.scope(Arc::clone(&seen), attempt())) {
+                Ok(found) => return Ok(found),
+                Err(error) => error,
+            };
             let seen: Option<Seen> = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+            tried += 1;
             let again = seen.as_ref().map_or(tried < UNEXPLAINED_TRIES && is_unexplained(&error), Seen::may_pass);
             if !again || begun.elapsed() + wait > self.patience {
-                return Err(Failed { error: self.asked.error(doing, &error, seen.as_ref(), begun.elapsed()), cause: error, seen });
+                let told = self.asked.error(doing, &error, seen.as_ref(), begun.elapsed());
+                return Err(Failed { error: told, reason: Reason::of(&error, seen.as_ref()) });
             }
             tracing::debug!("{}: {error}: trying again in {} ms", self.address, wait.as_millis());
             std::thread::sleep(wait);
             wait = (wait * 2).min(MAX_WAIT);
         }
-        unreachable!("tries do not run out")
     }
 
     /// A whole object and its version; `None` where there is none.
@@ -137,7 +140,7 @@ impl ObjectStorage {
     }
 
     fn put(&self, key: &str, bytes: &[u8], mode: &PutMode) -> Result<(), Failed> {
-        let path = self.path(key).map_err(Failed::of)?;
+        let path = self.path(key)?;
         let payload = PutPayload::from(Bytes::copy_from_slice(bytes));
         let put = || self.store.put_opts(&path, payload.clone(), PutOptions { mode: mode.clone(), ..PutOptions::default() });
         self.settled(Doing::Write, put).map(|_| ())
@@ -177,10 +180,7 @@ impl Store for ObjectStorage {
         };
         match self.settled(Doing::Read, read) {
             Ok(read) => read.map_err(too_short),
-            // It begins beyond the end.
-            Err(Failed { seen: Some(Seen::Answer { status: 416, .. }), .. }) => {
-                Err(too_short(self.persist(Doing::Read, || self.store.head(&path))?.size))
-            }
+            Err(failed) if failed.reason == Reason::Beyond => Err(too_short(self.persist(Doing::Read, || self.store.head(&path))?.size)),
             Err(failed) => Err(failed.error),
         }
     }
@@ -196,11 +196,7 @@ impl Store for ObjectStorage {
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Creation> {
         match self.put(key, bytes, &PutMode::Create) {
             Ok(()) => Ok(Creation::Created),
-            Err(Failed { cause: Error::AlreadyExists { .. } | Error::Precondition { .. }, seen, .. })
-                if !seen.as_ref().is_some_and(Seen::is_conflict) =>
-            {
-                Ok(Creation::AlreadyThere)
-            }
+            Err(failed) if failed.reason == Reason::Taken => Ok(Creation::AlreadyThere),
             Err(failed) => Err(failed.error),
         }
     }
@@ -220,11 +216,7 @@ impl Store for ObjectStorage {
         let expected = UpdateVersion { e_tag: some(tag), version: some(number) };
         match self.put(key, bytes, &PutMode::Update(expected)) {
             Ok(()) => Ok(true),
-            Err(Failed { cause: Error::Precondition { .. } | Error::NotFound { .. }, seen, .. })
-                if !seen.as_ref().is_some_and(Seen::is_no_bucket) =>
-            {
-                Ok(self.get(key)?.is_some_and(|there| there == bytes))
-            }
+            Err(failed) if [Reason::Taken, Reason::Absent].contains(&failed.reason) => Ok(self.get(key)?.is_some_and(|there| there == bytes)),
             Err(failed) => Err(failed.error),
         }
     }
@@ -284,25 +276,45 @@ impl Store for ObjectStorage {
 struct Failed {
     /// For callers.
     error: io::Error,
-    /// What the library says.
-    cause: Error,
-    /// What the last request met.
-    seen: Option<Seen>,
+    reason: Reason,
 }
 
-impl Failed {
-    /// Of what was wrong before anything was asked.
-    fn of(error: io::Error) -> Self {
-        let cause = Error::NotSupported { source: error.to_string().into() };
-        Self { error, cause, seen: None }
+/// What a refusal can mean besides an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// The object is not there, in a bucket that is.
+    Absent,
+    /// There is an object already, or another version of it.
+    Taken,
+    /// The object ends before what was asked for.
+    Beyond,
+    /// Nothing else.
+    Other,
+}
+
+impl Reason {
+    fn of(error: &Error, seen: Option<&Seen>) -> Self {
+        match (error, seen) {
+            (_, Some(seen)) if seen.is_no_bucket() || seen.is_conflict() => Self::Other,
+            (_, Some(Seen::Answer { status: 416, .. })) => Self::Beyond,
+            (Error::NotFound { .. }, _) => Self::Absent,
+            (Error::AlreadyExists { .. } | Error::Precondition { .. }, _) => Self::Taken,
+            _ => Self::Other,
+        }
     }
 }
 
-/// An object that is not there, in a bucket that is.
+impl From<io::Error> for Failed {
+    /// What was wrong before anything was asked.
+    fn from(error: io::Error) -> Self {
+        Self { error, reason: Reason::Other }
+    }
+}
+
 fn absent_is_none<T>(result: Result<T, Failed>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(Failed { cause: Error::NotFound { .. }, seen, .. }) if !seen.as_ref().is_some_and(Seen::is_no_bucket) => Ok(None),
+        Err(failed) if failed.reason == Reason::Absent => Ok(None),
         Err(failed) => Err(failed.error),
     }
 }

@@ -169,6 +169,9 @@ impl Asked {
         let at = self.endpoint.as_ref().map_or_else(String::new, |endpoint| format!(" at {endpoint}"));
         let elsewhere = region.filter(|region| self.region.as_deref().is_some_and(|asked| asked != *region));
         match (status, code) {
+            _ if (Seen::Answer { status, code: code.to_owned(), message: String::new(), region: None }).may_pass() => {
+                (TimedOut, format!("the service{at} still answers {named} after {} s", after.as_secs()))
+            }
             (301 | 307 | 400, _) if elsewhere.is_some() => {
                 let (lies, asked) = (elsewhere.unwrap_or_default(), self.region.as_deref().unwrap_or_default());
                 (InvalidInput, format!("the bucket {bucket} lies in the region {lies}, and {asked} was asked: set AWS_REGION={lies}"))
@@ -193,9 +196,6 @@ impl Asked {
             (501 | 405, _) if doing == Doing::Write => {
                 let need = "several machines cannot share a run without";
                 (Unsupported, format!("the service does not know how to write only where nothing is ({named}), which {need}: choose another service"))
-            }
-            _ if (Seen::Answer { status, code: code.to_owned(), message: String::new(), region: None }).may_pass() => {
-                (TimedOut, format!("the service{at} still answers {named} after {} s", after.as_secs()))
             }
             _ if message.is_empty() => (InvalidInput, format!("the service{at} answers {named}")),
             _ => (InvalidInput, format!("the service{at} answers {named}: {}", message.trim_end_matches('.'))),
