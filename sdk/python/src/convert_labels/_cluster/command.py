@@ -28,6 +28,8 @@ def main(arguments: Sequence[str]) -> int:
         return _interrupted()
     except (OSError, ValueError) as error:
         return _say(Failure(2, str(error)))
+    except RuntimeError as error:
+        return _say(Failure(1, str(error)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -199,6 +199,7 @@ class Driver:
         unit = self.scheduler.working.get(slot.name)
         if progress is not None and unit is not None and progress[0] == unit.id:
             slot.share = progress[1] / max(progress[2], 1)
+            self.scheduler.progressed(slot.name, slot.share, time.monotonic())
 
     def _heard_work(self, slot: _Slot, answer: dict[str, Any]) -> None:
         unit = self.scheduler.working[slot.name]

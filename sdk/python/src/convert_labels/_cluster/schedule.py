@@ -23,10 +23,12 @@ FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
 """Seconds before a unit that failed is handed out again; twice as long after each further failure, up to the longest."""
 ELSEWHERE = 30.0
 """For so long a unit that failed waits for another actor than the one that it failed on."""
-NO_FAULT = 600.0
+NO_FAULT = 300.0
 """An actor that is lost after so many seconds of one unit was not lost because of it: a long training may outlive many nodes."""
 PATIENCE = 1.3
-"""An idle actor takes a unit over as a second one when the first has taken so many times what such units usually take."""
+"""An idle actor takes a unit over as a second one when the first has taken so many times what such units usually take,"""
+TOLD_AFTER, TOO_LONG = 0.5, 1.1
+"""or, after the first of these shares of the usual time, when what its progress says is left is more than the second of them."""
 KNOWN_AFTER = 5
 """What units usually take is known after so many of a segment."""
 
@@ -48,6 +50,8 @@ class Unit:
     done: bool = False
     at: dict[str, float] = field(default_factory=dict)
     """The actors that work on it, and since when."""
+    left_until: float | None = None
+    """When the only actor that works on it is likely to be through, by its progress."""
     failures: int = 0
     not_before: float = 0.0
     avoid: str | None = None
@@ -129,10 +133,16 @@ class Scheduler:
         for actor in sorted(idle, key=self._slowness):
             unit = self._take(actor, now) or self._overdue(now)
             if unit is not None:
-                unit.at[actor] = now
+                unit.at[actor], unit.left_until = now, None
                 self._working[actor] = unit
                 handed.append((actor, unit))
         return handed
+
+    def progressed(self, actor: str, share: float, now: float) -> None:
+        """So much of what an actor works on is done."""
+        unit = self._working.get(actor)
+        if unit is not None and share > 0:
+            unit.left_until = now + (now - unit.at[actor]) * (1 - share) / share
 
     def answered(self, actor: str, outcome: str, now: float, error: str = "") -> None:
         """An actor's work has ended, one way or the other."""
@@ -165,6 +175,7 @@ class Scheduler:
         if unit is not None:
             began = unit.at.pop(actor)
             if not unit.done and now - began > NO_FAULT:
+                unit.failures = 0
                 self._again(unit)
             elif not unit.done:
                 self._failed_once(unit, actor, now, why or "its actor was lost")
@@ -227,7 +238,14 @@ class Scheduler:
     def _overdue_at(self, unit: Unit) -> float | None:
         """When a second actor may take a unit that one works on."""
         usual = self._usual(unit)
-        return None if unit.done or len(unit.at) != 1 or usual is None else min(unit.at.values()) + PATIENCE * usual
+        if unit.done or len(unit.at) != 1 or usual is None:
+            return None
+        [began] = unit.at.values()
+        told = began + TOLD_AFTER * usual
+        # A second one begun now would be the first to end.
+        if unit.left_until is not None and unit.left_until > told + TOO_LONG * usual:
+            return told
+        return began + PATIENCE * usual
 
     def _overdue(self, now: float) -> Unit | None:
         due = [(time, unit.id, unit) for unit in self.working.values() if (time := self._overdue_at(unit)) is not None and time <= now]

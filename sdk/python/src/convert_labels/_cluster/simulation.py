@@ -47,6 +47,8 @@ class Assumptions:
     """Share of shards that take much longer than they should."""
     stuck: float = 4.0
     """So many times as long."""
+    look_every: float = 5.0
+    """Seconds between looks at how far actors are, while one is idle."""
     training_resumes: bool = True
     """Whether a training that was lost goes on where it was, as in a shared folder; else it begins anew."""
     seed: int = 0
@@ -187,6 +189,7 @@ class _Simulation:
         self.training: float | None = None
         self.took_training = 0.0
         self.lost_nodes = 0
+        self.look: float | None = None
 
     def run(self) -> Report:
         for node in range(self.nodes):
@@ -263,15 +266,30 @@ class _Simulation:
 
     def _look(self, about: None) -> None:
         """Only time has passed."""
+        self.look = None
+
+    def _tell_progress(self) -> None:
+        """Actors tell how far they are, which is as far as their time is spent once models are loaded."""
+        for name in self.scheduler.working:
+            actor = self.actors[name]
+            worked = self.now - actor.began - actor.parts["loading models"]
+            takes = actor.parts["useful"] + actor.parts["slow nodes and shards"]
+            self.scheduler.progressed(name, min(max(worked / takes, 0.0), 1.0), self.now)
 
     def _hand_out(self) -> None:
+        idle = any(actor.idle_since is not None for actor in self.actors.values())
+        if idle:
+            self._tell_progress()
         for name, unit in self.scheduler.hand_out(self.now):
             self._idle_ends(self.actors[name])
             self._work(self.actors[name], unit)
         idle = any(actor.idle_since is not None for actor in self.actors.values())
-        wake = self.scheduler.wake_at(self.now)
-        if idle and wake is not None and not any(event[2] == "look" and event[0] <= wake for event in self.events):
-            self._at(wake, "look", None)
+        wakes = [] if (wake := self.scheduler.wake_at(self.now)) is None else [wake]
+        if any(unit.shards for unit in self.scheduler.working.values()):
+            wakes.append(self.now + self.assume.look_every)
+        if idle and wakes and (self.look is None or self.look > min(wakes)):
+            self.look = min(wakes)
+            self._at(self.look, "look", None)
 
     def _work(self, actor: _Actor, unit: Unit) -> None:
         loading = 0.0 if actor.loaded == unit.segment and unit.segment is not None else sum(self.times.load[stage] for stage in unit.stages)
