@@ -145,6 +145,7 @@ class Driver:
                 request["shards"] = list(unit.shards)
             slot.share, slot.looked = 0.0, now
             self.progress.begins(unit)
+            self.journal.write("handed", unit=unit.name, actor=slot.name, node=slot.node, host=slot.host)
             self._ask("work", slot, slot.actor.work.options(name=unit.name).remote(request))
 
     def _look(self, now: float) -> None:

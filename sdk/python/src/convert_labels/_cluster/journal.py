@@ -18,6 +18,9 @@ class Journal:
             file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
         self._open = None if file is None else file.open("a", encoding="utf-8")
+        # A driver that was killed may have left half a line.
+        if file is not None and self._open is not None and file.stat().st_size and file.read_bytes()[-1:] != b"\n":
+            self._open.write("\n")
 
     def write(self, event: str, **fields: object) -> None:
         """A line, with the time in seconds since 1970."""
