@@ -55,6 +55,10 @@ def computed(work: Path) -> Counter[tuple[str, int]]:
 
 
 class Runs(unittest.TestCase):
+    folder: "tempfile.TemporaryDirectory[str]"
+    single: Path
+    """The run of one machine."""
+
     @classmethod
     def setUpClass(cls) -> None:
         cls.folder = tempfile.TemporaryDirectory()

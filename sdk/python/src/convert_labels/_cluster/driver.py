@@ -25,9 +25,9 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 class Hand(Worker):
     """A worker as Ray's actor."""
 
-    def where(self) -> str:
-        """Ray's name of its node."""
-        return str(ray.get_runtime_context().get_node_id())
+    def where(self) -> tuple[str, str]:
+        """Ray's name of its node, and the host's own."""
+        return str(ray.get_runtime_context().get_node_id()), os.uname().nodename
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,6 @@ class Driver:
             Interrupted: the workers have kept what was done.
         """
         self._slots = [_Slot(number) for number in range(self.wanted.actors)]
-        keys = {step.name: step.key for step in self.plan.steps}
         handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             while not self.scheduler.finished and self.scheduler.failure is None and not self._interrupted:
@@ -105,7 +104,7 @@ class Driver:
                     return Failure(1, f"no worker could be started; the last: {self._error}")
                 if self.lead is not None and self.lead.ended:
                     return Failure(1, str(self.lead.ready()["error"]) or "the run's lead was lost")
-                self._hand_out(keys, now)
+                self._hand_out(now)
                 self._look(now)
                 self._wait(0.5)
                 self._show()
@@ -136,11 +135,13 @@ class Driver:
     def _ask(self, what: str, slot: _Slot, answer: Any) -> None:
         self._asked[answer] = (what, slot, slot.name)
 
-    def _hand_out(self, keys: dict[str, str], now: float) -> None:
+    def _hand_out(self, now: float) -> None:
         of = {slot.name: slot for slot in self._slots}
+        steps = {step.name: step for step in self.plan.steps}
         for name, unit in self.scheduler.hand_out(now):
             slot = of[name]
-            request: dict[str, Any] = {"id": unit.id, "stages": list(unit.stages), "keys": {stage: keys[stage] for stage in unit.stages}}
+            request: dict[str, Any] = {"id": unit.id, "stages": list(unit.stages), "keys": {stage: steps[stage].key for stage in unit.stages}}
+            request["plugins"] = {stage: plugin for stage in unit.stages if (plugin := steps[stage].plugin) is not None}
             if unit.shards:
                 request["shards"] = list(unit.shards)
             slot.share, slot.looked = 0.0, now
@@ -176,8 +177,8 @@ class Driver:
                 continue
             getattr(self, f"_heard_{what}")(slot, answer)
 
-    def _heard_where(self, slot: _Slot, node: str) -> None:
-        slot.node = node
+    def _heard_where(self, slot: _Slot, where: tuple[str, str]) -> None:
+        slot.node, slot.host = where
 
     def _heard_ready(self, slot: _Slot, answer: dict[str, Any]) -> None:
         if answer.get("gone"):
@@ -188,10 +189,10 @@ class Driver:
                 self._lost(slot, self._error)
         elif answer["samples_key"] != self.plan.samples_key:
             self.scheduler.failure = Failure(
-                2, f"{answer['host']} finds other samples than this machine: the dataset must be the same on every node, under the same path"
+                2, f"{slot.host} finds other samples than this machine: the dataset must be the same on every node, under the same path"
             )
         else:
-            slot.ready, slot.host = True, answer["host"]
+            slot.ready = True
             self.journal.write("joined", actor=slot.name, node=slot.node, host=slot.host, pid=answer["pid"])
             self.scheduler.joined(slot.name)
 

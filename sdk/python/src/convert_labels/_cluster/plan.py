@@ -21,8 +21,8 @@ class Step:
     """Shards that are not there yet; none for steps on the whole set."""
     done: bool
     """Whether nothing is left to do."""
-    plugin: str = ""
-    """The plugin that does it, with its version; empty where the host does the work."""
+    plugin: dict[str, str] | None = None
+    """`name` and `version` of the plugin that does it; nothing where the host does the work."""
     flops: int = 0
     """Operations for an image; of a training, all its passes together. 0 where nothing is known."""
 
@@ -81,6 +81,6 @@ def _step(step: dict[str, Any]) -> Step:
         segment=step.get("segment"),
         to_do=tuple(step["shards"]["to_do"]) if "shards" in step else (),
         done=step["done"],
-        plugin=f"{plugin['name']} {plugin['version']}" if plugin else "",
+        plugin={"name": plugin["name"], "version": plugin["version"]} if plugin else None,
         flops=step.get("cost", {}).get("flops", 0),
     )
