@@ -23,7 +23,7 @@ for shard in sorted({shard for step in steps for shard in step["shards"]["to_do"
 
 answers=$(mktemp)
 trap 'rm -f "$answers"' EXIT
-convert worker --recipe "$recipe" "$@" --threads "${SLURM_CPUS_PER_TASK:-1}" --slot "${SLURM_ARRAY_TASK_ID:-0}" <<<"$requests" >"$answers" &
+convert worker --recipe "$recipe" "$@" --threads "${SLURM_CPUS_PER_TASK:-1}" <<<"$requests" >"$answers" &
 worker=$!
 # Slurm tells this script a minute before it ends it; the worker then keeps what it has done.
 trap 'kill -TERM $worker' TERM

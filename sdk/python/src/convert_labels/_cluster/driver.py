@@ -128,7 +128,7 @@ class Driver:
         self._names += 1
         slot.name, slot.ready, slot.share, slot.looking = f"{self.plan.recipe}-{slot.number}-{self._names}", False, 0.0, False
         hand: Any = ray.remote(num_cpus=self.wanted.cpus, num_gpus=self.wanted.gpus, max_restarts=0, concurrency_groups={TELL: 2})(Hand)
-        slot.actor = hand.options(name=slot.name).remote([*self.wanted.arguments, "--slot", str(slot.number)], self.wanted.variables, os.getcwd())
+        slot.actor = hand.options(name=slot.name).remote(self.wanted.arguments, self.wanted.variables, os.getcwd())
         self._ask("where", slot, slot.actor.where.options(name="joins").remote())
         self._ask("ready", slot, slot.actor.ready.options(name="begins").remote())
 
