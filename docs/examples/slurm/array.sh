@@ -10,7 +10,8 @@
 set -euo pipefail
 segment=$1 recipe=$2
 shift 2
-requests=$(convert plan "$recipe" "$@" --json | python3 -c '
+plan=$(convert plan "$recipe" "$@" --json)
+requests=$(python3 -c '
 import json, sys
 segment, task, tasks = map(int, sys.argv[1:])
 steps = [step for step in json.load(sys.stdin)["steps"] if step.get("segment") == segment]
@@ -18,7 +19,7 @@ for shard in sorted({shard for step in steps for shard in step["shards"]["to_do"
     if shard % tasks == task:
         stages = {step["name"]: step["key"] for step in steps if shard in step["shards"]["to_do"]}
         print(json.dumps({"id": shard, "stages": list(stages), "keys": stages, "shards": [shard]}))
-' "$segment" "${SLURM_ARRAY_TASK_ID:-0}" "${SLURM_ARRAY_TASK_COUNT:-1}")
+' "$segment" "${SLURM_ARRAY_TASK_ID:-0}" "${SLURM_ARRAY_TASK_COUNT:-1}" <<<"$plan")
 [ -n "$requests" ] || exit 0
 
 answers=$(mktemp)

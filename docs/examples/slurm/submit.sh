@@ -12,7 +12,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 read -ra options <<<"${SBATCH_OPTIONS:-}"
 
 # The parts in their order: a segment's number, or the name of a training.
-parts=$(convert plan "$recipe" "$@" --json | python3 -c '
+plan=$(convert plan "$recipe" "$@" --json)
+parts=$(python3 -c '
 import json, sys
 seen = set()
 for step in json.load(sys.stdin)["steps"]:
@@ -20,7 +21,7 @@ for step in json.load(sys.stdin)["steps"]:
     if not step["on_demand"] and not step.get("done", True) and part not in seen:
         seen.add(part)
         print("segment" if "segment" in step else "stage", part)
-')
+' <<<"$plan")
 
 after=
 job() { # job WHAT ARGUMENTS…: a job that waits for the one before
