@@ -1,12 +1,15 @@
 //! The command line.
 
 mod meant;
+mod scheduler;
 
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::Role;
+
+pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -134,36 +137,13 @@ pub struct RecipeOverrides {
     #[arg(long, value_name = "path.to.key=value")]
     pub set: Vec<String>,
 
-    /// Where stages and results are kept; the recipe's `work_dir` by default.
-    #[arg(long, value_name = "DIR")]
+    /// Where stages and results are kept, a folder or s3://BUCKET/PREFIX (also gs://, az://); the recipe's `work_dir` by default.
+    #[arg(long, value_name = "DIR|URL")]
     pub work_dir: Option<PathBuf>,
 
     /// Fetch published weights that the recipe names and that are not on this machine, without asking; what they are is shown first (see `weights list`).
     #[arg(short, long)]
     pub yes: bool,
-}
-
-/// A plan.
-#[derive(Debug, Args)]
-pub struct PlanArguments {
-    /// The recipe.
-    pub recipe: PathBuf,
-
-    /// Changes to the recipe.
-    #[command(flatten)]
-    pub overrides: RecipeOverrides,
-
-    /// As for a run on N samples.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
-
-    /// As for a run on this device: the keys depend on it.
-    #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
-    pub device: String,
-
-    /// One JSON object, described in docs/formats.md.
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// The other commands.
@@ -293,36 +273,11 @@ pub enum Command {
         #[arg(long, default_value_t = 0.5)]
         threshold: f32,
     },
-    /// Run one stage of a recipe on a part of the shards, for a scheduler of your own.
-    Stage {
-        /// The stage, as `convert check` names it.
-        name: String,
-        /// The recipe.
-        #[arg(long, value_name = "FILE")]
-        recipe: PathBuf,
-        /// Every N-th shard, from the I-th on (I from 0).
-        #[arg(long, value_name = "I/N", value_parser = part, default_value = "0/1")]
-        shard: (usize, usize),
-        /// For `maps` (label maps by a head on whole images) and `label-maps` (by the trained labeler): also write each as `DIR/ID.pt`, in the form of
-        /// ReLabel's authors.
-        #[arg(long, value_name = "DIR")]
-        output: Option<PathBuf>,
-        /// Changes to the recipe.
-        #[command(flatten)]
-        overrides: RecipeOverrides,
-        /// Work on N samples only, as in the whole run.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-        limit: Option<u64>,
-        /// The device of the networks.
-        #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
-        device: String,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
-        /// List folders and read files anew, even those that have not changed since they were last looked at.
-        #[arg(long)]
-        rescan: bool,
-    },
+    /// Run one stage of a recipe on a part of the shards, for a scheduler of your own. Exit codes: 0 done, 1 try again, 2 wrong for good, 130 stopped from outside.
+    Stage(StageArguments),
+    /// Run parts of a recipe that a scheduler names, a JSON line each, with the models kept in memory from one to the next; answers one JSON line each
+    /// (docs/cluster.md).
+    Worker(WorkerArguments),
 }
 
 /// What to compare with a truth.

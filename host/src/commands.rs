@@ -29,8 +29,12 @@ mod stage;
 mod stats;
 mod summary;
 mod weights;
+mod worker;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::cli::{Arguments, Command, EvaluateCommand, Language, PluginsCommand, RecipeOverrides, WeightsCommand};
 use crate::engine::Progress;
@@ -90,7 +94,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             features::features(&backbone, &image, &output, &options, &catalog()?)
         }
         Some(Command::Doctor) => doctor::doctor(&catalog()?),
-        Some(command @ Command::Stage { .. }) => stage::stage(&command, &catalog()?, progress),
+        Some(Command::Stage(arguments)) => stage::stage(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
+        Some(Command::Worker(arguments)) => worker::worker(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
     }
 }
 
@@ -112,10 +117,16 @@ fn writable(file: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
+/// How long a part of a run that is to stop may wait for the calls in flight: schedulers give a process some ten seconds.
+const TO_STOP: Duration = Duration::from_secs(9);
+
 /// A flag that Ctrl-C sets; the second one ends the process at once.
-fn cancel_on_ctrl_c() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>, Failure> {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+fn cancel_on_ctrl_c() -> Result<Arc<AtomicBool>, Failure> {
+    cancel_within(None)
+}
+
+/// A flag that SIGTERM and Ctrl-C set; the process ends that much later at the latest. Schedulers that want a machine back give its processes a few seconds.
+fn cancel_within(patience: Option<Duration>) -> Result<Arc<AtomicBool>, Failure> {
     let cancel = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancel);
     let handler = move || {
@@ -124,6 +135,13 @@ fn cancel_on_ctrl_c() -> Result<std::sync::Arc<std::sync::atomic::AtomicBool>, F
             crate::crashes::leave(130);
         }
         tracing::warn!("finishing what is in flight; press Ctrl-C again to stop at once");
+        if let Some(patience) = patience {
+            std::thread::spawn(move || {
+                std::thread::sleep(patience);
+                tracing::warn!("given up: the calls in flight take longer than {} s", patience.as_secs());
+                crate::crashes::leave(130);
+            });
+        }
     };
     ctrlc::set_handler(handler).map_err(|error| Failure::run(format!("cannot listen for Ctrl-C: {error}")))?;
     Ok(cancel)

@@ -40,6 +40,9 @@ pub enum Failure {
         /// What it would have written.
         file: PathBuf,
     },
+    /// A part of a run that a scheduler asked for fails however often it is tried.
+    #[error(transparent)]
+    ForGood(Box<Self>),
     /// It finished, but many samples were skipped, or any with `--strict`.
     #[error(
         "{count} of {samples} samples were skipped; the reasons are in {}{}",
@@ -66,6 +69,7 @@ impl Failure {
             Self::Plugin(error) | Self::Pipeline(PipelineError::Plugin(error)) if error.0.kind == ErrorKind::Interrupted => 130,
             Self::Recipe(error) | Self::Pipeline(PipelineError::Recipe(error)) if error.may_pass() => 1,
             Self::Usage(_) | Self::Recipe(_) | Self::Pipeline(PipelineError::Recipe(_) | PipelineError::NoCheckpoint { .. }) => 2,
+            Self::ForGood(_) => 2,
             Self::Skipped { .. } => 3,
             Self::Run(_) | Self::File(_) | Self::Plugin(_) | Self::Pipeline(_) => 1,
         }
@@ -81,6 +85,16 @@ impl Failure {
         }
         let text = printable(&text, lines);
         if self.exit_code() == 130 { text.into_owned() } else { format!("error: {text}") }
+    }
+
+    /// A failure of a part of a run, for schedulers: one that comes again whenever and wherever the part is tried is told apart from those that may pass.
+    pub fn of_a_part(self) -> Self {
+        let for_good = match &self {
+            Self::Pipeline(error) => error.is_for_good(),
+            Self::Plugin(error) => !error.0.kind.may_pass(),
+            _ => false,
+        };
+        if self.exit_code() == 1 && for_good { Self::ForGood(Box::new(self)) } else { self }
     }
 
     /// A wrong command line.

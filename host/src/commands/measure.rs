@@ -10,7 +10,7 @@ use crate::cli::RunArguments;
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{CostEstimates, Options, Session};
+use crate::pipeline::{CostEstimates, Options, Session, Step};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 
@@ -55,16 +55,15 @@ fn rates(session: &Session, works: &CostEstimates, arguments: &RunArguments, thr
         let Some(info) = finished.iter().find(|info| info.name == step.stage.name).filter(|info| info.images > 0) else { continue };
         let (work, images) = (works.of_step(index), info.images as f64);
         let flops = if step.trains() { work.training_flops } else { work.flops };
-        let rate = Rate { seconds: info.seconds / images, bytes: size(&step.stage.folder) as f64 / images };
+        let rate = Rate { seconds: info.seconds / images, bytes: size(step) as f64 / images };
         stages.insert(step.stage.name.clone(), StageRate::new(step.plugin(&session.recipe), rate, flops));
     }
     Measured { images: session.samples.list.len(), device: arguments.device.clone(), threads, stages }
 }
 
-/// The bytes of a folder's files.
-fn size(folder: &Path) -> u64 {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.metadata().ok()).filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
+/// The bytes of what is stored of a step.
+fn size(step: &Step) -> u64 {
+    step.stage.objects().map_or(0, |objects| objects.values().sum())
 }
 
 fn remove(folder: &Path) -> Result<(), FileError> {

@@ -13,7 +13,7 @@ use crate::plugins::Catalog;
 use crate::recipe::Recipe;
 
 /// The form of the answer; raised when a field changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -22,6 +22,8 @@ struct Answer<'a> {
     work_dir: String,
     device: &'a str,
     samples: usize,
+    /// The hash of the samples with their labels, and of the dataset's plugin and config.
+    samples_key: String,
     shard_size: usize,
     shards: usize,
     steps: Vec<StepAnswer<'a>>,
@@ -50,6 +52,8 @@ struct StepAnswer<'a> {
     shards: Option<ShardAnswer>,
     /// The folder of its results, or the file of an export.
     place: String,
+    /// 1 where the step's plugin computes on the run's device and that is a GPU.
+    gpus: u32,
     cost: CostAnswer,
 }
 
@@ -76,19 +80,21 @@ struct CostAnswer {
 
 /// Prints the plan of a recipe.
 pub fn plan(arguments: &PlanArguments, catalog: &Catalog, progress: &Progress) -> Result<(), Failure> {
-    let recipe = load(&arguments.recipe, &arguments.overrides, catalog, progress)?;
-    let limit = arguments.limit.map(|limit| limit as usize);
-    let prepared = prepare(&recipe, &Planning { limit, device: &arguments.device, rescan: false, cancel: &Arc::default() })?;
+    let run = &arguments.run;
+    let recipe = load(&arguments.recipe, &run.overrides, catalog, progress)?;
+    let limit = run.limit.map(|limit| limit as usize);
+    let prepared = prepare(&recipe, &Planning { limit, device: &run.device, rescan: false, cancel: &Arc::default() })?;
     let works = check_plugins(&recipe, &prepared)?;
     let answer = Answer {
         version: VERSION,
         recipe: &recipe.name,
-        work_dir: recipe.work_dir.display().to_string(),
-        device: &arguments.device,
+        work_dir: recipe.place().display().to_string(),
+        device: &run.device,
         samples: prepared.samples.list.len(),
+        samples_key: prepared.samples.key.to_string(),
         shard_size: recipe.sections.shard_size,
         shards: prepared.samples.shards(),
-        steps: steps(&recipe, &prepared, &works),
+        steps: steps(&recipe, &run.device, &prepared, &works)?,
     };
     if arguments.json {
         answer!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::run)?);
@@ -110,8 +116,9 @@ fn listed(answer: &Answer<'_>) {
     }
 }
 
-fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) -> Vec<StepAnswer<'a>> {
-    let (plan, shards) = (&prepared.plan, prepared.samples.shards());
+fn steps<'a>(recipe: &'a Recipe, device: &str, prepared: &'a Prepared, works: &CostEstimates) -> Result<Vec<StepAnswer<'a>>, Failure> {
+    let plan = &prepared.plan;
+    let all: Vec<usize> = (0..prepared.samples.shards()).collect();
     let mut answers = Vec::new();
     let (mut segment, mut in_segment) = (0, false);
     for (index, step) in plan.steps().iter().enumerate() {
@@ -120,7 +127,8 @@ fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) 
             segment += usize::from(per_sample && !in_segment);
             in_segment = per_sample;
         }
-        let (done, to_do): (Vec<usize>, Vec<usize>) = (0..shards).partition(|shard| step.finished(std::iter::once(*shard)) == 1);
+        let finished = step.finished(&all)?;
+        let (done, to_do): (Vec<usize>, Vec<usize>) = all.iter().partition(|shard| finished.contains(shard));
         let export = matches!(step.action, Action::Export { .. });
         let work = works.of_step(index);
         let plugin = step.plugin(recipe).map(|configured| &configured.plugin);
@@ -135,11 +143,12 @@ fn steps<'a>(recipe: &'a Recipe, prepared: &'a Prepared, works: &CostEstimates) 
             done: (!export).then_some(to_do.is_empty()),
             shards: per_sample.then_some(ShardAnswer { done, to_do }),
             place: match step.action {
-                Action::Export { exporter } => recipe.export[exporter].1.display().to_string(),
-                _ => step.stage.folder.display().to_string(),
+                Action::Export { exporter } => recipe.place_of(&recipe.export[exporter].1).display().to_string(),
+                _ => step.stage.store.place(&step.stage.prefix()).display().to_string(),
             },
+            gpus: u32::from(device != "cpu" && plugin.is_some_and(|plugin| plugin.results.device)),
             cost: CostAnswer { flops: if step.trains() { work.training_flops } else { work.flops }, memory: work.memory },
         });
     }
-    answers
+    Ok(answers)
 }

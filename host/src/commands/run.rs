@@ -1,7 +1,5 @@
 //! `convert --recipe FILE`: the whole run.
 
-use std::fs;
-
 use super::{cancel_on_ctrl_c, check, load, measure, summary};
 use crate::cli::RunArguments;
 use crate::command_name;
@@ -38,11 +36,11 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
         forget(&session)?;
     }
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
-    tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
+    tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.place().display());
     for (place, preset) in session.recipe.presets() {
         preset.overruled().for_each(|overruled| tracing::warn!("{place}: {overruled}"));
     }
-    session.runner.progress.begin_run(&session.recipe.work_dir);
+    session.runner.progress.begin_run(&session.recipe.place());
 
     session.check_exports()?;
     session.check_plugins()?;
@@ -61,10 +59,11 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
         }
     };
     session.record_run(&outcome)?;
+    session.recipe.publish(session.runner.ledger.path())?;
     summary::print(&session, &outcome);
     let skipped = outcome.statistics.skipped;
     if skipped > 0 && (arguments.strict || (too_many(&session, skipped) && !arguments.allow_skipped)) {
-        let ledger = session.runner.ledger.path().to_owned();
+        let ledger = session.recipe.place_of(session.runner.ledger.path());
         return Err(Failure::Skipped { count: skipped, samples, strict: arguments.strict, ledger });
     }
     Ok(())
@@ -86,13 +85,7 @@ fn work(session: &Session) -> Result<Outcome, PipelineError> {
 /// Removes what earlier runs stored under this run's keys.
 fn forget(session: &Session) -> Result<(), FileError> {
     for step in session.plan.steps().iter().filter(|step| !matches!(step.action, Action::Export { .. })) {
-        let folder = &step.stage.folder;
-        match fs::remove_dir_all(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::of("remove", folder)(error));
-            }
-            _ => {}
-        }
+        step.stage.remove()?;
     }
     session.forget_exports()
 }

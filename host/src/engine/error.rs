@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::entry::Entry;
-use crate::errors::{AnyError, FileError, PluginError};
+use crate::errors::{AnyError, FileError, PluginError, may_pass};
 
 /// Why stages could not be run or read.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,20 @@ pub enum EngineError {
     /// A mistake of this program, told in full by the panic itself.
     #[error("a worker panicked")]
     WorkerPanicked,
+}
+
+impl EngineError {
+    /// Whether it would come again: see `PipelineError::is_for_good`.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::File(error) => !may_pass(error),
+            Self::Store { source, .. } => !may_pass(&**source),
+            Self::Plugin { source, .. } => !source.0.kind.may_pass(),
+            Self::UnknownSample { .. } | Self::AllFailed { .. } | Self::SampleFailed(_) | Self::TooManyErrors { .. } | Self::Crashed { .. } => true,
+            Self::NotStarted { .. } => true,
+            Self::MissingShard { .. } | Self::Damaged { .. } | Self::Away { .. } | Self::Interrupted | Self::WorkerPanicked => false,
+        }
+    }
 }
 
 /// Why a dataset's samples cannot be worked on.

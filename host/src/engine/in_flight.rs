@@ -103,8 +103,8 @@ impl InFlight {
     ///
     /// # Errors
     /// A file that cannot be read or written.
-    pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, threads: usize, timeout: Option<Duration>) -> Result<Self, FileError> {
-        let suffix = part.map_or_else(String::new, |(index, count)| format!("-{index}-of-{count}"));
+    pub fn begin(work_dir: &Path, part: Option<&str>, threads: usize, timeout: Option<Duration>) -> Result<Self, FileError> {
+        let suffix = part.map_or_else(String::new, |part| format!("-{part}"));
         let (path, crashes_file) = (work_dir.join(format!("in-flight{suffix}")), work_dir.join(format!("crashes{suffix}.json")));
         let mut crashes = read_crashes(&crashes_file)?;
         let before = match fs::read(&path) {
@@ -158,12 +158,7 @@ impl InFlight {
 
     /// Makes a call about a sample that cannot be left out: it is noted and timed, and said after a crash.
     pub fn call_said<T>(&self, stage: &Stage, sample: Option<&str>, call: impl FnOnce() -> T) -> T {
-        // An export's name has a path in it, and it has no folder.
-        self.timed(
-            0,
-            Note { stage: format!("{}-{}", stage.name, stage.key), samples: sample.into_iter().map(str::to_owned).collect(), only_said: true },
-            call,
-        )
+        self.timed(0, Note { stage: stage.id(), samples: sample.into_iter().map(str::to_owned).collect(), only_said: true }, call)
     }
 
     fn timed<T>(&self, slot: usize, note: Note, call: impl FnOnce() -> T) -> T {
@@ -334,13 +329,17 @@ fn save(file: &Path, crashes: &BTreeMap<(String, String), Crash>) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::key::KeyBuilder;
     use super::*;
+    use crate::storage::{LocalStore, Store};
 
     #[test]
     fn a_crash_is_counted_for_the_samples_in_work_and_a_kill_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let stage = Stage::new(folder.path(), "proposals-x", KeyBuilder::new("test").finish());
+        let store: Arc<dyn Store> = Arc::new(LocalStore::new(folder.path()));
+        let stage = Stage::new(&store, folder.path(), "proposals-x", KeyBuilder::new("test").finish());
         let begin = || InFlight::begin(folder.path(), None, 2, None).unwrap();
         let die = |header: &[u8]| {
             let notes = begin();

@@ -19,7 +19,7 @@ impl std::fmt::Display for Key {
 }
 
 /// Raised when the host's own part of any stage (decoding, fitting masks, aggregation) or the form of stored rows changes: older results are then not found.
-const STORE_VERSION: u32 = 2;
+const STORE_VERSION: u32 = 3;
 
 /// Collects what a stage depends on; each part is hashed with its name and length, so that no two lists of parts look alike.
 pub struct KeyBuilder(blake3::Hasher);

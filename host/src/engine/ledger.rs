@@ -36,8 +36,8 @@ impl Ledger {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn begin(work_dir: &Path, part: Option<(usize, usize)>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
-        let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |(index, count)| format!("errors-{index}-of-{count}.jsonl")));
+    pub fn begin(work_dir: &Path, part: Option<&str>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
+        let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |part| format!("errors-{part}.jsonl")));
         let file = File::create(&path).map_err(FileError::of("write", &path))?;
         let entered = Entered { file, samples: HashSet::new(), lines: HashSet::new() };
         Ok(Self { entered: Mutex::new(entered), path, on_error, max_errors })

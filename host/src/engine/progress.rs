@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
@@ -17,6 +17,15 @@ pub struct Progress {
     bars: Option<MultiProgress>,
     /// Whether lines are for people.
     people: bool,
+    /// How far the stage at work is, for who asks.
+    latest: Arc<Latest>,
+}
+
+/// Images done, and all.
+#[derive(Default)]
+struct Latest {
+    done: AtomicU64,
+    total: AtomicU64,
 }
 
 /// How often a stage says how far it is where there is no terminal.
@@ -27,12 +36,17 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(500);
 impl Progress {
     /// Bars when standard error is a terminal and the log is for people.
     pub fn new(log_for_people: bool) -> Self {
-        Self { bars: (log_for_people && std::io::stderr().is_terminal()).then(MultiProgress::new), people: log_for_people }
+        Self { bars: (log_for_people && std::io::stderr().is_terminal()).then(MultiProgress::new), people: log_for_people, latest: Arc::default() }
     }
 
     /// The bars, which log lines must not be printed through.
     pub fn bars(&self) -> Option<&MultiProgress> {
         self.bars.as_ref()
+    }
+
+    /// How much the stage at work, or the last, has done, and of how much.
+    pub fn latest(&self) -> (u64, u64) {
+        (self.latest.done.load(Ordering::Relaxed), self.latest.total.load(Ordering::Relaxed))
     }
 
     /// Tells a program where a run's results will lie.
@@ -60,6 +74,7 @@ impl Progress {
         let stage = StageProgress {
             name: name.to_owned(),
             people: self.people,
+            latest: Arc::clone(&self.latest),
             bar,
             total: AtomicU64::new(total),
             cached,
@@ -67,6 +82,7 @@ impl Progress {
             started: Instant::now(),
             last_line: Mutex::new(Instant::now()),
         };
+        stage.tell(cached);
         if !self.people {
             stage.event(cached, "");
         }
@@ -102,6 +118,7 @@ pub fn rate(per_second: f64) -> String {
 pub struct StageProgress {
     name: String,
     people: bool,
+    latest: Arc<Latest>,
     bar: Option<ProgressBar>,
     total: AtomicU64,
     cached: u64,
@@ -114,6 +131,7 @@ impl StageProgress {
     /// Some more images are done.
     pub fn add(&self, count: u64) {
         let done = self.done.fetch_add(count, Ordering::Relaxed) + count;
+        self.tell(done);
         match &self.bar {
             Some(bar) => bar.inc(count),
             None => self.plain_line(done, ""),
@@ -124,6 +142,7 @@ impl StageProgress {
     pub fn set(&self, position: u64, total: u64, message: &str) {
         self.total.store(total, Ordering::Relaxed);
         self.done.store(position, Ordering::Relaxed);
+        self.tell(position);
         match &self.bar {
             Some(bar) => {
                 bar.set_length(total);
@@ -132,6 +151,11 @@ impl StageProgress {
             }
             None => self.plain_line(position, message),
         }
+    }
+
+    fn tell(&self, done: u64) {
+        self.latest.done.store(done, Ordering::Relaxed);
+        self.latest.total.store(self.total.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn plain_line(&self, done: u64, message: &str) {

@@ -10,6 +10,7 @@ use super::in_flight::InFlight;
 use super::ledger::Ledger;
 use super::progress::{Progress, StageProgress};
 use crate::recipe::OnCrash;
+use crate::storage::Creation;
 
 /// What running stages needs.
 pub struct Runner {
@@ -27,10 +28,21 @@ pub struct Runner {
     pub in_flight: InFlight,
     /// What a sample does that crashed twice.
     pub on_crash: OnCrash,
-    /// The shards to work on; all of them except in `convert stage --shard I/N`.
-    pub part: Option<(usize, usize)>,
     /// The stages so far.
     pub finished: Mutex<Vec<StageInfo>>,
+    /// The shards that were stored.
+    pub stored: Mutex<Vec<Stored>>,
+}
+
+/// A shard that this process stored, or found stored by another.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The stage's name.
+    pub stage: String,
+    /// The shard.
+    pub shard: usize,
+    /// Who was first.
+    pub made: Creation,
 }
 
 impl Runner {

@@ -11,19 +11,22 @@ mod state;
 mod work;
 mod writer;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use convert_sdk::{LazyImage, StageInfo};
+use rayon::prelude::*;
 
 use super::entry::Entry;
 use super::error::EngineError;
 use super::runner::Runner;
 use super::samples::Samples;
 use super::stage::Stage;
-use super::store::{self, Record};
+use super::store::Record;
+use crate::errors::FileError;
 use flow::Flow;
 
 /// A step that gives one result a sample, as the engine sees it.
@@ -97,6 +100,8 @@ struct StepState<'a, R: Record> {
     /// Node and whether it is required.
     reads: Vec<(usize, bool)>,
     work: Option<Box<dyn SampleWork<R> + 'a>>,
+    /// The shards of which an interrupted run kept something.
+    parts: BTreeSet<usize>,
     /// How many samples a call gets: less than the plugin wished once memory ran out.
     batch_limit: AtomicUsize,
     /// Nanoseconds that threads spent in it.
@@ -114,6 +119,49 @@ impl<R: Record> StepState<'_, R> {
     }
 }
 
+/// The steps of a segment, built when they first have work to do, and kept from one pass to the next.
+pub struct Steps<'a, R: Record, E> {
+    steps: &'a [&'a dyn SampleStep<R, Error = E>],
+    nodes: Vec<Node<R>>,
+    states: Vec<StepState<'a, R>>,
+}
+
+impl<'a, R: Record, E: From<EngineError>> Steps<'a, R, E> {
+    /// None of them built.
+    pub fn new(steps: &'a [&'a dyn SampleStep<R, Error = E>]) -> Self {
+        let mut nodes: Vec<Node<R>> = steps.iter().map(|step| Node { stage: step.stage().clone(), form: step.form() }).collect();
+        let mut states = Vec::with_capacity(steps.len());
+        for step in steps {
+            let mut reads = Vec::new();
+            for read in step.reads() {
+                let known = nodes.iter().position(|node| node.stage.id() == read.stage.id());
+                reads.push((known.unwrap_or(nodes.len()), read.required));
+                if known.is_none() {
+                    nodes.push(Node { stage: read.stage, form: read.form });
+                }
+            }
+            states.push(StepState { reads, work: None, parts: BTreeSet::new(), batch_limit: AtomicUsize::new(1), busy: AtomicU64::new(0) });
+        }
+        Self { steps, nodes, states }
+    }
+
+    /// Builds those that have work to do and are not built.
+    fn build(&mut self, todo: &[Todo]) -> Result<(), E> {
+        for (index, state) in self.states.iter_mut().enumerate() {
+            state.busy = AtomicU64::new(0);
+            if !todo.iter().any(|shard| shard.steps.contains(&index)) {
+                continue;
+            }
+            state.parts = self.nodes[index].stage.parts().map_err(EngineError::from)?;
+            if state.work.is_none() {
+                state.work = Some(self.steps[index].start()?);
+                state.batch_limit = AtomicUsize::new(state.batch_size());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A shard that has work to do, with the steps that are to compute it, in order.
 struct Todo {
     shard: usize,
@@ -124,8 +172,8 @@ struct Todo {
 struct Segment<'a, R: Record> {
     runner: &'a Runner,
     samples: &'a Samples,
-    nodes: Vec<Node<R>>,
-    steps: Vec<StepState<'a, R>>,
+    nodes: &'a [Node<R>],
+    steps: &'a [StepState<'a, R>],
     todo: Vec<Todo>,
     /// Samples that go together.
     group: usize,
@@ -133,34 +181,23 @@ struct Segment<'a, R: Record> {
 }
 
 impl Runner {
-    /// Runs the steps, in one pass over the shards that no earlier run finished.
+    /// Runs the steps on these shards, in one pass over those that no earlier run finished.
     ///
     /// # Errors
     /// An interruption, a device's failure, results that cannot be stored or read, too many bad samples, or a shard in which every sample failed.
     pub fn run_segment<'a, R: Record, E: From<EngineError>>(
         &'a self,
         samples: &'a Samples,
-        steps: &[&'a dyn SampleStep<R, Error = E>],
+        steps: &'a mut Steps<'_, R, E>,
+        shards: &[usize],
         image: &'a ImageOf<'a>,
     ) -> Result<(), E> {
         let begun = Instant::now();
-        let mut nodes: Vec<Node<R>> = steps.iter().map(|step| Node { stage: step.stage().clone(), form: step.form() }).collect();
-        let mut states = Vec::with_capacity(steps.len());
-        for step in steps {
-            let mut reads = Vec::new();
-            for read in step.reads() {
-                let known = nodes.iter().position(|node| node.stage.folder == read.stage.folder);
-                reads.push((known.unwrap_or(nodes.len()), read.required));
-                if known.is_none() {
-                    nodes.push(Node { stage: read.stage, form: read.form });
-                }
-            }
-            states.push(StepState { reads, work: None, batch_limit: AtomicUsize::new(1), busy: AtomicU64::new(0) });
-        }
-        let shards: Vec<usize> = (0..samples.shards()).filter(|shard| self.works_on(*shard)).collect();
+        let finished: Vec<BTreeMap<usize, u64>> =
+            steps.nodes[..steps.states.len()].iter().map(|node| node.stage.shards()).collect::<Result<_, FileError>>().map_err(EngineError::from)?;
         let mut todo = Vec::new();
-        for shard in &shards {
-            let steps: Vec<usize> = (0..states.len()).filter(|step| !nodes[*step].stage.has(*shard)).collect();
+        for shard in shards {
+            let steps: Vec<usize> = (0..finished.len()).filter(|step| !finished[*step].contains_key(shard)).collect();
             if !steps.is_empty() {
                 todo.push(Todo { shard: *shard, steps });
             }
@@ -168,30 +205,26 @@ impl Runner {
         if !todo.is_empty() {
             self.stop_if_cancelled()?;
         }
-        for (index, state) in states.iter_mut().enumerate() {
-            if todo.iter().any(|shard| shard.steps.contains(&index)) {
-                store::make_folder(&nodes[index].stage).map_err(EngineError::from)?;
-                state.work = Some(steps[index].start()?);
-                state.batch_limit = AtomicUsize::new(state.batch_size());
-            }
-        }
+        steps.build(&todo)?;
         // Not before: a segment whose models do not fit is begun again in parts, and enters them then.
-        for node in &nodes[..states.len()] {
-            for shard in shards.iter().filter(|shard| node.stage.has(**shard)) {
-                let errors = store::read_errors(&node.stage, *shard)?;
-                self.ledger.enter(&errors)?;
-            }
-        }
-        let group = states.iter().map(StepState::batch_size).max().unwrap_or(1);
-        let segment = Segment { runner: self, samples, nodes, steps: states, todo, group, image };
-        let result = if segment.todo.is_empty() { Ok(()) } else { segment.run(&shards) };
-        segment.note(&shards, begun.elapsed());
+        self.enter_left_out(&steps.nodes, &finished, shards)?;
+        let group = steps.states.iter().map(StepState::batch_size).max().unwrap_or(1);
+        let segment = Segment { runner: self, samples, nodes: &steps.nodes, steps: &steps.states, todo, group, image };
+        let result = if segment.todo.is_empty() { Ok(()) } else { segment.run(shards) };
+        segment.note(shards, begun.elapsed());
         Ok(result?)
     }
 
-    /// Whether a shard belongs to this process's part of the run.
-    pub fn works_on(&self, shard: usize) -> bool {
-        self.part.is_none_or(|(index, count)| shard % count == index)
+    /// Enters what finished shards left out.
+    fn enter_left_out<R: Record>(&self, nodes: &[Node<R>], finished: &[BTreeMap<usize, u64>], shards: &[usize]) -> Result<(), EngineError> {
+        for (node, finished) in nodes.iter().zip(finished) {
+            let stage = &node.stage;
+            let known: Vec<(usize, u64)> = shards.iter().filter_map(|shard| Some((*shard, *finished.get(shard)?))).collect();
+            let read = || known.par_iter().map(|(shard, size)| stage.left_out(*shard, *size)).collect::<Result<Vec<_>, _>>();
+            let left_out = self.pool.install(read)?;
+            left_out.iter().try_for_each(|entries| self.ledger.enter(entries))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,28 +1,26 @@
-//! What stages store: a shard's rows in a Parquet file, its left-out samples in a small JSON file beside it. Written whole or not at all.
+//! What stages store: shards, and of unfinished ones what is done.
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use convert_formats::files;
 use convert_sdk::ErrorKind;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_arrow::schema::{SchemaLike, TracingOptions};
 
 pub use super::entry::Entry;
 use super::error::EngineError;
-use super::files::replace;
 use super::samples::Samples;
-use super::seal;
-use super::stage::{Stage, rows_file};
+use super::shard;
+use super::stage::{Stage, shard_name, shard_of};
 use crate::errors::{AnyError, FileError, chain};
+use crate::storage::Creation;
+
+/// So many bytes of a shard's end are read for what it left out: nearly always all of its metadata.
+const END: u64 = 16 << 10;
+/// The place of what interrupted runs kept of shards, within their stage.
+const UNFINISHED: &str = "unfinished";
+/// The end of the names of rows there whose other samples are to be tried again.
+const AGAIN: &str = ".again";
 
 /// A sample's result of a stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,14 +39,14 @@ pub trait Record: Send + Sync + Sized {
     /// The rows of a shard.
     ///
     /// # Errors
-    /// A file that cannot be read or holds rows of another kind.
-    fn read(form: Self::Form, folder: &Path, shard: usize) -> Result<Vec<Row<Self>>, AnyError>;
+    /// Bytes that are damaged or hold rows of another kind.
+    fn decode(form: Self::Form, bytes: &Bytes) -> Result<Vec<Row<Self>>, AnyError>;
 
-    /// Stores a shard whole or not at all: ids with their results, and what was skipped.
+    /// A shard: ids with their results, and what was skipped.
     ///
     /// # Errors
-    /// A file that cannot be written, a result of another kind.
-    fn write(form: Self::Form, folder: &Path, shard: usize, rows: &[(&str, &Self)], errors: &[Entry]) -> Result<(), AnyError>;
+    /// A result of another kind.
+    fn encode(form: Self::Form, rows: &[(&str, &Self)], left_out: &[Entry]) -> Result<Vec<u8>, AnyError>;
 }
 
 impl Stage {
@@ -57,7 +55,7 @@ impl Stage {
     /// # Errors
     /// A shard that is not there, or cannot be read: the message says what to do.
     pub fn read_records<R: Record>(&self, form: R::Form, samples: &Samples, shard: usize) -> Result<Vec<(usize, R)>, EngineError> {
-        let rows = self.readable(shard, || R::read(form, &self.folder, shard))?;
+        let rows = self.readable(shard, |bytes| R::decode(form, bytes))?;
         self.indexed(samples, shard, rows)
     }
 
@@ -66,117 +64,113 @@ impl Stage {
     /// # Errors
     /// As [`Stage::read_records`].
     pub fn read<T: DeserializeOwned>(&self, samples: &Samples, shard: usize) -> Result<Vec<(usize, T)>, EngineError> {
-        let rows = self.readable(shard, || read(&self.folder, shard))?;
+        let rows = self.readable(shard, |bytes| shard::decode(bytes))?;
         self.indexed(samples, shard, rows)
     }
 
-    fn readable<T>(&self, shard: usize, read: impl FnOnce() -> Result<T, AnyError>) -> Result<T, EngineError> {
-        if !self.has(shard) {
-            return Err(EngineError::MissingShard { stage: self.name.clone(), shard });
-        }
-        read().map_err(|source| {
-            let file = rows_file(&self.folder, shard);
-            if ErrorKind::of(&*source).may_pass() {
-                return FileError::of("read", &file)(source).into();
-            }
-            let aside = file.with_extension("damaged");
-            match fs::rename(&file, &aside) {
-                Ok(()) => EngineError::Damaged { file, aside, source },
-                Err(error) => FileError::of("set aside the damaged", &file)(error).into(),
-            }
-        })
-    }
-
-    fn indexed<T>(&self, samples: &Samples, shard: usize, rows: Vec<Row<T>>) -> Result<Vec<(usize, T)>, EngineError> {
-        let index = |row: Row<T>| {
-            let found = samples.find(shard, &row.sample).map(|index| (index, row.value));
-            found.ok_or(EngineError::UnknownSample { folder: self.folder.clone(), sample: row.sample })
-        };
-        rows.into_iter().map(index).collect()
-    }
-}
-
-impl Stage {
-    /// Whether a finished shard left samples out.
+    /// What a finished shard of `size` bytes left out.
     ///
     /// # Errors
-    /// A stored list of them that cannot be read.
-    pub fn left_out(&self, shard: usize) -> Result<bool, EngineError> {
-        Ok(!read_errors(self, shard)?.is_empty())
+    /// As [`Stage::read_records`].
+    pub fn left_out(&self, shard: usize, size: u64) -> Result<Vec<Entry>, EngineError> {
+        let key = self.shard_key(shard);
+        let range = |range| self.store.get_range(&key, range).map_err(FileError::of("read", &self.store.place(&key)));
+        let mut end = range(size.saturating_sub(END)..size)?;
+        let metadata = || {
+            let length = shard::metadata_length(&end)? as u64 + shard::TAIL as u64;
+            if length > size { Err(AnyError::from("its metadata are longer than it is")) } else { Ok(length) }
+        };
+        let length = metadata().map_err(|source| self.set_aside(shard, source))?;
+        if length > end.len() as u64 {
+            end = range(size - length..size)?;
+        }
+        let metadata = &end[end.len() - length as usize..end.len() - shard::TAIL];
+        shard::left_out(metadata).map_err(|source| self.set_aside(shard, source))
     }
 
     /// The hash of what is stored of a shard.
     ///
     /// # Errors
-    /// A file that is there and cannot be read.
+    /// A shard that is there and cannot be read.
     pub fn content(&self, shard: usize) -> Result<blake3::Hash, FileError> {
-        let mut hasher = blake3::Hasher::new();
-        for file in [rows_file(&self.folder, shard), errors_file(&self.folder, shard)] {
-            match files::read(&file, files::MAX_ARCHIVE) {
-                Ok(bytes) => hasher.update(&bytes),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => hasher.update(b"-"),
-                Err(error) => return Err(FileError::of("read", &file)(error)),
-            };
-        }
-        Ok(hasher.finalize())
+        let bytes = self.bytes(&self.shard_key(shard))?;
+        Ok(blake3::hash(bytes.as_deref().unwrap_or(b"-")))
     }
 
     /// Makes a finished shard an unfinished one, of which all rows are known: what is missing in it is computed by the next run.
     ///
     /// # Errors
-    /// Files that cannot be moved.
+    /// A shard that cannot be moved.
     pub fn open_again(&self, shard: usize) -> Result<(), FileError> {
-        let (rows, errors, parts) = (rows_file(&self.folder, shard), errors_file(&self.folder, shard), parts_folder(self));
-        fs::create_dir_all(&parts).map_err(FileError::of("make", &parts))?;
-        fs::rename(&rows, rows_file(&parts, shard)).map_err(FileError::of("move", &rows))?;
-        match fs::remove_file(&errors) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", &errors)(error)),
-            _ => Ok(()),
-        }
+        self.move_object(&self.shard_key(shard), &self.again_key(shard))
     }
-}
 
-/// Makes a stage's folder.
-pub fn make_folder(stage: &Stage) -> Result<(), FileError> {
-    fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))
-}
+    /// The shards of which an interrupted run kept something.
+    ///
+    /// # Errors
+    /// A place that cannot be listed.
+    pub fn parts(&self) -> Result<BTreeSet<usize>, FileError> {
+        let names = self.listed(&self.object(UNFINISHED))?;
+        Ok(names.into_keys().filter_map(|name| shard_of(&name.replace(AGAIN, ""))).collect())
+    }
 
-/// What a finished shard of a stage left out. Where that is damaged the shard is opened again: the samples without a row are worked on anew.
-pub fn read_errors(stage: &Stage, shard: usize) -> Result<Vec<Entry>, EngineError> {
-    errors_of(&stage.folder, shard).map_err(|source| {
-        let file = errors_file(&stage.folder, shard);
-        if ErrorKind::of(&*source).may_pass() {
-            return FileError::of("read", &file)(source).into();
-        }
-        let aside = file.with_extension("damaged");
-        let moved = fs::copy(&file, &aside).map_err(FileError::of("set aside the damaged", &file)).and_then(|_| stage.open_again(shard));
-        match moved {
-            Ok(()) => EngineError::Damaged { file, aside, source },
+    fn part_key(&self, shard: usize) -> String {
+        self.object(&format!("{UNFINISHED}/{}", shard_name(shard)))
+    }
+
+    fn again_key(&self, shard: usize) -> String {
+        self.part_key(shard).replace(".parquet", &format!("{AGAIN}.parquet"))
+    }
+
+    fn bytes(&self, key: &str) -> Result<Option<Bytes>, FileError> {
+        self.store.get(key).map_err(FileError::of("read", &self.store.place(key)))
+    }
+
+    fn move_object(&self, from: &str, to: &str) -> Result<(), FileError> {
+        let Some(bytes) = self.bytes(from)? else { return Ok(()) };
+        let moved = self.store.replace(to, &bytes).and_then(|()| self.store.delete(from));
+        moved.map_err(FileError::of("move", &self.store.place(from)))
+    }
+
+    fn readable<T>(&self, shard: usize, decode: impl FnOnce(&Bytes) -> Result<T, AnyError>) -> Result<T, EngineError> {
+        let bytes = self.bytes(&self.shard_key(shard))?.ok_or_else(|| EngineError::MissingShard { stage: self.name.clone(), shard })?;
+        decode(&bytes).map_err(|source| self.set_aside(shard, source))
+    }
+
+    /// Puts a damaged shard out of the way.
+    fn set_aside(&self, shard: usize, source: AnyError) -> EngineError {
+        let (key, aside) = (self.shard_key(shard), self.shard_key(shard).replace(".parquet", ".damaged"));
+        match self.move_object(&key, &aside) {
+            Ok(()) => EngineError::Damaged { file: self.store.place(&key), aside: self.store.place(&aside), source },
             Err(error) => error.into(),
         }
-    })
+    }
+
+    fn indexed<T>(&self, samples: &Samples, shard: usize, rows: Vec<Row<T>>) -> Result<Vec<(usize, T)>, EngineError> {
+        let index = |row: Row<T>| {
+            let found = samples.find(shard, &row.sample).map(|index| (index, row.value));
+            found.ok_or_else(|| EngineError::UnknownSample { folder: self.store.place(&self.prefix()), sample: row.sample })
+        };
+        rows.into_iter().map(index).collect()
+    }
 }
 
-/// Stores a shard of a stage; what an interrupted run kept of it is no longer needed.
-pub fn write_records<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &[(&str, &R)], errors: &[Entry]) -> Result<(), EngineError> {
-    R::write(form, &stage.folder, shard, rows, errors).map_err(stored_in(stage))?;
-    let parts = parts_folder(stage);
-    for file in [rows_file(&parts, shard), errors_file(&parts, shard)] {
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(FileError::of("remove", &file)(error).into()),
-            _ => {}
-        }
-    }
-    // Not before the last part is gone.
-    let _ = fs::remove_dir(parts);
-    Ok(())
+/// Stores a shard of a stage, if no other process was first: what that stored is the same.
+pub fn write_records<R: Record>(
+    stage: &Stage,
+    shard: usize,
+    form: R::Form,
+    rows: &[(&str, &R)],
+    left_out: &[Entry],
+) -> Result<Creation, EngineError> {
+    let stored = || Ok(stage.store.create(&stage.shard_key(shard), &R::encode(form, rows, left_out)?)?);
+    stored().map_err(stored_in(stage))
 }
 
 /// Keeps what is done of a shard.
-pub fn write_part<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &[(&str, &R)], errors: &[Entry]) -> Result<(), EngineError> {
-    let parts = parts_folder(stage);
-    fs::create_dir_all(&parts).map_err(FileError::of("make", &parts))?;
-    R::write(form, &parts, shard, rows, errors).map_err(stored_in(stage))
+pub fn write_part<R: Record>(stage: &Stage, shard: usize, form: R::Form, rows: &[(&str, &R)], left_out: &[Entry]) -> Result<(), EngineError> {
+    let stored = || Ok(stage.store.replace(&stage.part_key(shard), &R::encode(form, rows, left_out)?)?);
+    stored().map_err(stored_in(stage))
 }
 
 /// What an interrupted run kept of a shard: rows with the indices of their samples, and what was skipped.
@@ -187,133 +181,31 @@ pub fn read_part<R: Record>(
     form: R::Form,
     samples: &Samples,
 ) -> Result<Option<(Vec<(usize, R)>, Vec<Entry>)>, EngineError> {
-    let parts = parts_folder(stage);
-    let file = rows_file(&parts, shard);
-    if !file.is_file() {
-        return Ok(None);
-    }
-    let read = || Ok((R::read(form, &parts, shard)?, errors_of(&parts, shard)?));
-    match read().map_err(|source: AnyError| FileError::of("read", &file)(source)) {
-        Ok((rows, errors)) => Ok(Some((stage.indexed(samples, shard, rows)?, errors))),
-        Err(error) if ErrorKind::of(&error).may_pass() => Err(error.into()),
-        Err(error) => {
-            tracing::warn!("{}: what it held is made again", chain(&error));
-            Ok(None)
+    for (key, again) in [(stage.part_key(shard), false), (stage.again_key(shard), true)] {
+        let Some(bytes) = stage.bytes(&key)? else { continue };
+        let read = || {
+            let rows = R::decode(form, &bytes)?;
+            let end = bytes.len() - shard::TAIL;
+            let metadata = end.saturating_sub(shard::metadata_length(&bytes)?);
+            Ok((rows, if again { Vec::new() } else { shard::left_out(&bytes[metadata..end])? }))
+        };
+        match read().map_err(|source: AnyError| FileError::of("read", &stage.store.place(&key))(source)) {
+            Ok((rows, errors)) => return Ok(Some((stage.indexed(samples, shard, rows)?, errors))),
+            Err(error) if ErrorKind::of(&error).may_pass() => return Err(error.into()),
+            Err(error) => tracing::warn!("{}: what it held is made again", chain(&error)),
         }
     }
+    Ok(None)
+}
+
+/// Removes what interrupted runs kept of a shard: it is stored as a whole now.
+pub fn remove_part(stage: &Stage, shard: usize) -> Result<(), FileError> {
+    for key in [stage.part_key(shard), stage.again_key(shard)] {
+        stage.store.delete(&key).map_err(FileError::of("remove", &stage.store.place(&key)))?;
+    }
+    Ok(())
 }
 
 fn stored_in(stage: &Stage) -> impl Fn(AnyError) -> EngineError + '_ {
-    |source| EngineError::Store { stage: stage.name.clone(), folder: stage.folder.clone(), source }
-}
-
-/// The folder of what interrupted runs kept of shards.
-fn parts_folder(stage: &Stage) -> PathBuf {
-    stage.folder.join("unfinished")
-}
-
-/// The file of a shard's left-out samples; absent when there are none.
-fn errors_file(folder: &Path, shard: usize) -> PathBuf {
-    folder.join(format!("shard-{shard:05}.errors.json"))
-}
-
-/// Writes a shard of rows of the form of `example`, which has one of everything; it is there, whole, once this returns.
-pub fn write(folder: &Path, shard: usize, example: &impl Serialize, rows: &[impl Serialize], errors: &[Entry]) -> Result<(), AnyError> {
-    let errors_path = errors_file(folder, shard);
-    if errors.is_empty() {
-        match fs::remove_file(&errors_path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    } else {
-        replace(&errors_path, |file| Ok(serde_json::to_writer(file, &LeftOut::of(errors)?)?))?;
-    }
-    let fields = Vec::<arrow_schema::FieldRef>::from_samples([example], TracingOptions::default())?;
-    let batch = serde_arrow::to_record_batch(&fields, &rows)?;
-    let properties =
-        WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?)).set_key_value_metadata(Some(seal::metadata()));
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, Arc::clone(batch.schema_ref()), Some(properties.build()))?;
-    writer.write(&batch)?;
-    writer.close()?;
-    seal::close(&mut bytes)?;
-    replace(&rows_file(folder, shard), |mut file| Ok(file.write_all(&bytes)?))
-}
-
-/// Reads a shard's rows.
-pub fn read<T: DeserializeOwned>(folder: &Path, shard: usize) -> Result<Vec<T>, AnyError> {
-    let bytes = files::read(&rows_file(folder, shard), files::MAX_ARCHIVE)?;
-    seal::check(&bytes)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes))?.build()?;
-    let mut rows = Vec::new();
-    for batch in reader {
-        rows.extend(serde_arrow::from_record_batch::<Vec<T>>(&batch?)?);
-    }
-    Ok(rows)
-}
-
-/// A shard's left-out samples as they are stored. Earlier versions stored the list alone.
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum LeftOut {
-    Sealed { blake3: String, left_out: Vec<Entry> },
-    List(Vec<Entry>),
-}
-
-impl LeftOut {
-    fn of(entries: &[Entry]) -> Result<Self, AnyError> {
-        Ok(Self::Sealed { blake3: seal::of_json(&entries)?, left_out: entries.to_vec() })
-    }
-
-    fn checked(self) -> Result<Vec<Entry>, AnyError> {
-        match self {
-            Self::Sealed { blake3, left_out } if seal::of_json(&left_out)? != blake3 => Err(seal::DAMAGED.into()),
-            Self::Sealed { left_out, .. } | Self::List(left_out) => Ok(left_out),
-        }
-    }
-}
-
-/// Reads a shard's left-out samples.
-fn errors_of(folder: &Path, shard: usize) -> Result<Vec<Entry>, AnyError> {
-    match files::read(&errors_file(folder, shard), files::MAX_ARCHIVE) {
-        Ok(bytes) => serde_json::from_slice::<LeftOut>(&bytes)?.checked(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde::Deserialize;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Example {
-        sample: String,
-        masks: Vec<Inner>,
-        scores: Vec<Vec<f32>>,
-    }
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Inner {
-        counts: String,
-        score: f32,
-    }
-
-    #[test]
-    fn nested_rows_come_back_as_they_were_and_nothing_temporary_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let rows = vec![
-            Example { sample: "a".into(), masks: vec![Inner { counts: "0d0".into(), score: 0.5 }], scores: vec![vec![0.1, 0.9], vec![]] },
-            Example { sample: "b".into(), masks: vec![], scores: vec![] },
-        ];
-        let errors = [Entry { id: "c".into(), stage: "s".into(), kind: "numeric".into(), reason: "r".into() }];
-        write(folder.path(), 3, &rows[0], &rows, &errors).unwrap();
-        assert_eq!(read::<Example>(folder.path(), 3).unwrap(), rows);
-        assert_eq!(errors_of(folder.path(), 3).unwrap(), errors);
-        write(folder.path(), 3, &rows[0], &[] as &[Example], &[]).unwrap();
-        assert_eq!(read::<Example>(folder.path(), 3).unwrap(), []);
-        assert_eq!(errors_of(folder.path(), 3).unwrap(), []);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
+    |source| EngineError::Store { stage: stage.name.clone(), folder: stage.store.place(&stage.prefix()), source }
 }

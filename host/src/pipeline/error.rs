@@ -7,7 +7,7 @@ use convert_sdk::Role;
 
 use super::action::Action;
 use crate::engine::EngineError;
-use crate::errors::{FileError, PluginError};
+use crate::errors::{FileError, PluginError, may_pass};
 use crate::recipe::{Configured, RecipeError};
 
 /// Why a run could not go on.
@@ -39,6 +39,23 @@ pub enum PipelineError {
     /// Another process has the work directory.
     #[error("another convert works in {}: wait for it, or choose another folder with --work-dir", .0.display())]
     InUse(PathBuf),
+    /// Another process leads the run.
+    #[error("another process leads the run in {}: wait for it", .0.display())]
+    LedElsewhere(PathBuf),
+    /// A worker's place is taken.
+    #[error("another worker has the slot {slot} in {}: leave --slot out for the first that is free", .folder.display())]
+    SlotInUse {
+        /// The slot.
+        slot: usize,
+        /// The run's folder on this machine.
+        folder: PathBuf,
+    },
+    /// A step that is no part for a worker.
+    #[error("{stage} is written by the run itself: `convert --recipe` once all other stages are done")]
+    NoPart {
+        /// The step's name.
+        stage: String,
+    },
     /// Another process trains in a stage's folder.
     #[error("another process trains in {}: wait for it", .0.display())]
     TrainsElsewhere(PathBuf),
@@ -146,6 +163,27 @@ pub enum PipelineError {
 }
 
 impl PipelineError {
+    /// Whether it says something of the recipe, the samples or the program, and would come again. What machines, files and other processes do may pass.
+    pub fn is_for_good(&self) -> bool {
+        match self {
+            Self::Engine(error) => error.is_for_good(),
+            Self::Plugin(source) | Self::Sample { source, .. } | Self::Export { source, .. } | Self::Training { source, .. } => {
+                !source.0.kind.may_pass()
+            }
+            Self::File(error) => !may_pass(error),
+            Self::NothingToTrainOn { .. }
+            | Self::NoPlace(_)
+            | Self::NoPart { .. }
+            | Self::SlotInUse { .. }
+            | Self::SamePlace { .. }
+            | Self::KnownClasses { .. }
+            | Self::NoKnownImage { .. } => true,
+            Self::MissingStep(_) | Self::WholeSet { .. } | Self::Untrained { .. } | Self::Aggregate(_) => true,
+            Self::Recipe(_) | Self::NotBuilt(_) | Self::Threads { .. } | Self::InUse(_) | Self::TrainsElsewhere(_) | Self::LedElsewhere(_) => false,
+            Self::TrainingAway { .. } | Self::TrainingInterrupted | Self::NoCheckpoint { .. } | Self::NotTrainedHere => false,
+        }
+    }
+
     /// Whether a model did not fit into memory when it was loaded.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self, Self::NotBuilt(error) if error.source.0.kind == ErrorKind::OutOfMemory)

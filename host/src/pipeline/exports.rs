@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use convert_formats::whole_file::Temporary;
@@ -89,11 +88,8 @@ impl Session {
     /// # Errors
     /// A record that cannot be removed.
     pub fn forget_exports(&self) -> Result<(), FileError> {
-        let record = self.recipe.work_dir.join(RECORD);
-        match fs::remove_file(&record) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("remove", &record)(error)),
-            _ => Ok(()),
-        }
+        let store = &self.recipe.store;
+        store.delete(RECORD).map_err(FileError::of("remove", &store.place(RECORD)))
     }
 
     /// The calibration, Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
@@ -136,8 +132,7 @@ impl Session {
         }
         let (statistics, evaluation) = (tally.statistics(self.runner.ledger.count()), scorer.evaluation());
         if let Some(evaluation) = &evaluation {
-            let file = self.recipe.work_dir.join(EVALUATION);
-            crate::engine::replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, evaluation)?))?;
+            self.write_json(EVALUATION, evaluation)?;
         }
         Ok(Outcome { trained, statistics, evaluation, calibration })
     }
@@ -161,14 +156,14 @@ impl Session {
     /// # Errors
     /// What an exporter says; a file that cannot be written.
     pub fn run_exports(&self, outcome: &Outcome) -> Result<(), PipelineError> {
-        let record = self.recipe.work_dir.join(RECORD);
-        let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let record = self.recipe.store.get(RECORD).ok().flatten();
+        let mut known: Exported = record.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let run = self.export_run(outcome);
         let mut writers = Vec::new();
         for step in self.plan.steps() {
             let Action::Export { exporter } = step.action else { continue };
             let ((configured, file), key) = (&self.recipe.export[exporter], &step.stage.key);
-            if known.0.get(&file.display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
+            if known.0.get(&self.recipe.place_of(file).display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
                 continue;
             }
             let temporary = begin(file)?;
@@ -182,9 +177,15 @@ impl Session {
         self.runner.in_flight.watched(|| self.write_exports(&mut writers, outcome))?;
         for Writing { stage, file, temporary, .. } in writers {
             temporary.replace().map_err(FileError::of("write", file))?;
-            known.0.insert(file.display().to_string(), described(&stage.key, file));
+            self.recipe.publish(file)?;
+            known.0.insert(self.recipe.place_of(file).display().to_string(), described(&stage.key, file));
         }
-        Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
+        Ok(self.write_json(RECORD, &known)?)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), FileError> {
+        let bytes = serde_json::to_vec_pretty(value).map_err(FileError::of("write", &self.recipe.store.place(name)))?;
+        self.recipe.write_record(name, &bytes)
     }
 
     /// Gives every labelled sample to the exporters.
@@ -235,16 +236,13 @@ impl Session {
         let classes = self.recipe.work_dir.join(CLASSES);
         // Somebody may have put the list there that the dataset reads.
         if !self.recipe.plugins().flat_map(|plugin| &plugin.paths).any(|named| named.path == classes) {
-            crate::engine::replace_file(&classes, |mut file| {
-                // A line a class, whatever its name: the line's number is the index.
-                self.samples.classes.iter().try_for_each(|name| Ok(writeln!(file, "{}", name.replace(['\n', '\r'], " "))?))
-            })?;
+            // A line a class, whatever its name: the line's number is the index.
+            let list: String = self.samples.classes.iter().map(|name| name.replace(['\n', '\r'], " ") + "\n").collect();
+            self.recipe.write_record(CLASSES, list.as_bytes())?;
         }
-        let complete = self.recipe.complete();
-        crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| {
-            Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?)
-        })?;
-        crate::engine::replace_file(&self.recipe.work_dir.join(RUN), |file| Ok(serde_json::to_writer_pretty(file, &run)?))
+        let complete = serde_yaml::to_string(&self.recipe.complete()).map_err(FileError::of("write", &self.recipe.store.place(COMPLETE_RECIPE)))?;
+        self.recipe.write_record(COMPLETE_RECIPE, complete.as_bytes())?;
+        self.write_json(RUN, &run)
     }
 
     /// The labelled samples of a shard, in order.

@@ -37,7 +37,7 @@ impl Session {
     /// A file that cannot be written.
     pub fn write_maps(&self, stage: &Stage, folder: &Path) -> Result<usize, PipelineError> {
         let mut written = 0;
-        for shard in (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard)) {
+        for shard in self.shards() {
             let rows = stage.read::<LabelMap>(&self.samples, shard)?;
             written += rows.len();
             // On all threads: each file waits for the disk.

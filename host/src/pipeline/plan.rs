@@ -1,5 +1,6 @@
 //! From a recipe and its samples to steps with keys, in the order in which they run. Nothing runs here; whatever walks a run walks [`Plan::steps`].
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use convert_sdk::SelectorNeeds;
@@ -7,6 +8,7 @@ use convert_sdk::SelectorNeeds;
 use super::action::Action;
 use super::error::PipelineError;
 use crate::engine::{Key, KeyBuilder, KeySettings, Samples, Stage};
+use crate::errors::FileError;
 use crate::recipe::{Configured, Recipe};
 
 /// The file that says that a training has ended.
@@ -43,6 +45,11 @@ impl Step {
         }
     }
 
+    /// Whether its results lie in shards.
+    pub fn is_per_sample(&self) -> bool {
+        self.kind() == Kind::PerSample
+    }
+
     /// Whether it trains the labeler.
     pub fn trains(&self) -> bool {
         matches!(self.action, Action::TrainOnImages | Action::Train { .. })
@@ -70,13 +77,20 @@ impl Step {
         }
     }
 
-    /// How many of these shards are finished; of a step on the whole set all or none. An export is never known to be: its file is compared when it is written.
-    pub fn finished(&self, shards: impl Iterator<Item = usize>) -> usize {
-        match (self.kind(), self.trains()) {
-            (Kind::PerSample, _) => shards.filter(|shard| self.stage.has(*shard)).count(),
-            (Kind::WholeSet, true) if self.stage.folder.join(TRAINED).is_file() => shards.count(),
-            (Kind::WholeSet, _) => 0,
-        }
+    /// Which of these shards are finished; of a step on the whole set all or none. An export is never known to be: its file is compared when it is written.
+    ///
+    /// # Errors
+    /// Stored results that cannot be listed.
+    pub fn finished(&self, shards: &[usize]) -> Result<BTreeSet<usize>, FileError> {
+        let of = |finished: &dyn Fn(usize) -> bool| shards.iter().copied().filter(|shard| finished(*shard)).collect();
+        Ok(match (self.kind(), self.trains()) {
+            (Kind::PerSample, _) => {
+                let finished = self.stage.shards()?;
+                of(&|shard| finished.contains_key(&shard))
+            }
+            (Kind::WholeSet, true) if self.stage.objects()?.contains_key(TRAINED) => of(&|_| true),
+            (Kind::WholeSet, _) => BTreeSet::new(),
+        })
     }
 }
 
@@ -139,7 +153,7 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     fn add(&mut self, name: String, key: Key, action: Action, reads: Vec<usize>) -> usize {
-        let stage = Stage::new(&self.recipe.work_dir, name, key);
+        let stage = Stage::new(&self.recipe.store, &self.recipe.work_dir, name, key);
         self.steps.push(Step { stage, action, reads, on_demand: false });
         self.steps.len() - 1
     }

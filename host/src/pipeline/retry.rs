@@ -4,17 +4,13 @@
 //! What was trained since is set aside meanwhile. Where the samples fail as before it comes back; otherwise the labels are made anew from there on.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use super::action::Action;
 use super::error::PipelineError;
 use super::plan::{Kind, Step};
 use super::session::Session;
-use crate::errors::FileError;
 
-/// What a set-aside stage's folder is called besides its name.
+/// What the place of a stage that was set aside is called besides its name.
 const ASIDE: &str = "before-retry";
 
 impl Session {
@@ -40,7 +36,7 @@ impl Session {
         let stored = self.contents(before, &early)?;
         let trained = steps.get(first_training).map_or(&[][..], |_| after);
         for step in trained {
-            rename(&step.stage.folder, &aside(step))?;
+            step.stage.set_all_aside(ASIDE)?;
         }
         open_again(before, &early)?;
         self.run_steps(|step| before.iter().any(|known| known.action == step.action))?;
@@ -51,9 +47,9 @@ impl Session {
         );
         for step in trained {
             if as_before {
-                rename(&aside(step), &step.stage.folder)?;
+                step.stage.take_back(ASIDE)?;
             } else {
-                remove(&aside(step))?;
+                step.stage.forget_aside(ASIDE)?;
             }
         }
         Ok(())
@@ -62,9 +58,9 @@ impl Session {
     /// Removes what a retry that was interrupted had set aside: what is made anew is right in any case.
     ///
     /// # Errors
-    /// A folder that cannot be removed.
+    /// What cannot be removed.
     pub fn end_interrupted_retry(&self) -> Result<(), PipelineError> {
-        self.stored_steps().filter(|step| aside(step).is_dir()).try_for_each(|step| remove(&aside(step)))
+        Ok(self.stored_steps().try_for_each(|step| step.stage.forget_aside(ASIDE))?)
     }
 
     /// The steps whose results lie in folders of their own: an export's folder is the user's.
@@ -77,8 +73,8 @@ impl Session {
         let mut seen = BTreeSet::new();
         let mut failed = Vec::new();
         for (place, step) in steps.iter().enumerate().filter(|(_, step)| step.kind() == Kind::PerSample) {
-            for shard in (0..self.samples.shards()).filter(|shard| step.stage.has(*shard)) {
-                if step.stage.left_out(shard)? && seen.insert(shard) {
+            for (shard, size) in step.stage.shards()? {
+                if !step.stage.left_out(shard, size)?.is_empty() && seen.insert(shard) {
                     failed.push((place, shard));
                 }
             }
@@ -100,31 +96,9 @@ impl Session {
 
 fn open_again(steps: &[&Step], shards: &[(usize, usize)]) -> Result<(), PipelineError> {
     for (place, shard) in shards {
-        for step in steps[*place..].iter().filter(|step| step.kind() == Kind::PerSample && step.stage.has(*shard)) {
+        for step in steps[*place..].iter().filter(|step| step.kind() == Kind::PerSample) {
             step.stage.open_again(*shard)?;
         }
     }
     Ok(())
-}
-
-fn aside(step: &Step) -> PathBuf {
-    let mut name = step.stage.folder.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(ASIDE);
-    step.stage.folder.with_file_name(name)
-}
-
-/// Renames a folder, where it is there.
-fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of("move", from)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn remove(folder: &Path) -> Result<(), PipelineError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::of("remove", folder)(error).into()),
-        _ => Ok(()),
-    }
 }

@@ -1,7 +1,6 @@
 //! What the stages store of an image.
 
-use std::path::Path;
-
+use bytes::Bytes;
 use convert_sdk::{ClassScore, Error, LabelMap, LabelVector, Mask, Probability, Proposal, Region, Selection};
 use serde::{Deserialize, Serialize};
 
@@ -69,21 +68,21 @@ macro_rules! records {
         impl engine::Record for Record {
             type Form = Form;
 
-            fn read(form: Form, folder: &Path, shard: usize) -> Result<Vec<Row<Self>>, AnyError> {
+            fn decode(form: Form, bytes: &Bytes) -> Result<Vec<Row<Self>>, AnyError> {
                 match form {
                     $(Form::$form => {
-                        let rows = engine::read_rows::<Row<$row>>(folder, shard)?;
+                        let rows = engine::decode_rows::<Row<$row>>(bytes)?;
                         Ok(rows.into_iter().map(|Row { sample, value }| Row { sample, value: Self::$form(value) }).collect())
                     })+
                 }
             }
 
-            fn write(form: Form, folder: &Path, shard: usize, rows: &[(&str, &Self)], errors: &[Entry]) -> Result<(), AnyError> {
+            fn encode(form: Form, rows: &[(&str, &Self)], left_out: &[Entry]) -> Result<Vec<u8>, AnyError> {
                 match form {
                     $(Form::$form => {
                         let rows = rows.iter().map(|(sample, record)| Ok(Borrowed { sample, value: record.$get()? }));
                         let rows = rows.collect::<Result<Vec<_>, Error>>().map_err(PluginError)?;
-                        engine::write_rows(folder, shard, &Row { sample: String::new(), value: <$row>::example().map_err(PluginError)? }, &rows, errors)
+                        engine::encode_rows(&Row { sample: String::new(), value: <$row>::example().map_err(PluginError)? }, &rows, left_out)
                     })+
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use convert_sdk::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
@@ -13,10 +13,12 @@ use super::cost_estimates::CostEstimates;
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::ids::check_ids;
+use super::part::Part;
 use super::plan::{Plan, Step};
 use super::work_dir;
 use crate::engine::images::{self, Decoding};
 use crate::engine::{FileHashes, InFlight, KeySettings, Ledger, Progress, Runner, Samples, patiently};
+use crate::errors::FileError;
 use crate::recipe::{Configured, Recipe};
 
 /// What the command line says of a run.
@@ -29,8 +31,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Trust nothing that was remembered of files and folders.
     pub rescan: bool,
-    /// The shards to work on, `(index, count)`; all by default.
-    pub part: Option<(usize, usize)>,
+    /// The shards to work on, where several processes share the run; all by default.
+    pub part: Option<Part>,
     /// Where progress goes.
     pub progress: Progress,
     /// Set by Ctrl-C.
@@ -49,6 +51,8 @@ pub struct Session {
     pub plan: Plan,
     /// What runs them.
     pub runner: Runner,
+    /// The shards to work on, where several processes share the run.
+    pub part: Option<Part>,
     host: Arc<HostSide>,
     device: String,
     /// The samples that the run was limited to.
@@ -88,7 +92,8 @@ pub struct Planning<'a> {
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe; an id that an exporter cannot write.
 pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
-    let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
+    let (host, begun) = (|| Arc::new(HostSide::new(Arc::clone(planning.cancel))), SystemTime::now());
+    recipe.take_up_cache();
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
     let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
@@ -101,6 +106,10 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     check_ids(recipe, &samples, |configured| self::context(recipe, configured, host(), Machine { classes: &samples.classes, ..Machine::default() }))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
+    if recipe.store.is_remote() {
+        files.save();
+        recipe.share_cache(begun);
+    }
     Ok(Prepared { dataset, samples, plan, files })
 }
 
@@ -164,7 +173,8 @@ impl Session {
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
         let lock = work_dir::enter(&recipe, options.part.is_some())?;
         files.save();
-        let ledger = Ledger::begin(&recipe.work_dir, options.part, recipe.sections.on_error, recipe.sections.max_errors)?;
+        let part = options.part.as_ref().map(Part::name);
+        let ledger = Ledger::begin(&recipe.work_dir, part, recipe.sections.on_error, recipe.sections.max_errors)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("worker-{index}"))
@@ -172,13 +182,13 @@ impl Session {
             .map_err(|source| PipelineError::Threads { threads, source })?;
         let current = Arc::default();
         let timeout = recipe.sections.timeout_s.map(Duration::from_secs);
-        let in_flight = InFlight::begin(&recipe.work_dir, options.part, threads, timeout)?;
+        let in_flight = InFlight::begin(&recipe.work_dir, part, threads, timeout)?;
         let (cancel, on_crash) = (options.cancel, recipe.sections.on_crash);
         let host = Arc::new(HostSide::with_progress(cancel.clone(), Arc::clone(&current)));
-        let runner =
-            Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, part: options.part, finished: Mutex::default() };
-        let limit = options.limit;
-        Ok(Self { recipe, dataset, samples, plan, runner, host, device: options.device, limit, threads, memory: Mutex::default(), _lock: lock })
+        let (finished, stored) = Default::default();
+        let runner = Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, finished, stored };
+        let Options { limit, device, part, .. } = options;
+        Ok(Self { recipe, dataset, samples, plan, runner, part, host, device, limit, threads, memory: Mutex::default(), _lock: lock })
     }
 
     /// The context of a plugin.
@@ -202,7 +212,10 @@ impl Session {
     /// What a plugin says, at its place in the recipe.
     pub fn check_plugins(&self) -> Result<(), PipelineError> {
         let mut heard = HashSet::new();
-        for step in self.plan.steps().iter().filter(|step| !step.on_demand && !self.is_finished(step)) {
+        for step in self.plan.steps().iter().filter(|step| !step.on_demand) {
+            if self.is_finished(step)? {
+                continue;
+            }
             for configured in step.plugins(&self.recipe) {
                 if heard.insert(std::ptr::from_ref(configured)) {
                     let work = try_build(&self.recipe, configured, &self.context(configured), &Work::default())?;
@@ -239,14 +252,23 @@ impl Session {
     }
 
     /// Whether a step has nothing left to do in the shards that this run works on. Exports are looked at when they are written.
-    pub fn is_finished(&self, step: &Step) -> bool {
-        let shards = || (0..self.samples.shards()).filter(|shard| self.runner.works_on(*shard));
-        step.finished(shards()) == shards().count()
+    ///
+    /// # Errors
+    /// Stored results that cannot be listed.
+    pub fn is_finished(&self, step: &Step) -> Result<bool, FileError> {
+        let shards = self.shards();
+        Ok(step.finished(&shards)?.len() == shards.len())
+    }
+
+    /// The shards that this run works on.
+    pub fn shards(&self) -> Vec<usize> {
+        let all = self.samples.shards();
+        self.part.as_ref().map_or_else(|| (0..all).collect(), |part| part.of(all))
     }
 
     /// Whether this run works on all shards.
     pub(super) fn is_whole(&self) -> bool {
-        self.runner.part.is_none_or(|(_, count)| count == 1)
+        self.part.as_ref().is_none_or(Part::is_whole)
     }
 
     /// The decoded image of a sample.

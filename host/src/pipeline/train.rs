@@ -1,7 +1,6 @@
 //! Training the labeler, once for each set of regions.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +36,9 @@ pub struct Trained {
     /// The BLAKE3 hash of the checkpoint's bytes; earlier versions had none.
     #[serde(default)]
     pub blake3: Option<String>,
+    /// The files of the checkpoint that lie in the stage's folder, relative to that.
+    #[serde(default)]
+    pub files: Vec<String>,
 }
 
 impl Trained {
@@ -51,8 +53,7 @@ impl Trained {
             Err(_) => tracing::warn!("{} is gone: it is trained again", self.checkpoint.display()),
         }
         // The record goes first: without it the stage counts as unfinished.
-        let moved =
-            fs::remove_file(stage.folder.join(TRAINED)).and_then(|()| fs::rename(&self.checkpoint, self.checkpoint.with_extension("damaged")));
+        let moved = stage.store.delete(&stage.object(TRAINED)).and_then(|()| fs::rename(&self.checkpoint, self.checkpoint.with_extension("damaged")));
         if let Err(error) = moved.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }) {
             tracing::warn!("cannot set {} aside: {error}", self.checkpoint.display());
         }
@@ -115,10 +116,11 @@ impl Session {
             false => None,
         };
         let relative = report.checkpoint.strip_prefix(&stage.folder).map(PathBuf::from).unwrap_or(report.checkpoint);
+        let files = files_of(&stage.folder, &relative).map_err(FileError::of("read", &stage.folder))?;
         let (curve, warnings, lost, held_out) = (report.curve, report.warnings, report.lost, report.held_out);
-        let trained = Trained { checkpoint: relative, images, curve, warnings, lost, held_out, blake3 };
+        let trained = Trained { checkpoint: relative, images, curve, warnings, lost, held_out, blake3, files };
         trained.warn(stage);
-        crate::engine::replace_file(&stage.folder.join(TRAINED), |mut file| Ok(file.write_all(&seal::json(&trained)?)?))?;
+        self.publish_trained(stage, &trained)?;
         self.note_trained(stage, seconds, images, 0);
         Ok(absolute(stage, trained))
     }
@@ -141,21 +143,64 @@ impl Session {
     /// # Errors
     /// A record that cannot be read.
     pub(super) fn trained(&self, stage: &Stage) -> Result<Option<Trained>, PipelineError> {
-        let path = stage.folder.join(TRAINED);
-        let bytes = match files::read(&path, files::MAX_STREAM) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(FileError::of("read", &path)(error).into()),
-        };
-        let read = seal::check_json(&bytes).and_then(|()| Ok(serde_json::from_slice(&bytes)?));
-        if let Err(error) = &read {
-            // The labeler goes on from its own checkpoint of the last epoch.
-            let aside = path.with_extension("damaged");
-            fs::rename(&path, &aside).map_err(FileError::of("set aside the damaged", &path))?;
-            tracing::warn!("{} is damaged ({error}); it is kept as {}, and the training is ended again", path.display(), aside.display());
+        let (store, key) = (&stage.store, stage.object(TRAINED));
+        let path = store.place(&key);
+        let Some(bytes) = store.get(&key).map_err(FileError::of("read", &path))? else { return Ok(None) };
+        match seal::check_json(&bytes).and_then(|()| Ok(serde_json::from_slice::<Trained>(&bytes)?)) {
+            Ok(trained) => {
+                fetch_checkpoint(stage, &trained)?;
+                Ok(Some(absolute(stage, trained)))
+            }
+            Err(error) => {
+                // The labeler goes on from its own checkpoint of the last epoch.
+                let aside = key.replace(".json", ".damaged");
+                let moved = store.replace(&aside, &bytes).and_then(|()| store.delete(&key));
+                moved.map_err(FileError::of("set aside the damaged", &path))?;
+                let aside = store.place(&aside);
+                tracing::warn!("{} is damaged ({error}); it is kept as {}, and the training is ended again", path.display(), aside.display());
+                Ok(None)
+            }
         }
-        Ok(read.ok().map(|trained| absolute(stage, trained)))
     }
+
+    /// Stores what a training gave: its checkpoint, and last the record that it has ended.
+    fn publish_trained(&self, stage: &Stage, trained: &Trained) -> Result<(), PipelineError> {
+        for file in &trained.files {
+            let local = stage.folder.join(file);
+            stage.store.publish(&local, &stage.object(file)).map_err(FileError::of("store", &local))?;
+        }
+        let (key, record) = (stage.object(TRAINED), seal::json(trained).map_err(FileError::of("write", &stage.folder))?);
+        Ok(stage.store.replace(&key, &record).map_err(FileError::of("write", &stage.store.place(&key)))?)
+    }
+}
+
+/// The files of a checkpoint that lies in the stage's folder, relative to that; it may be a folder itself.
+fn files_of(folder: &Path, checkpoint: &Path) -> std::io::Result<Vec<String>> {
+    let path = folder.join(checkpoint);
+    if !path.is_dir() {
+        return Ok(checkpoint.to_str().filter(|_| checkpoint.is_relative()).map(str::to_owned).into_iter().collect());
+    }
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        files.extend(files_of(folder, &checkpoint.join(entry?.file_name()))?);
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Brings a checkpoint that another machine trained to this one.
+fn fetch_checkpoint(stage: &Stage, trained: &Trained) -> Result<(), FileError> {
+    if !stage.store.is_remote() {
+        return Ok(());
+    }
+    let known =
+        trained.blake3.as_ref().is_some_and(|expected| hash_of(&stage.folder.join(&trained.checkpoint)).is_ok_and(|found| found == *expected));
+    for file in trained.files.iter().filter(|_| !known) {
+        let (key, local) = (stage.object(file), stage.folder.join(file));
+        local.parent().map_or(Ok(()), fs::create_dir_all).map_err(FileError::of("make", &local))?;
+        stage.store.fetch(&key, &local).map_err(FileError::of("fetch", &stage.store.place(&key)))?;
+    }
+    Ok(())
 }
 
 /// The BLAKE3 hash of a file.

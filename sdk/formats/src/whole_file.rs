@@ -30,8 +30,15 @@ const FORSAKEN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// What `write` says; a path that is no [destination]; a folder or disk that cannot be written.
 pub fn write<E: From<io::Error>>(path: &Path, write: impl FnOnce(&File) -> Result<(), E>) -> Result<(), E> {
     let target = write_cached(path, write)?;
-    // The rename itself must survive a power cut.
-    Ok(File::open(folder_of(&target)).and_then(|folder| folder.sync_all())?)
+    Ok(sync_folder(&target)?)
+}
+
+/// A rename itself must survive a power cut, where the file system knows how: some network file systems do not sync folders.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    match File::open(folder_of(file)).and_then(|folder| folder.sync_all()) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP | libc::ENOSYS)) => Ok(()),
+        other => other,
+    }
 }
 
 /// As [`write()`], but a power cut may lose the file, though never a part of it: for the many files that can be made again. Returns the file that was written,
@@ -93,6 +100,24 @@ impl Temporary {
         self.replaced = true;
         Ok(std::mem::take(&mut self.target))
     }
+
+    /// Syncs what was written and gives it the destination's name, where nothing has that: of several processes that do so at once one is first. Whether it was this one;
+    /// where the file system knows no hard links, all may think so, and the last one's file stays.
+    ///
+    /// # Errors
+    /// A disk that cannot be written.
+    pub fn create_only(self) -> io::Result<bool> {
+        File::open(&self.path)?.sync_all()?;
+        match fs::hard_link(&self.path, &self.target) {
+            Ok(()) => sync_folder(&self.target).map(|()| true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOTSUP | libc::ENOSYS | libc::EMLINK)) => {
+                let target = self.replace()?;
+                sync_folder(&target).map(|()| true)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl Drop for Temporary {
@@ -126,10 +151,15 @@ fn remove_later() {
 pub fn remove_forsaken(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) && is_forsaken(&path) {
+        if is_temporary(&path) && is_forsaken(&path) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Whether a file's name is that of one that is being written.
+pub fn is_temporary(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == EXTENSION)
 }
 
 /// Whether nobody will ever finish a half-written file. Where its name does not tell whose it is (earlier versions gave other names), its age decides.

@@ -4,6 +4,7 @@ use convert_sdk::Work;
 
 use crate::commands::measured::Measured;
 use crate::engine::Samples;
+use crate::errors::chain;
 use crate::pipeline::{Action, CostEstimates, Prepared, Step};
 use crate::recipe::Recipe;
 
@@ -54,9 +55,11 @@ fn row(recipe: &Recipe, samples: &Samples, step: &Step, work: Work, measured: Op
 const CACHED: &str = "cached";
 
 fn state(step: &Step, samples: &Samples) -> String {
-    match (step.finished(0..samples.shards()), samples.shards()) {
-        (0, _) => "to do".to_owned(),
-        (done, all) if done == all => CACHED.to_owned(),
-        (done, all) => format!("{done} of {all} shards cached"),
+    let all: Vec<usize> = (0..samples.shards()).collect();
+    match step.finished(&all).map(|finished| finished.len()) {
+        Ok(0) => "to do".to_owned(),
+        Ok(done) if done == all.len() => CACHED.to_owned(),
+        Ok(done) => format!("{done} of {} shards cached", all.len()),
+        Err(error) => chain(&error),
     }
 }

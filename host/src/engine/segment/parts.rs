@@ -63,6 +63,9 @@ impl<R: Record> Segment<'_, R> {
 
     /// What an interrupted run kept of a step in a shard, by sample.
     fn part(&self, step: usize, shard: usize) -> Result<HashMap<usize, Result<Arc<R>, Error>>, EngineError> {
+        if !self.steps[step].parts.contains(&shard) {
+            return Ok(HashMap::new());
+        }
         let node = &self.nodes[step];
         let Some((rows, errors)) = store::read_part::<R>(&node.stage, shard, node.form, self.samples)? else { return Ok(HashMap::new()) };
         let error = |entry: store::Entry| {

@@ -5,7 +5,9 @@ use super::open::{StepResults, Unfinished};
 use super::{Segment, Todo, entry};
 use crate::engine::entry::Entry;
 use crate::engine::error::EngineError;
+use crate::engine::runner::Stored;
 use crate::engine::store::{self, Record};
+use std::sync::PoisonError;
 
 /// So many samples in a row that failed in a step stop the run, whatever the shards' size: a plugin's config is wrong, or the files are not what they were.
 const SUSPICIOUS: usize = 64;
@@ -71,7 +73,15 @@ impl<R: Record> Segment<'_, R> {
         }
         for step in sorted {
             let node = &self.nodes[step.step];
-            store::write_records(&node.stage, todo.shard, node.form, &self.rows(&step), &step.errors)?;
+            let made = store::write_records(&node.stage, todo.shard, node.form, &self.rows(&step), &step.errors)?;
+            if self.steps[step.step].parts.contains(&todo.shard) {
+                store::remove_part(&node.stage, todo.shard)?;
+            }
+            self.runner.stored.lock().unwrap_or_else(PoisonError::into_inner).push(Stored {
+                stage: node.stage.name.clone(),
+                shard: todo.shard,
+                made,
+            });
             self.runner.ledger.enter(&step.errors)?;
         }
         Ok(())

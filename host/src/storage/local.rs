@@ -1,0 +1,192 @@
+//! A run in a folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use convert_formats::files;
+use convert_formats::whole_file::{self, Temporary};
+
+use super::{Creation, Store, Version};
+
+/// The objects below a folder: files, written whole or not at all.
+#[derive(Clone, Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+}
+
+impl LocalStore {
+    /// Of a folder, which need not be there yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.root.join(key)
+    }
+
+    /// The path of an object that is to be written, whose folder is there.
+    fn for_writing(&self, key: &str) -> io::Result<PathBuf> {
+        let path = self.path(key);
+        path.parent().map_or(Ok(()), fs::create_dir_all)?;
+        Ok(path)
+    }
+}
+
+impl Store for LocalStore {
+    fn get(&self, key: &str) -> io::Result<Option<Bytes>> {
+        match files::read(&self.path(key), files::MAX_ARCHIVE) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn get_range(&self, key: &str, range: Range<u64>) -> io::Result<Bytes> {
+        let file = files::open_regular(&self.path(key), files::MAX_ARCHIVE)?;
+        Ok(file.read_known(range.start, (range.end - range.start) as usize)?.into())
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<BTreeMap<String, u64>> {
+        let entries = match fs::read_dir(self.path(prefix)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            entries => entries?,
+        };
+        let mut found = BTreeMap::new();
+        for entry in entries {
+            let entry = entry?;
+            // A link counts as what it leads to, and one that leads nowhere as nothing.
+            if let Ok(metadata) = fs::metadata(entry.path())
+                && metadata.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                found.insert(name, metadata.len());
+            }
+        }
+        Ok(found)
+    }
+
+    fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Creation> {
+        let path = self.for_writing(key)?;
+        if path.is_file() {
+            return Ok(Creation::AlreadyThere);
+        }
+        let (temporary, mut file) = Temporary::create(&path)?;
+        file.write_all(bytes)?;
+        Ok(if temporary.create_only()? { Creation::Created } else { Creation::AlreadyThere })
+    }
+
+    fn replace(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
+        whole_file::write(&self.for_writing(key)?, |mut file| file.write_all(bytes))
+    }
+
+    fn get_version(&self, key: &str) -> io::Result<Option<(Bytes, Version)>> {
+        let found = self.get(key)?;
+        Ok(found.map(|bytes| (bytes.clone(), version(&bytes))))
+    }
+
+    fn replace_version(&self, key: &str, bytes: &[u8], expected: &Version) -> io::Result<bool> {
+        // Taken away, looked at and put back, so that of several callers one has it.
+        let (path, mine) = (self.path(key), self.path(&format!("{key}.{:016x}", rand_name())));
+        match fs::rename(&path, &mine) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        }
+        let taken = files::read(&mine, files::MAX_TEXT)?;
+        if version(&taken) != *expected {
+            let _ = fs::hard_link(&mine, &path);
+            fs::remove_file(&mine)?;
+            return Ok(false);
+        }
+        fs::remove_file(&mine)?;
+        Ok(self.create(key, bytes)? == Creation::Created)
+    }
+
+    fn delete(&self, key: &str) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(self.path(key)))
+    }
+
+    fn delete_all(&self, prefix: &str) -> io::Result<()> {
+        absent_is_fine(fs::remove_dir_all(self.path(prefix)))
+    }
+
+    fn rename_all(&self, prefix: &str, to: &str) -> io::Result<()> {
+        absent_is_fine(fs::rename(self.path(prefix), self.path(to)))
+    }
+
+    fn publish(&self, file: &Path, key: &str) -> io::Result<()> {
+        let path = self.path(key);
+        if file == path { Ok(()) } else { self.replace(key, &files::read(file, files::MAX_ARCHIVE)?) }
+    }
+
+    fn fetch(&self, key: &str, file: &Path) -> io::Result<bool> {
+        let path = self.path(key);
+        if file == path {
+            return path.try_exists();
+        }
+        let Some(bytes) = self.get(key)? else { return Ok(false) };
+        whole_file::write(file, |mut file| file.write_all(&bytes)).map(|()| true)
+    }
+
+    fn place(&self, key: &str) -> PathBuf {
+        if key.is_empty() { self.root.clone() } else { self.path(key) }
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+}
+
+fn version(bytes: &[u8]) -> Version {
+    Version(blake3::hash(bytes).to_hex().to_string())
+}
+
+fn rand_name() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_creators_one_is_first_and_its_bytes_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(folder.path());
+        let winners: Vec<u8> = std::thread::scope(|scope| {
+            let create = |writer: u8| {
+                let store = &store;
+                scope.spawn(move || (store.create("a/b", &[writer; 10_000]).unwrap() == Creation::Created).then_some(writer))
+            };
+            let threads: Vec<_> = (0..16).map(create).collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(winners.len(), 1);
+        assert_eq!(store.get("a/b").unwrap().unwrap(), vec![winners[0]; 10_000]);
+        assert_eq!(store.list("a").unwrap(), BTreeMap::from([("b".to_owned(), 10_000)]), "nothing temporary stays");
+    }
+
+    #[test]
+    fn a_version_is_replaced_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(folder.path());
+        store.replace("lease", b"one").unwrap();
+        let (_, version) = store.get_version("lease").unwrap().unwrap();
+        assert!(store.replace_version("lease", b"two", &version).unwrap());
+        assert!(!store.replace_version("lease", b"three", &version).unwrap());
+        assert_eq!(store.get("lease").unwrap().unwrap(), "two");
+        assert!(!store.replace_version("missing", b"", &version).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
