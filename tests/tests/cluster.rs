@@ -38,6 +38,11 @@ fn the_scheduler_hands_out_what_is_ready_and_nothing_twice() {
 }
 
 #[test]
+fn the_scripts_for_slurm_make_the_labels_of_one_machine() {
+    tried(python(), "test_slurm.py", &Place::new(RECIPE));
+}
+
+#[test]
 fn a_run_on_three_nodes_survives_one_of_them_and_its_driver() {
     let environment = Command::new(repository().join("tests/cluster-environment.sh")).output().expect("bash can be started");
     if !environment.status.success() {

@@ -79,6 +79,16 @@ class Runs(unittest.TestCase):
         self.addCleanup(process.kill)
         return process
 
+    def busy(self) -> set[str]:
+        """Actors that work on a shard."""
+        at_work = set()
+        for line in events(self.work, "handed", "answer", "lost"):
+            if line["event"] == "handed" and "shard" in line["unit"]:
+                at_work.add(line["actor"])
+            else:
+                at_work.discard(line["actor"])
+        return at_work
+
     def until(self, what: Callable[[], object], process: "subprocess.Popen[str] | None" = None) -> None:
         end = time.monotonic() + LIMIT
         while not what():
@@ -99,25 +109,16 @@ class Runs(unittest.TestCase):
     def test_a_node_and_the_driver_are_killed_and_the_labels_are_those_of_one_machine(self) -> None:
         process = self.driver()
 
-        def busy() -> dict[str, str]:
-            """Nodes at work, with what they work on."""
-            lines = journal(self.work)
-            node_of = {line["actor"]: line["node"] for line in lines if line["event"] == "joined"}
-            open_units = {line["actor"]: line["unit"] for line in lines if line["event"] == "handed"}
-            for line in lines:
-                if line["event"] == "answer" and open_units.get(line["actor"]) == line["unit"]:
-                    del open_units[line["actor"]]
-            return {node_of[actor]: unit for actor, unit in open_units.items() if "shard" in unit}
-
-        self.until(lambda: len(events(self.work, "joined")) == 3 and len(events(self.work, "answer")) >= 3 and busy(), process)
-        [killed, unit] = next(iter(busy().items()))
+        self.until(lambda: len(events(self.work, "joined")) == 3 and len(events(self.work, "answer")) >= 3 and self.busy(), process)
+        actor = next(iter(self.busy()))
+        killed = next(line["node"] for line in events(self.work, "joined") if line["actor"] == actor)
         self.cluster.remove_node(next(node for node in self.nodes if node.node_id == killed), allow_graceful=False)
         self.until(lambda: events(self.work, "lost"), process)
         [lost] = events(self.work, "lost")
         self.assertEqual(lost["node"], killed)
 
         count = len(events(self.work, "answer"))
-        self.until(lambda: len(events(self.work, "answer")) >= count + 2 and busy(), process)
+        self.until(lambda: len(events(self.work, "answer")) >= count + 2 and self.busy(), process)
         process.kill()
         process.communicate()
         before = sum(computed(self.work).values())
@@ -149,14 +150,20 @@ class Runs(unittest.TestCase):
         self.assertLessEqual(max(computed(self.work).values()), 2)
         self.assertTrue(all(computed(self.work)[shard] == 1 for shard in before), "what was answered is not computed again")
 
-    def test_a_second_driver_is_told_who_is_at_work(self) -> None:
+    def test_a_second_driver_is_told_who_is_at_work_and_a_worker_that_ends_is_replaced(self) -> None:
         process = self.driver()
         self.until(lambda: events(self.work, "joined"), process)
         second = self.driver()
         said, _ = second.communicate(timeout=120)
         self.assertEqual(second.returncode, 1, said)
         self.assertIn("error:", said)
-        self.finishes(process)
+        self.until(lambda: len(events(self.work, "answer")) >= 2 and self.busy(), process)
+        joined = {line["actor"]: line["pid"] for line in events(self.work, "joined")}
+        os.kill(next(joined[actor] for actor in self.busy()), signal.SIGKILL)
+        said = self.finishes(process)
+        self.assertIn("the worker was ended by SIGKILL", said)
+        self.assertEqual([answer["outcome"] for answer in events(self.work, "answer") if answer["outcome"] != "done"], ["transient"])
+        self.assertEqual(set(computed(self.work).values()), {1})
 
     def test_what_is_wrong_for_good_ends_it_with_the_executable_s_own_words(self) -> None:
         process = self.driver("--set", "dataset.cuont=3")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 RECIPE, EXECUTABLE = os.environ["CONVERT_RECIPE"], os.environ["CONVERT_EXECUTABLE"]
@@ -21,6 +22,7 @@ while [[ $1 == --* ]]; do
     esac
     shift
 done
+[ "$job" != 2 ] || [ -z "${BROKEN:-}" ] || { rm -rf "$BROKEN"; touch "$BROKEN"; }
 code=0
 for task in $(seq "${tasks%-*}" "${tasks#*-}"); do
     SLURM_ARRAY_TASK_ID=$task SLURM_ARRAY_TASK_COUNT=$((${tasks#*-} + 1)) SLURM_CPUS_PER_TASK=2 "$@" >>"$JOBS/said" 2>&1 || code=$?
@@ -62,11 +64,10 @@ class Slurm(unittest.TestCase):
 
     def test_what_is_wrong_stops_the_jobs_that_follow(self) -> None:
         plan = json.loads(subprocess.run([EXECUTABLE, "plan", RECIPE, "--work-dir", self.work, "--json"], check=True, capture_output=True).stdout)
-        # A file where the training's folder should be.
-        place = next(Path(step["place"]) for step in plan["steps"] if step["kind"] == "whole-set" and "done" in step)
-        place.parent.mkdir(parents=True)
-        place.write_text("")
-        codes = self.submit()
+        # As the second job begins, a file stands where the training's folder should be.
+        place = next(Path(step["place"]) for step in plan["steps"] if step["name"].startswith("train-"))
+        with unittest.mock.patch.dict(os.environ, {"BROKEN": str(place)}):
+            codes = self.submit()
         self.assertNotEqual(codes[1], 0, self.said)
         self.assertEqual([codes[0], *codes[2:]], [0, 9, 9], self.said)
         self.assertIn(place.name, self.said)
