@@ -1,6 +1,7 @@
 //! Where a run's results lie: a folder, or a place in an object store. Shards and records go through [`Store`]; what belongs to this machine alone (caches, notes of calls in
 //! flight, files that plugins write) lies in a folder in either case.
 
+mod lease;
 mod local;
 mod place;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use lease::{Holder, Lease, LeaseError, Terms};
 pub use local::LocalStore;
 pub use place::{Place, host_name, is_address};
 

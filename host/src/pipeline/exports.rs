@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use convert_formats::whole_file::Temporary;
 use convert_sdk::{
@@ -101,9 +102,16 @@ impl Session {
         let calibration = self.calibration()?;
         let threshold = calibration.as_ref().and_then(Calibration::threshold).unwrap_or(0.5);
         let (mut tally, mut scorer) = (Tally::new(threshold), Scorer::new(self.samples.classes.len(), threshold));
-        for shard in 0..self.samples.shards() {
+        // Large, and wanted only where the dataset knows true masks.
+        let masks_known = AtomicBool::new(false);
+        let read_regions = |shard| regions.read::<ImageRegions>(&self.samples, shard);
+        let read = |shard| {
+            let regions = masks_known.load(Ordering::Relaxed).then(|| read_regions(shard)).transpose()?;
+            Ok((shard, labels.read::<ImageLabels>(&self.samples, shard)?, regions))
+        };
+        self.for_each_shard(read, |(shard, rows, regions)| {
             let mut with_masks = BTreeMap::new();
-            for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
+            for (index, row) in rows {
                 let sample = &self.samples.list[index];
                 match &calibration {
                     Some(calibration) => tally.add(&calibration.labels(sample.label, &row.labels)?),
@@ -120,16 +128,18 @@ impl Session {
             }
             with_masks.retain(|_, masks| !masks.is_empty());
             if with_masks.is_empty() {
-                continue;
+                return Ok(());
             }
-            for (index, row) in regions.read::<ImageRegions>(&self.samples, shard)? {
+            masks_known.store(true, Ordering::Relaxed);
+            for (index, row) in regions.map_or_else(|| read_regions(shard), Ok)? {
                 if let Some(truth) = with_masks.get(&index) {
                     let fitted = truth.iter().map(|mask| mask.fit_to(row.width, row.height)).collect::<Result<Vec<_>, _>>()?;
                     let masks: Vec<Mask> = row.regions.into_iter().map(|region| region.mask).collect();
                     scorer.add_masks(&fitted, &masks)?;
                 }
             }
-        }
+            Ok(())
+        })?;
         let (statistics, evaluation) = (tally.statistics(self.runner.ledger.count()), scorer.evaluation());
         if let Some(evaluation) = &evaluation {
             self.write_json(EVALUATION, evaluation)?;
@@ -191,17 +201,15 @@ impl Session {
     /// Gives every labelled sample to the exporters.
     fn write_exports(&self, writers: &mut [Writing<'_>], outcome: &Outcome) -> Result<(), PipelineError> {
         let progress = self.runner.progress.stage("export", outcome.statistics.images, 0);
-        for shard in 0..self.samples.shards() {
-            self.for_each_labelled(shard, outcome.calibration.as_ref(), |sample| {
-                self.runner.stop_if_cancelled()?;
-                for writing in writers.iter_mut() {
-                    let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
-                    written.map_err(|error| writing.failed(Some(sample.id.clone()), error))?;
-                }
-                progress.add(1);
-                Ok(())
-            })?;
-        }
+        self.for_each_labelled(outcome.calibration.as_ref(), |sample| {
+            self.runner.stop_if_cancelled()?;
+            for writing in writers.iter_mut() {
+                let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
+                written.map_err(|error| writing.failed(Some(sample.id.clone()), error))?;
+            }
+            progress.add(1);
+            Ok(())
+        })?;
         progress.finish();
         for writing in writers {
             let finished = self.runner.in_flight.call_said(writing.stage, None, || writing.writer.finish());
@@ -245,24 +253,38 @@ impl Session {
         self.write_json(RUN, &run)
     }
 
-    /// The labelled samples of a shard, in order.
-    fn for_each_labelled(
-        &self,
-        shard: usize,
-        calibration: Option<&Calibration>,
-        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
-    ) -> Result<(), PipelineError> {
+    /// What the exporters are given of a shard.
+    fn read_labelled(&self, shard: usize) -> Result<Labelled, PipelineError> {
         let stage = |action| self.plan.stage_of(action);
-        let mut predictions: HashMap<usize, ImagePrediction> = HashMap::new();
+        let mut predictions = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
             predictions.extend(step.stage.read(&self.samples, shard)?);
         }
-        let mut selections: HashMap<usize, ImageSelections> = HashMap::new();
+        let mut selections = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Select { round }) {
             selections.extend(step.stage.read(&self.samples, shard)?);
         }
-        let mut regions: HashMap<usize, ImageRegions> = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
-        for (index, row) in stage(Action::Labels)?.read::<ImageLabels>(&self.samples, shard)? {
+        let regions = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
+        Ok(Labelled { labels: stage(Action::Labels)?.read(&self.samples, shard)?, predictions, selections, regions })
+    }
+
+    /// The labelled samples, in order.
+    fn for_each_labelled(
+        &self,
+        calibration: Option<&Calibration>,
+        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
+    ) -> Result<(), PipelineError> {
+        self.for_each_shard(|shard| self.read_labelled(shard), |rows| self.for_each_of_shard(rows, calibration, &mut take))
+    }
+
+    fn for_each_of_shard(
+        &self,
+        rows: Labelled,
+        calibration: Option<&Calibration>,
+        take: &mut impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
+    ) -> Result<(), PipelineError> {
+        let Labelled { labels, mut predictions, selections, mut regions } = rows;
+        for (index, row) in labels {
             let (Some(regions), Some(prediction)) = (regions.remove(&index), predictions.remove(&index)) else { continue };
             let inputs = LabelInputs { regions: &regions, prediction: &prediction, selections: selections.get(&index) };
             let sample = &self.samples.list[index];
@@ -279,7 +301,7 @@ impl Session {
                     None => row.labels,
                 },
                 regions: inputs.labelled_regions(),
-                truth: self.truth(stage(Action::Labels)?, &sample.id)?,
+                truth: self.truth(self.plan.stage_of(Action::Labels)?, &sample.id)?,
                 image: self.lasting_image(index),
             })?;
         }
@@ -320,6 +342,14 @@ fn begin(file: &Path) -> Result<Temporary, FileError> {
         fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
     }
     Temporary::create(file).map(|(temporary, _)| temporary).map_err(FileError::of("write", file))
+}
+
+/// What stages stored of a shard's samples, by their indices.
+struct Labelled {
+    labels: Vec<(usize, ImageLabels)>,
+    predictions: HashMap<usize, ImagePrediction>,
+    selections: HashMap<usize, ImageSelections>,
+    regions: HashMap<usize, ImageRegions>,
 }
 
 /// An exporter at work on its file.

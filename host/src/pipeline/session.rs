@@ -1,7 +1,6 @@
 //! One run of a recipe: its dataset opened, its steps planned, its plugins built where they have work to do.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -13,6 +12,7 @@ use super::cost_estimates::CostEstimates;
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::ids::check_ids;
+use super::locks::Lock;
 use super::part::Part;
 use super::plan::{Plan, Step};
 use super::work_dir;
@@ -60,7 +60,7 @@ pub struct Session {
     threads: usize,
     /// What plugins declared to hold, by their address in the recipe.
     memory: Mutex<HashMap<usize, u64>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A recipe's dataset, its samples and its steps: all that `convert check` needs.
@@ -171,7 +171,7 @@ impl Session {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
-        let lock = work_dir::enter(&recipe, options.part.is_some())?;
+        let lock = work_dir::enter(&recipe, options.part.is_some(), &options.cancel)?;
         files.save();
         let part = options.part.as_ref().map(Part::name);
         let ledger = Ledger::begin(&recipe.work_dir, part, recipe.sections.on_error, recipe.sections.max_errors)?;
