@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cpus-per-worker", type=int, metavar="N", help="threads of a worker; by default 1, with --device cuda the cores that a node has for each GPU")
     parser.add_argument("--shards-per-task", type=int, default=1, metavar="K", help="shards that are handed out at once (1)")
     parser.add_argument("--retries", type=int, default=5, metavar="N", help="how often a shard may fail for a reason that may pass, or be lost with its node (5)")
+    parser.add_argument("--release-after", type=float, metavar="SECONDS", help="let workers go that wait so long for a training, and ask for others after it: for clusters that grow and shrink")
     parser.add_argument("--log", type=Path, metavar="FILE", help="where each answer is noted; ray.jsonl in the work directory by default, where that is a folder")
     parser.add_argument("--env", action="append", default=[], metavar="NAME", help="an environment variable that workers get from here, beside those in the recipe; repeatable")
     simulation = parser.add_argument_group("simulation")
@@ -112,7 +113,7 @@ def _run(options: argparse.Namespace) -> int:
             actors = options.actors or max(min(room, units), 1)
             journal.write("began", recipe=plan.recipe, work_dir=plan.work_dir, units=len(scheduler.units), actors=actors, cpus=cpus, gpus=gpus)
             wanted = Wanted(actors, cpus, gpus, (*arguments, "--threads", str(cpus)), _variables(recipe, options))
-            failure = Driver(plan, scheduler, wanted, journal, Progress(plan, scheduler), lead, options.retries).run()
+            failure = Driver(plan, scheduler, wanted, journal, Progress(plan, scheduler), lead, options.retries, options.release_after).run()
         finally:
             ray.shutdown()
     except Interrupted:

@@ -56,6 +56,9 @@ class _Slot:
     asked_again: int = 0
     """How often in a row, without any work done."""
     begin_at: float = 0.0
+    idle_since: float | None = None
+    let_go: bool = False
+    """Until there is work for it again."""
     given_up: bool = False
     looked: float = 0.0
     looking: bool = False
@@ -79,6 +82,8 @@ class Driver:
     lead: Worker | None = None
     """Holds the run's lead; its end is that of the run."""
     retries: int = 5
+    release_after: float | None = None
+    """Seconds that an actor waits for a training before it is let go."""
     _slots: list[_Slot] = field(default_factory=list)
     _asked: dict[Any, tuple[str, _Slot, str]] = field(default_factory=dict)
     _failures: int = 0
@@ -97,8 +102,9 @@ class Driver:
         try:
             while not self.scheduler.finished and self.scheduler.failure is None and not self._interrupted:
                 now = time.monotonic()
+                self._let_go(now)
                 for slot in self._slots:
-                    if slot.actor is None and not slot.given_up and now >= slot.begin_at:
+                    if slot.actor is None and not slot.given_up and not slot.let_go and now >= slot.begin_at:
                         self._begin(slot)
                 if all(slot.given_up for slot in self._slots):
                     return Failure(1, f"no worker could be started; the last: {self._error}")
@@ -131,6 +137,22 @@ class Driver:
         slot.actor = hand.options(name=slot.name).remote(self.wanted.arguments, self.wanted.variables, os.getcwd())
         self._ask("where", slot, slot.actor.where.options(name="joins").remote())
         self._ask("ready", slot, slot.actor.ready.options(name="begins").remote())
+
+    def _let_go(self, now: float) -> None:
+        """Gives back what would only wait for a training, so that a cluster can shrink, and asks for it again afterwards."""
+        waiting = self.scheduler.only_whole
+        working = self.scheduler.working
+        for slot in self._slots:
+            slot.let_go = slot.let_go and waiting
+            if not waiting or not slot.ready or slot.name in working:
+                slot.idle_since = None
+                continue
+            slot.idle_since = now if slot.idle_since is None else slot.idle_since
+            if self.release_after is not None and now - slot.idle_since >= self.release_after:
+                self.journal.write("released", actor=slot.name, node=slot.node, host=slot.host)
+                self.scheduler.left(slot.name, now)
+                ray.kill(slot.actor)
+                slot.actor, slot.ready, slot.let_go = None, False, True
 
     def _ask(self, what: str, slot: _Slot, answer: Any) -> None:
         self._asked[answer] = (what, slot, slot.name)
@@ -246,7 +268,7 @@ class Driver:
         of = {slot.name: slot for slot in self._slots}
         working = self.scheduler.working
         nodes = len({slot.node for slot in self._slots if slot.ready})
-        starting = sum(not slot.ready and not slot.given_up for slot in self._slots)
+        starting = sum(not slot.ready and not slot.given_up and not slot.let_go for slot in self._slots)
         crew = Crew(nodes, self.scheduler.actors, len(working), starting, self._failures)
         partly: dict[Unit, float] = {}
         for name, unit in working.items():

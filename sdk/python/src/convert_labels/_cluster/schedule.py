@@ -89,10 +89,6 @@ class Scheduler:
         self.plan = plan
         self.units = _units(plan, shards_per_task)
         self.failure: Failure | None = None
-        self.lost = 0
-        """Actors that were lost."""
-        self.retried = 0
-        """Answers that said *try again*."""
         self._retries = retries
         self._ready: list[tuple[tuple[int, int], Unit]] = []
         self._working: dict[str, Unit | None] = {}
@@ -108,6 +104,11 @@ class Scheduler:
     def finished(self) -> bool:
         """Whether all units are done."""
         return self._left == 0
+
+    @property
+    def only_whole(self) -> bool:
+        """Whether all that can be done now is in work, and works on the whole set: other actors wait for its end."""
+        return not self._ready and bool(self.working) and all(not unit.shards for unit in self.working.values())
 
     @property
     def actors(self) -> int:
@@ -161,7 +162,6 @@ class Scheduler:
         elif outcome == PREEMPTED:
             self._again(unit)
         else:
-            self.retried += 1
             times = self._bad.get(actor, (0, 0.0))[0] + 1
             # The first failure may be the unit's; an actor that goes on failing makes way for the others.
             self._bad[actor] = (times, now + (_wait(times - 1) if times > 1 else 0.0))
@@ -171,7 +171,6 @@ class Scheduler:
         """An actor is gone, and with it what it worked on."""
         unit = self._working.pop(actor, None)
         self._bad.pop(actor, None)
-        self.lost += 1
         if unit is not None:
             began = unit.at.pop(actor)
             if not unit.done and now - began > NO_FAULT:
