@@ -112,8 +112,8 @@ class Driver:
                     return Failure(1, str(self.lead.ready()["error"]) or "the run's lead was lost")
                 self._hand_out(now)
                 self._look(now)
-                self._wait(0.5)
                 self._show()
+                self._wait(0.5)
             if self._interrupted:
                 raise Interrupted
             return self.scheduler.failure
