@@ -1,4 +1,4 @@
-"""One `convert worker`: a process that keeps its models loaded, and answers lines with lines (docs/cluster.md)."""
+"""One `convert worker`: a process that keeps its models loaded, and answers lines with lines (docs/formats.md)."""
 
 import contextlib
 import ctypes
