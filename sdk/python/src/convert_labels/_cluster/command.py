@@ -26,7 +26,9 @@ def main(arguments: Sequence[str]) -> int:
         return _simulate(options) if options.simulate else _run(options)
     except KeyboardInterrupt:
         return _interrupted()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        return _say(Failure(2, f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)))
+    except ValueError as error:
         return _say(Failure(2, str(error)))
     except RuntimeError as error:
         return _say(Failure(1, str(error)))
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=f"{os.path.basename(sys.argv[0])} ray",
+        prog=f"{os.path.basename(sys.argv[0]).replace('__main__.py', 'convert-labels')} ray",
         description="Runs a recipe on the machines of a Ray cluster. The results are those of one machine, byte for byte. Interrupted or killed, the same command continues.",
     )
     parser.add_argument("--recipe", metavar="FILE", help="the recipe; it, the executable, plugins, dataset and weights must have the same paths on every node")
