@@ -11,11 +11,14 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
+from moto.server import ThreadedMotoServer
 from ray.cluster_utils import Cluster
 
 RECIPE = os.environ["CONVERT_RECIPE"]
@@ -170,6 +173,37 @@ class Runs(unittest.TestCase):
         said, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 2, said)
         self.assertIn("unknown key `cuont`", said)
+
+    def test_a_bucket_holds_a_run_whose_node_is_killed(self) -> None:
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        self.addCleanup(server.stop)
+        host, port = server.get_host_and_port()
+        access = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
+        bucket = boto3.client("s3", endpoint_url=access["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        bucket.create_bucket(Bucket="runs")
+        patched = unittest.mock.patch.dict(os.environ, access)
+        patched.start()
+        self.addCleanup(patched.stop)
+        place = "s3://runs/one"
+        asked = subprocess.run([EXECUTABLE, "plan", RECIPE, "--work-dir", place, "--json"], capture_output=True, text=True)
+        if "not yet" in asked.stderr:
+            self.skipTest("this executable knows no buckets yet")
+        self.work.mkdir()
+        command = [sys.executable, "-m", "convert_labels", "ray", "--recipe", RECIPE, "--work-dir", place, "--address", self.cluster.address, "--actors", "3"]
+        command += ["--log", str(self.work / "ray.jsonl"), *(part for name in access for part in ("--env", name))]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(process.kill)
+        self.until(lambda: len(events(self.work, "answer")) >= 3 and self.busy(), process)
+        actor = next(iter(self.busy()))
+        killed = next(line["node"] for line in events(self.work, "joined") if line["actor"] == actor)
+        self.cluster.remove_node(next(node for node in self.nodes if node.node_id == killed), allow_graceful=False)
+        said, _ = process.communicate(timeout=LIMIT)
+        self.assertEqual(process.returncode, 0, said)
+        for name in COMPARED:
+            made = bucket.get_object(Bucket="runs", Key=f"one/{name}")["Body"].read()
+            self.assertEqual(made, (self.single / name).read_bytes(), name)
+        self.assertLessEqual(max(computed(self.work).values()), 2)
 
 
 if __name__ == "__main__":
