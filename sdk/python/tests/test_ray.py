@@ -179,8 +179,15 @@ class Runs(unittest.TestCase):
         server.start()
         self.addCleanup(server.stop)
         host, port = server.get_host_and_port()
-        access = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}"}
-        bucket = boto3.client("s3", endpoint_url=access["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        access = {
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }
+        bucket = boto3.client(
+            "s3", endpoint_url=access["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+        )
         bucket.create_bucket(Bucket="runs")
         patched = unittest.mock.patch.dict(os.environ, access)
         patched.start()
@@ -190,7 +197,20 @@ class Runs(unittest.TestCase):
         if "not yet" in asked.stderr:
             self.skipTest("this executable knows no buckets yet")
         self.work.mkdir()
-        command = [sys.executable, "-m", "convert_labels", "ray", "--recipe", RECIPE, "--work-dir", place, "--address", self.cluster.address, "--actors", "3"]
+        command = [
+            sys.executable,
+            "-m",
+            "convert_labels",
+            "ray",
+            "--recipe",
+            RECIPE,
+            "--work-dir",
+            place,
+            "--address",
+            self.cluster.address,
+            "--actors",
+            "3",
+        ]
         command += ["--log", str(self.work / "ray.jsonl"), *(part for name in access for part in ("--env", name))]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.addCleanup(process.kill)

@@ -210,7 +210,16 @@ class Slow(unittest.TestCase):
 
 
 class Plans(unittest.TestCase):
-    STEP = {"name": "a", "key": "k", "kind": "per-sample", "reads": [], "segment": 1, "on_demand": False, "done": False, "shards": {"done": [0], "to_do": [1]}}
+    STEP = {
+        "name": "a",
+        "key": "k",
+        "kind": "per-sample",
+        "reads": [],
+        "segment": 1,
+        "on_demand": False,
+        "done": False,
+        "shards": {"done": [0], "to_do": [1]},
+    }
     WHOLE = {"version": 2, "recipe": "r", "work_dir": "w", "device": "cpu", "samples": 15, "samples_key": "s", "shard_size": 10, "shards": 2}
 
     def test_exports_and_what_is_on_demand_are_left_out(self) -> None:

@@ -37,9 +37,10 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{os.path.basename(sys.argv[0]).replace('__main__.py', 'convert-labels')} ray",
-        description="Runs a recipe on the machines of a Ray cluster. The results are those of one machine, byte for byte. Interrupted or killed, the same command continues.",
+        description="Runs a recipe on the machines of a Ray cluster. The results are those of one machine, byte for byte. "
+        "Interrupted or killed, the same command continues.",
     )
-    parser.add_argument("--recipe", metavar="FILE", help="the recipe; it, the executable, plugins, dataset and weights must have the same paths on every node")
+    parser.add_argument("--recipe", metavar="FILE", help="the recipe; it, program, dataset and weights have the same paths on every node")
     parser.add_argument("--work-dir", metavar="DIR|URL", help="a folder that all nodes share, or a bucket; the recipe's work_dir by default")
     parser.add_argument("--set", action="append", default=[], metavar="path.to.key=value", help="change a value of the recipe; repeatable")
     parser.add_argument("--limit", type=int, metavar="N", help="work on N samples, evenly spread")
@@ -47,12 +48,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--address", metavar="ADDRESS", help="the cluster, such as `auto`; by default a running one, else this machine alone")
     parser.add_argument("--actors", type=int, metavar="N", help="workers; by default as many as the cluster has room for now")
     parser.add_argument("--gpus-per-worker", type=float, default=1.0, metavar="N", help="GPUs of a worker, with --device cuda (1)")
-    parser.add_argument("--cpus-per-worker", type=int, metavar="N", help="threads of a worker; by default 1, with --device cuda the cores that a node has for each GPU")
+    parser.add_argument(
+        "--cpus-per-worker", type=int, metavar="N", help="threads of a worker; by default 1, on GPUs the cores that a node has for each"
+    )
     parser.add_argument("--shards-per-task", type=int, default=1, metavar="K", help="shards that are handed out at once (1)")
-    parser.add_argument("--retries", type=int, default=5, metavar="N", help="how often a shard may fail for a reason that may pass, or be lost with its node (5)")
-    parser.add_argument("--release-after", type=float, metavar="SECONDS", help="let workers go that wait so long for a training, and ask for others after it: for clusters that grow and shrink")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="where each answer is noted; ray.jsonl in the work directory by default, where that is a folder")
-    parser.add_argument("--env", action="append", default=[], metavar="NAME", help="an environment variable that workers get from here, beside those in the recipe; repeatable")
+    parser.add_argument("--retries", type=int, default=5, metavar="N", help="how often a shard may fail in a way that may pass, or be lost (5)")
+    parser.add_argument(
+        "--release-after", type=float, metavar="SECONDS", help="let workers go that wait so long for a training, and ask for others after it"
+    )
+    parser.add_argument("--log", type=Path, metavar="FILE", help="where answers are noted; by default ray.jsonl in the work directory, if a folder")
+    parser.add_argument(
+        "--env", action="append", default=[], metavar="NAME", help="an environment variable for the workers, beside those in the recipe; repeatable"
+    )
     simulation = parser.add_argument_group("simulation")
     simulation.add_argument("--simulate", action="store_true", help="run nothing: the same scheduler under a clock of its own, by recorded times")
     simulation.add_argument("--shards", type=int, default=1250, metavar="N", help="shards of ImageNet's training images (1250)")

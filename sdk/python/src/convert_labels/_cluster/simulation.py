@@ -58,17 +58,19 @@ class Assumptions:
 class Report:
     """What came of it. Times in seconds; of `gpu_seconds` those of all actors together."""
 
+    gpus: int
     ideal: float
     """All work shared out evenly among actors that never wait, load or fail, with each training on one of them."""
     took: float
     ideal_training: float
     """The part of `ideal` that is training, which one actor does while the others wait."""
     took_training: float
+    """From its begin to its end. Where shards are computed meanwhile, as with own label maps, both count."""
     shards: int
     computed: dict[int, int]
     """How many units were computed so many times."""
     lost_nodes: int
-    gpu_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    gpu_seconds: dict[str, float]
     """What the actors' time went into."""
 
     @property
@@ -92,9 +94,7 @@ class Report:
         yield f"pieces of work: {sum(self.computed.values())}, computed twice: {twice}, nodes lost: {self.lost_nodes}"
         yield "GPU hours, without the training:"
         for cause, seconds in self.gpu_seconds.items():
-            yield f"  {cause:34} {seconds / 3600:8.2f}  {seconds / (ideal * self._gpus):6.1%} of the ideal"
-
-    _gpus: int = 1
+            yield f"  {cause:34} {seconds / 3600:8.2f}  {seconds / (ideal * self.gpus):6.1%} of the ideal"
 
 
 @dataclass
@@ -330,10 +330,17 @@ class _Simulation:
             counts[self.computed[unit.id]] += 1
         known = ["useful", "loading models", "starting processes", "slow nodes and shards", "waiting for the last shards"]
         known += ["work that was lost", "nodes away", "computed a second time"]
-        report = Report(shards + training, self.now, training, self.took_training, sum(bool(unit.shards) for unit in units), dict(counts), self.lost_nodes)
-        report.gpu_seconds = {cause: self.spent[cause] for cause in known}
-        report._gpus = assume.gpus
-        return report
+        return Report(
+            gpus=assume.gpus,
+            ideal=shards + training,
+            took=self.now,
+            ideal_training=training,
+            took_training=self.took_training,
+            shards=sum(bool(unit.shards) for unit in units),
+            computed=dict(counts),
+            lost_nodes=self.lost_nodes,
+            gpu_seconds={cause: self.spent[cause] for cause in known},
+        )
 
 
 def _time(seconds: float) -> str:

@@ -48,7 +48,10 @@ class Worker:
         begun.wait()
 
     def ready(self) -> dict[str, Any]:
-        """Waits until the worker is ready, and returns what it then says: `samples_key`, `host`, `pid`. One that could not begin has `gone`, `outcome` and `error`."""
+        """Waits until the worker is ready, and returns what it then says: `samples_key`, `pid`.
+
+        One that could not begin has `gone`, `outcome` and `error`.
+        """
         answer = self._answers.get()
         return self._gone() if answer is None else answer
 
