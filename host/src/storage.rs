@@ -3,6 +3,7 @@
 
 mod lease;
 mod local;
+mod object;
 mod place;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use bytes::Bytes;
 
 pub use lease::{Holder, Lease, LeaseError, Terms};
 pub use local::LocalStore;
+pub use object::ObjectStorage;
 pub use place::{Place, host_name, is_address};
 
 /// How a conditional create ended.
@@ -110,12 +112,4 @@ pub trait Store: Debug + Send + Sync {
 
     /// Whether it is an object store, which other machines reach as well.
     fn is_remote(&self) -> bool;
-}
-
-// Until the form over `object_store` is here.
-struct ObjectStorage;
-impl ObjectStorage {
-    fn open(_: &str) -> Result<LocalStore, String> {
-        Err("not yet".into())
-    }
 }

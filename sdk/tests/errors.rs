@@ -6,8 +6,9 @@ use convert_sdk::*;
 
 #[test]
 fn kinds_survive_their_names_and_unknown_ones_read_as_other() {
-    for kind in ErrorKind::ALL {
-        assert_eq!(ErrorKind::from_name(kind.name()), *kind);
+    use ErrorKind::*;
+    for kind in [Other, Config, InvalidInput, Io, Numeric, Unsupported, Interrupted, Panic, OutOfMemory, Device] {
+        assert_eq!(ErrorKind::from_name(kind.name()), kind);
     }
     assert_eq!(ErrorKind::from_name("of a later version"), ErrorKind::Other);
 }

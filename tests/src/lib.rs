@@ -4,6 +4,7 @@ pub mod eight_roles;
 pub mod file_server;
 pub mod hostile;
 pub mod random_vit;
+pub mod s3_server;
 pub mod worker;
 
 use std::io::Write;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{LocalStore, Store};
+use super::{LocalStore, ObjectStorage, Store};
 
 /// Where a run's results lie, and its folder on this machine: the same, or for a run in an object store one in the cache.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ impl Place {
     /// An address that names no place, or a scheme that is not known.
     pub fn address(address: &str) -> Result<Self, String> {
         let folder = scratch().join(host_name()).join(&blake3::hash(address.trim_end_matches('/').as_bytes()).to_hex()[..16]);
-        Ok(Self { store: Arc::new(super::ObjectStorage::open(address)?), folder })
+        Ok(Self { store: Arc::new(ObjectStorage::open(address)?), folder })
     }
 }
 

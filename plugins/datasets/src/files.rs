@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use convert_formats::files;
+use convert_formats::files::{self, Source};
 use convert_sdk::{Error, ImageData, Result, ResultExt, Sample};
 
 /// The extensions of the images that the host can decode.
@@ -28,6 +28,27 @@ fn identity(metadata: &Metadata) -> u64 {
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> u64 {
     0
+}
+
+/// The revision of a file, or of an object by its size and tag.
+///
+/// # Errors
+/// A file that cannot be looked at.
+pub fn revision_of_source(source: &Source) -> std::io::Result<u64> {
+    match source {
+        Source::File(path) => std::fs::metadata(path).map(|metadata| revision(&metadata)),
+        Source::Object(object) => Ok(revision_of_object(object.size(), object.tag())),
+    }
+}
+
+/// A number that changes with an object's size and tag; neither 0 nor [`Sample::MISSING`].
+pub fn revision_of_object(size: u64, tag: &str) -> u64 {
+    mix(size ^ mix(hash_of(tag.as_bytes()))).max(2)
+}
+
+/// The first 64 bits of a hash.
+pub fn hash_of(bytes: &[u8]) -> u64 {
+    blake3::hash(bytes).as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// The revision of an image's file; [`Sample::MISSING`] where its folder has no such file, or a link that leads nowhere.

@@ -2,6 +2,7 @@
 
 mod flat;
 mod folders;
+mod stored;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,10 +13,12 @@ use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, Inpu
 
 use flat::FlatLabels;
 use folders::{EntryKind, Folders};
+use stored::Stored;
 
 use crate::classes::{ClassList, ClassSource};
 use crate::files;
 use crate::listing::Listing;
+use crate::roots::Root;
 use crate::truth::Truth;
 
 /// Images sorted into one folder a class, as ImageNet has them (torchvision's ImageFolder; method 8).
@@ -23,11 +26,13 @@ use crate::truth::Truth;
 /// A sample's id is its path below `root`, such as `n01440764/n01440764_10026.JPEG`; folders within a class folder are fine, hidden files and
 /// folders are left out, symbolic links are followed. Which files a folder holds is remembered in the work directory's cache and looked up again when the
 /// folder's time changes; a file that was overwritten in place is noticed with `--rescan`. With `ground_truth`, or with `classes: imagenet-1k` where there are no class folders, the images lie in
-/// `root` itself, as ImageNet's validation set is distributed.
+/// `root` itself, as ImageNet's validation set is distributed. Below an address, folders are the parts of names between slashes; what lies there is listed anew each time, and an
+/// image's revision is its size and tag.
 #[config]
 #[derive(Clone, Debug)]
 pub struct ImageFolderConfig {
-    /// The folder that holds the class folders.
+    /// The folder that holds the class folders, or an address such as `s3://bucket/train`.
+    #[schemars(extend("x-address" = true))]
     pub root: InputFolder,
     /// A file that names the class folders, one a line: a label is a line's index, counted from 0. Or `imagenet-1k`: the folders are WordNet ids, the labels
     /// ImageNet's indices. Default: the folders' names, sorted.
@@ -55,7 +60,8 @@ pub struct ImageFolderConfig {
 /// The dataset `image-folder`.
 #[derive(Debug)]
 pub struct ImageFolder {
-    root: PathBuf,
+    root: Root,
+    extensions: Vec<String>,
     folders: Folders,
     classes: ClassList,
     /// The labels of images in the root itself; `None` where class folders give them.
@@ -73,17 +79,17 @@ impl Plugin for ImageFolder {
         if extensions.iter().all(String::is_empty) {
             return Err(Error::config("extensions is empty: name at least one, such as jpg"));
         }
-        let root = config.root.to_path_buf();
-        let folders = Folders::open(&root, &extensions, &context);
-        let contents = RootContents::read(&root, &folders)?;
+        let root = Root::of(&config.root, &context);
+        let folders = Folders::open(root.path(), &extensions, &context);
+        let contents = RootContents::read(&root, &folders, &extensions)?;
         let classes = match &config.classes {
             Some(source) => ClassList::of(source)?,
             None => ClassList::new(contents.class_folders.iter().cloned().collect())
-                .map_err(|_| Error::config(format!("{} has two folders of one name", root.display())))?,
+                .map_err(|_| Error::config(format!("{} has two folders of one name", root.path().display())))?,
         };
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
         let flat = FlatLabels::of_config(&config, &contents)?;
-        let mut dataset = Self { root, folders, classes, flat, truth, listed: Listing::default(), context };
+        let mut dataset = Self { root, extensions, folders, classes, flat, truth, listed: Listing::default(), context };
         let samples = dataset.list(&contents)?;
         dataset.check(&contents, &samples, &config)?;
         dataset.folders.listed();
@@ -98,12 +104,16 @@ impl Dataset for ImageFolder {
     }
 
     fn samples(&self) -> Result<Vec<Sample>> {
-        self.listed.take(|| self.list(&RootContents::read(&self.root, &self.folders)?))
+        self.listed.take(|| self.list(&RootContents::read(&self.root, &self.folders, &self.extensions)?))
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        if let Root::Store { storage, address } = &self.root {
+            let bytes = storage.read_all(&format!("{address}/{id}"), convert_formats::files::MAX_IMAGE);
+            return bytes.map(ImageData::Encoded).context(|| format!("cannot read the image {address}/{id}"));
+        }
         self.folders.remember();
-        let path = self.root.join(id);
+        let path = self.root.path().join(id);
         files::read_image(&path).map_err(|error| match path.is_dir() {
             true => Error::invalid(format!("the link {} leads to a folder that it lies in: remove it", path.display())),
             false => error,
@@ -119,22 +129,34 @@ impl ImageFolder {
     /// All images of all class folders.
     fn list(&self, contents: &RootContents) -> Result<Vec<Sample>> {
         if let Some(labels) = &self.flat {
-            return labels.list(&self.root, &self.folders);
+            return match &contents.stored {
+                Some(stored) => labels.of_images(&stored.stray),
+                None => labels.list(self.root.path(), &self.folders),
+            };
         }
         let mut samples = Vec::new();
         let mut unnamed = Vec::new();
         for folder in &contents.class_folders {
             if self.context.cancelled() {
-                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while listing {}", self.root.display())));
+                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while listing {}", self.root.path().display())));
             }
             let before = samples.len();
             let label = self.classes.index(folder);
-            let mut ancestors = Vec::new();
-            self.list_folder(&self.root.join(folder), label.unwrap_or_default(), &mut ancestors, &mut samples, &mut unnamed)?;
+            match &contents.stored {
+                Some(stored) => samples.extend(stored.classes.get(folder).into_iter().flatten().map(|(name, revision)| Sample {
+                    id: format!("{folder}/{name}"),
+                    label: label.unwrap_or_default(),
+                    revision: *revision,
+                })),
+                None => {
+                    let mut ancestors = Vec::new();
+                    self.list_folder(&self.root.path().join(folder), label.unwrap_or_default(), &mut ancestors, &mut samples, &mut unnamed)?;
+                }
+            }
             if label.is_none() && samples.len() > before {
                 return Err(Error::config(format!(
                     "the folder {folder:?} of {} is not among the {} names of the class file: add it there, or leave `classes` out",
-                    self.root.display(),
+                    self.root.path().display(),
                     self.classes.names().len()
                 )));
             }
@@ -155,19 +177,19 @@ impl ImageFolder {
         for entry in self.folders.entries(folder)? {
             let path = folder.join(&entry.name);
             match entry.kind {
-                EntryKind::Image(revision) => match sample_id(&path, &self.root) {
+                EntryKind::Image(revision) => match sample_id(&path, self.root.path()) {
                     Some(id) => samples.push(Sample { id, label, revision }),
                     None => unnamed.push(path),
                 },
                 EntryKind::Folder => {
                     let real = |path: &Path| path.canonicalize().context(|| format!("cannot list the folder {}", path.display()));
                     if ancestors.is_empty() {
-                        ancestors.extend([real(&self.root)?, real(folder)?]);
+                        ancestors.extend([real(self.root.path())?, real(folder)?]);
                     }
                     let inner = real(&path)?;
                     if ancestors.contains(&inner) {
                         // A sample that cannot be read, which the host records.
-                        match sample_id(&path, &self.root) {
+                        match sample_id(&path, self.root.path()) {
                             Some(id) => samples.push(Sample { id, label, revision: Sample::MISSING }),
                             None => unnamed.push(path),
                         }
@@ -185,7 +207,7 @@ impl ImageFolder {
     /// Whether there is something to learn from.
     fn check(&self, contents: &RootContents, samples: &[Sample], config: &ImageFolderConfig) -> Result<()> {
         let classes_given = config.classes.is_some();
-        let root = self.root.display();
+        let root = self.root.path().display();
         let looked_for = config.extensions.join(", ");
         if self.flat.is_some() {
             return if samples.is_empty() { Err(Error::config(format!("no images in {root}: looked for {looked_for}"))) } else { Ok(()) };
@@ -226,11 +248,21 @@ struct RootContents {
     class_folders: BTreeSet<String>,
     /// How many images are in no class folder.
     stray_images: usize,
+    /// What a store has, where the root is an address.
+    stored: Option<Stored>,
 }
 
 impl RootContents {
-    fn read(root: &Path, folders: &Folders) -> Result<Self> {
-        let mut contents = Self { class_folders: BTreeSet::new(), stray_images: 0 };
+    fn read(root: &Root, folders: &Folders, extensions: &[String]) -> Result<Self> {
+        let root = match root {
+            Root::Folder(root) => root,
+            Root::Store { storage, address } => {
+                let stored = Stored::list(storage, address, extensions)?;
+                let class_folders = stored.classes.keys().cloned().collect();
+                return Ok(Self { class_folders, stray_images: stored.stray.len(), stored: Some(stored) });
+            }
+        };
+        let mut contents = Self { class_folders: BTreeSet::new(), stray_images: 0, stored: None };
         for entry in folders.entries(root)? {
             match entry.kind {
                 EntryKind::Image(_) => contents.stray_images += 1,

@@ -10,6 +10,7 @@ mod listing;
 mod manifest;
 mod parquet;
 mod places;
+mod roots;
 mod shards;
 mod truth;
 mod webdataset;

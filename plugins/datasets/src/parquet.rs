@@ -18,6 +18,7 @@ use crate::files;
 use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
 use crate::listing::Listing;
 use crate::places::Places;
+use crate::roots::{Root, at_once};
 use crate::shards;
 use crate::truth::Truth;
 use blocks::Blocks;
@@ -31,7 +32,8 @@ use table::TableFile;
 #[config]
 #[derive(Clone, Debug)]
 pub struct ParquetConfig {
-    /// The folder of the files.
+    /// The folder of the files, or an address such as `s3://bucket/photos`, which may name the files as well: `s3://bucket/photos/train-*.parquet`.
+    #[schemars(extend("x-address" = true))]
     pub root: InputFolder,
     /// Which of its files: a name with `*` for any text, such as `train-*.parquet`, or `{00..11}` for numbers, each of which must be there. Default: all .parquet
     /// files; where there are none, the .arrow files, or those that `save_to_disk` noted in `state.json`.
@@ -100,8 +102,13 @@ impl Plugin for Parquet {
     type Config = ParquetConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
-        let paths = saved::find(&config.root, config.files.as_deref())?;
-        let files = paths.into_iter().map(|path| TableFile::open(path, &config)).collect::<Result<Vec<_>>>()?;
+        let (root, pattern) = Root::with_files(&config.root, config.files.as_deref(), &context)?;
+        let files = match saved::find(&root, pattern.as_deref())? {
+            sources if matches!(root, Root::Folder(_)) => {
+                sources.into_iter().map(|source| TableFile::open(source, &config)).collect::<Result<Vec<_>>>()?
+            }
+            sources => at_once(&sources, |source| TableFile::open(source.clone(), &config)).into_iter().collect::<Result<Vec<_>>>()?,
+        };
         let rows = rows(&files, &config, &context)?;
         let root = config.root.display().to_string();
         if rows.is_empty() {
@@ -183,7 +190,7 @@ fn rows(files: &[TableFile], config: &ParquetConfig, context: &Context) -> Resul
     let mut rows: Vec<Row> = Vec::new();
     let mut seen: HashMap<String, Place> = HashMap::new();
     for (file, number) in files.iter().zip(0..) {
-        let revision = files::revision(&std::fs::metadata(file.path())?);
+        let revision = files::revision_of_source(file.source())?;
         let stem = shards::stem(file.path());
         file.labels(config, |row, label, id| {
             let place = Place { file: number, row };

@@ -1,25 +1,23 @@
 //! The files that a dataset in several parts consists of.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use convert_sdk::{Error, Result, ResultExt};
+use convert_formats::files::Source;
+use convert_sdk::{Error, Result};
+
+use crate::roots::Root;
 
 /// Endings that say that a tar file is compressed with gzip.
 const GZIP: [&str; 2] = [".tar.gz", ".tgz"];
 
-/// The files of a folder that `pattern` names, or all with this extension (a compressed tar file counts as one), in the order of their names. A pattern is a file's name, with `*` for any text and `{000..146}` for a
+/// The files of a root that `pattern` names, or all with this extension (a compressed tar file counts as one), in the order of their names. A pattern is a file's name, with `*` for any text and `{000..146}` for a
 /// range of numbers, each of which must be there.
 ///
 /// # Errors
 /// A folder that cannot be listed, a pattern that names no file, a number of a range without its file, compressed archives.
-pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).context(|| format!("cannot list the folder {}", folder.display()))? {
-        let name = entry.context(|| format!("cannot list the folder {}", folder.display()))?.file_name();
-        names.extend(name.to_str().filter(|name| !name.starts_with('.')).map(str::to_owned));
-    }
-    names.sort();
-    let shown = folder.display();
+pub fn find(root: &Root, pattern: Option<&str>, extension: &str) -> Result<Vec<Source>> {
+    let (names, sources): (Vec<String>, Vec<Source>) = root.files()?.into_iter().unzip();
+    let shown = root.path().display();
     let mut found: Vec<&String> = Vec::new();
     match pattern {
         None => found.extend(names.iter().filter(|name| {
@@ -44,7 +42,7 @@ pub fn find(folder: &Path, pattern: Option<&str>, extension: &str) -> Result<Vec
             Err(Error::config(format!("{shown}/{name} is compressed in a way that is not read: unpack it to a .tar, or compress it with gzip")))
         }
         None if found.is_empty() => Err(Error::config(format!("{shown} has no .{extension} files"))),
-        None => Ok(found.into_iter().map(|name| folder.join(name)).collect()),
+        None => Ok(names.iter().zip(sources).filter(|(name, _)| found.binary_search(name).is_ok()).map(|(_, source)| source).collect()),
     }
 }
 
@@ -104,8 +102,8 @@ mod tests {
     fn check(names: &[&str], pattern: Option<&str>, expected: Result<&[&str], &str>) {
         let folder = tempfile::tempdir().unwrap();
         names.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
-        let found = find(folder.path(), pattern, "tar")
-            .map(|files| files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>());
+        let found = find(&Root::Folder(folder.path().to_owned()), pattern, "tar")
+            .map(|files| files.iter().map(|file| file.path().file_name().unwrap().to_str().unwrap().to_owned()).collect::<Vec<_>>());
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{pattern:?}"),
             (Err(error), Err(what)) => assert!(error.to_string().contains(what), "{pattern:?}: {error}"),

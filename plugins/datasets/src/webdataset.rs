@@ -1,7 +1,10 @@
 //! `webdataset`: images and labels in tar shards.
 
 mod archive;
+mod index;
 mod shard;
+
+use std::path::Path;
 
 use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, InputFolder, Plugin, Result, ResultExt, Sample, TruthObject, config};
 
@@ -10,9 +13,12 @@ use crate::files;
 use crate::labels::{self, Classes, Incomplete, Label, LeftOut};
 use crate::listing::Listing;
 use crate::places::Places;
+use crate::roots::{Root, at_once};
 use crate::shards;
 use crate::truth::Truth;
 use archive::Archive;
+use convert_formats::files::Source;
+use index::Index;
 use shard::{Found, Wanted};
 
 /// Images and labels in tar shards, as the WebDataset library writes them (method 8).
@@ -23,7 +29,8 @@ use shard::{Found, Wanted};
 #[config]
 #[derive(Clone, Debug)]
 pub struct WebDatasetConfig {
-    /// The folder of the shards.
+    /// The folder of the shards, or an address such as `s3://bucket/train`, which may name the shards as well: `s3://bucket/train-{000..146}.tar`.
+    #[schemars(extend("x-address" = true))]
     pub root: InputFolder,
     /// Which of its files are the shards: a name with `*` for any text, or `{000..146}` for numbers, each of which must be there. Default: all .tar, .tar.gz
     /// and .tgz files.
@@ -60,6 +67,9 @@ fn default_json_key() -> String {
     "label".into()
 }
 
+/// After so many shards what was found is gathered.
+const ROUND: usize = 64;
+
 /// Where an image's bytes lie.
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -79,6 +89,7 @@ struct Row {
 #[derive(Debug)]
 pub struct WebDataset {
     shards: Vec<Archive>,
+    index: Index,
     places: Places<Place>,
     classes: ClassList,
     /// What `new` listed, until it is first asked for.
@@ -92,9 +103,11 @@ impl Plugin for WebDataset {
     type Config = WebDatasetConfig;
 
     fn new(config: Self::Config, context: Context) -> Result<Self> {
-        let shards = shards::find(&config.root, config.files.as_deref(), "tar")?;
-        let shards = shards.into_iter().map(|path| Archive::new(path, &context)).collect::<Result<Vec<_>>>()?;
-        let found = scan(&shards, &config, &context)?;
+        let (root, files) = Root::with_files(&config.root, config.files.as_deref(), &context)?;
+        let shards = shards::find(&root, files.as_deref(), "tar")?;
+        let shards = shards.into_iter().map(|source| Archive::new(source, &context)).collect::<Result<Vec<_>>>()?;
+        let index = Index::of(&context);
+        let found = scan(&shards, &index, &config, &context)?;
         let root = config.root.display().to_string();
         if found.is_empty() {
             let looked_for = config.extensions.join(", ");
@@ -106,7 +119,7 @@ impl Plugin for WebDataset {
         let places = Places::new(found.iter().map(|row| (row.sample.id.as_str(), row.place)));
         let samples: Vec<Sample> = found.into_iter().zip(labels).map(|(row, label)| Sample { label, ..row.sample }).collect();
         let truth = config.truth.as_ref().map(|file| Truth::read(file, &classes)).transpose()?.unwrap_or_default();
-        Ok(Self { shards, places, classes, listed: Listing::new(samples), truth, config, context })
+        Ok(Self { shards, index, places, classes, listed: Listing::new(samples), truth, config, context })
     }
 }
 
@@ -120,6 +133,7 @@ impl Dataset for WebDataset {
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.index.save();
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
         if place.length > convert_formats::files::MAX_IMAGE {
             return Err(Error::invalid(format!(
@@ -136,34 +150,68 @@ impl Dataset for WebDataset {
     }
 }
 
-/// The complete samples of all shards.
-fn scan(shards: &[Archive], config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
+/// The complete samples of all shards. Those of a store are gone through several at once: what takes the time is the way.
+fn scan(shards: &[Archive], index: &Index, config: &WebDatasetConfig, context: &Context) -> Result<Vec<Row>> {
     if config.extensions.is_empty() {
         return Err(Error::config("`extensions` is empty: name those of the images, such as jpg"));
     }
     let wanted = Wanted::new(&config.extensions, &config.label, &config.json_key);
-    let mut left_out = LeftOut::new(config.incomplete);
-    let mut rows = Vec::new();
-    for (archive, shard) in shards.iter().zip(0..) {
-        let path = &archive.path;
-        if context.cancelled() {
-            return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", path.display())));
-        }
-        let stem = shards::stem(path);
-        let revision = files::revision(&std::fs::metadata(path).context(|| format!("cannot read the shard {}", path.display()))?);
-        shard::scan(archive, &wanted, |found| match found {
-            Found { key, image: Some(image), label: Some(label), .. } => {
-                let id = format!("{stem}/{key}.{}", image.extension);
-                // The shard's revision is that of all its images: a member's own time is often made up.
-                let sample = Sample { id, label: 0, revision: revision ^ image.offset.rotate_left(32) | 1 };
-                rows.push(Row { sample, label, place: Place { shard, offset: image.offset, length: image.length } });
-                Ok(())
+    let mut gathered = Gathered { config, left_out: LeftOut::new(config.incomplete), rows: Vec::new() };
+    for (some, numbers) in shards.chunks(ROUND).zip((0..).step_by(ROUND)) {
+        let found = match some.iter().any(Archive::is_stored) {
+            true => at_once(some, |archive| archive.is_stored().then(|| stored(archive, index, &wanted, context))),
+            false => some.iter().map(|_| None).collect(),
+        };
+        for ((archive, found), number) in some.iter().zip(found).zip(numbers..) {
+            let revision = files::revision_of_source(&archive.source).context(|| format!("cannot read the shard {}", archive.path().display()))?;
+            let mut take = |found| gathered.take(archive.path(), number, revision, found);
+            match found {
+                Some(found) => found?.into_iter().try_for_each(take)?,
+                None if context.cancelled() => return Err(interrupted(archive)),
+                None => shard::scan(archive, &wanted, &mut take)?,
             }
-            found => left_out.add(|| found.what_lacks(path, config)),
-        })?;
+        }
     }
-    left_out.report();
-    Ok(rows)
+    gathered.left_out.report();
+    Ok(gathered.rows)
+}
+
+/// The samples of a shard in a store, as they are remembered where that is so.
+fn stored(archive: &Archive, index: &Index, wanted: &Wanted, context: &Context) -> Result<Vec<Found>> {
+    let Source::Object(object) = &archive.source else { return Ok(Vec::new()) };
+    if let Some(known) = index.find(object, wanted) {
+        return Ok(known);
+    }
+    let mut samples = Vec::new();
+    shard::scan(archive, wanted, |found| {
+        samples.push(found);
+        if context.cancelled() { Err(interrupted(archive)) } else { Ok(()) }
+    })?;
+    Ok(index.keep(object, wanted, samples))
+}
+
+fn interrupted(archive: &Archive) -> Error {
+    Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", archive.path().display()))
+}
+
+/// What was found so far.
+struct Gathered<'a> {
+    config: &'a WebDatasetConfig,
+    left_out: LeftOut,
+    rows: Vec<Row>,
+}
+
+impl Gathered<'_> {
+    fn take(&mut self, path: &Path, shard: u32, revision: u64, found: Found) -> Result<()> {
+        let Found { key, image: Some(image), label: Some(label), .. } = found else {
+            return self.left_out.add(|| found.what_lacks(path, self.config));
+        };
+        let id = format!("{}/{key}.{}", shards::stem(path), image.extension);
+        // The shard's revision is that of all its images: a member's own time is often made up.
+        let sample = Sample { id, label: 0, revision: revision ^ image.offset.rotate_left(32) | 1 };
+        self.rows.push(Row { sample, label, place: Place { shard, offset: image.offset, length: image.length } });
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -97,6 +97,10 @@ pub trait HostSide: Send + Sync + Clone {
     /// Whether the user asked to stop.
     #[sabi(last_prefix_field)]
     fn cancelled(&self) -> bool;
+    /// The answer of a method; nothing where there is none of that name, and so of a host that is older than this. Called from several threads at once.
+    fn call(&self, _method: RStr<'_>, _message: RSlice<'_, u8>) -> Fallible<ROption<Message>> {
+        RResult::ROk(ROption::RNone)
+    }
 }
 
 pub type HostObject = HostSide_TO<'static, RArc<()>>;

@@ -1,11 +1,17 @@
 //! Opening files that other people wrote: regular files alone, and none larger than its kind is.
 //!
-//! A named pipe would hang the reader and a device may have no end. They are opened without waiting, looked at, and refused by name.
+//! A named pipe would hang the reader and a device may have no end. They are opened without waiting, looked at, and refused by name. An object of a store is read by the same
+//! [`Regular`].
+
+mod object;
 
 use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use object::Pieces;
+pub use object::StoredObject;
 
 /// Most bytes of an image file.
 pub const MAX_IMAGE: u64 = 1 << 30;
@@ -33,16 +39,69 @@ pub fn open_regular(path: &Path, limit: u64) -> io::Result<Regular> {
     let metadata = file.metadata()?;
     check_kind(metadata.file_type())?;
     check_size(metadata.len(), limit)?;
-    Ok(Regular { file, length: metadata.len(), at: 0 })
+    Ok(Regular { bytes: Bytes::File(file), length: metadata.len(), at: 0 })
+}
+
+/// A file that may lie on this machine or in a store.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The file at a path.
+    File(PathBuf),
+    /// An object, as it was when it was looked at.
+    Object(StoredObject),
+}
+
+impl Source {
+    /// Opens it, if it has at most `limit` bytes. Of an object nothing is read yet.
+    ///
+    /// # Errors
+    /// As [`open_regular`].
+    pub fn open(&self, limit: u64) -> io::Result<Regular> {
+        match self {
+            Self::File(path) => open_regular(path, limit),
+            Self::Object(object) => {
+                check_size(object.size(), limit)?;
+                Ok(Regular { length: object.size(), bytes: Bytes::Object(Pieces::new(object.clone())), at: 0 })
+            }
+        }
+    }
+
+    /// All of its text in UTF-8.
+    ///
+    /// # Errors
+    /// As [`read_to_string`].
+    pub fn read_to_string(&self, limit: u64) -> io::Result<String> {
+        match self {
+            Self::File(path) => read_to_string(path, limit),
+            Self::Object(object) => {
+                check_size(object.size(), limit)?;
+                text(object.read(0, object.size())?)
+            }
+        }
+    }
+
+    /// Its path; that of an object is its address.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Object(object) => Path::new(object.address()),
+        }
+    }
 }
 
 /// A regular file, open for reading. Some network file systems end a read early while their server is away: before the length that the file had when it was opened that
-/// is an error here, and not the end.
+/// is an error here, and not the end. An object of a store is read alike.
 #[derive(Debug)]
 pub struct Regular {
-    file: File,
+    bytes: Bytes,
     length: u64,
     at: u64,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    File(File),
+    Object(Pieces),
 }
 
 impl Regular {
@@ -56,7 +115,11 @@ impl Regular {
     /// # Errors
     /// As [`File::try_clone`].
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { file: self.file.try_clone()?, ..*self })
+        let bytes = match &self.bytes {
+            Bytes::File(file) => Bytes::File(file.try_clone()?),
+            Bytes::Object(pieces) => Bytes::Object(pieces.elsewhere()),
+        };
+        Ok(Self { bytes, ..*self })
     }
 
     /// Reads `length` bytes from a place on that the file is known to have.
@@ -64,8 +127,12 @@ impl Regular {
     /// # Errors
     /// What the system says, and an end before: the file is another one by now, or its server is away.
     pub fn read_known(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let file = match &self.bytes {
+            Bytes::File(file) => file,
+            Bytes::Object(pieces) => return pieces.read_known(offset, length),
+        };
         let mut bytes = vec![0; length];
-        match self.file.read_exact_at(&mut bytes, offset) {
+        match file.read_exact_at(&mut bytes, offset) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(ended_early()),
             other => other.map(|()| bytes),
         }
@@ -74,7 +141,10 @@ impl Regular {
 
 impl Read for Regular {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
+        let count = match &self.bytes {
+            Bytes::File(file) => file.read_at(buffer, self.at)?,
+            Bytes::Object(pieces) => pieces.read_at(buffer, self.at)?,
+        };
         if count == 0 && !buffer.is_empty() && self.at < self.length {
             return Err(ended_early());
         }
@@ -119,8 +189,12 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], and bytes that are not UTF-8.
 pub fn read_to_string(path: &Path, limit: u64) -> io::Result<String> {
+    text(read(path, limit)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     let not_text = |error: std::string::FromUtf8Error| refused(format!("it is not UTF-8 from byte {} on", error.utf8_error().valid_up_to()));
-    String::from_utf8(read(path, limit)?).map_err(not_text)
+    String::from_utf8(bytes).map_err(not_text)
 }
 
 fn check_kind(kind: FileType) -> io::Result<()> {

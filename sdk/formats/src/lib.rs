@@ -1,4 +1,4 @@
-//! Files that host and plugins read and write: how they are opened and written at all ([`files`], [`whole_file`]), and the forms that several of them know.
+//! Files that host and plugins read and write: how they are opened and written at all ([`files`], [`whole_file`], [`storage`]), and the forms that several of them know.
 //!
 //! Plugin authors need nothing of it, and may use all of it.
 #![warn(missing_docs)]
@@ -9,5 +9,6 @@ pub mod imagenet;
 pub mod imagenet_s;
 pub mod label_sets;
 pub mod outline;
+pub mod storage;
 pub mod tensors;
 pub mod whole_file;

@@ -14,7 +14,8 @@ mod guard;
 mod host;
 mod image;
 mod labeler;
-pub(crate) mod message;
+#[doc(hidden)] // for hosts, and what answers as one
+pub mod message;
 mod module;
 mod postprocessor;
 mod proposer;

@@ -81,6 +81,11 @@ impl FlatLabels {
         Ok(samples)
     }
 
+    /// The same of images that are listed already, with their revisions.
+    pub(super) fn of_images(&self, images: &[(String, u64)]) -> Result<Vec<Sample>> {
+        images.iter().map(|(id, revision)| Ok(Sample { label: self.label(id)?, revision: *revision, id: id.clone() })).collect()
+    }
+
     fn label(&self, id: &str) -> Result<u32> {
         match self {
             Self::ByName(labels) => {

@@ -6,15 +6,14 @@
 mod layout;
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use arrow_array::{ArrayRef, make_array};
 use arrow_buffer::{Buffer, bit_util};
 use arrow_data::ArrayData;
 use arrow_ipc::{MessageHeader, root_as_message};
 use arrow_schema::{DataType, Schema};
-use convert_formats::files;
-use convert_formats::files::Regular;
+use convert_formats::files::{self, Regular, Source};
 use convert_sdk::{Error, Result, ResultExt};
 
 use super::ParquetConfig;
@@ -30,7 +29,7 @@ const LARGEST_HEADER: u64 = 64 << 20;
 /// A file whose columns are as they should be.
 #[derive(Debug)]
 pub struct ArrowFile {
-    pub path: PathBuf,
+    pub source: Source,
     batches: Vec<Batch>,
     label: Column,
     id: Option<Column>,
@@ -54,12 +53,13 @@ impl ArrowFile {
     ///
     /// # Errors
     /// A file that is no Arrow or is truncated, compressed batches, a column that is missing or of another type.
-    pub fn open(path: PathBuf, config: &ParquetConfig) -> Result<Self> {
-        let mut file = files::open_regular(&path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
-        let mut messages = Messages::new(&mut file, &path).context(|| format!("cannot read {}", path.display()))?;
+    pub fn open(source: Source, config: &ParquetConfig) -> Result<Self> {
+        let path = source.path();
+        let mut file = source.open(files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
+        let mut messages = Messages::new(&mut file, path).context(|| format!("cannot read {}", path.display()))?;
         let schema = messages.schema()?;
         let fields = schema.fields();
-        let Chosen { image, integer_labels } = columns::choose(fields, config, &path)?;
+        let Chosen { image, integer_labels } = columns::choose(fields, config, path)?;
         let find = |name: &str| layout::find(fields, name).map_err(|error| error.context(format!("cannot read {}", path.display())));
         let (label, image) = (find(&config.label_column)?, find(&image)?);
         let id = config.id_column.as_deref().map(find).transpose()?;
@@ -71,7 +71,7 @@ impl ArrowFile {
             batches.push(batch);
         }
         let class_names = schema.metadata().get("huggingface").and_then(|text| columns::class_names(text, &config.label_column));
-        Ok(Self { path, batches, label, id, image, class_names, integer_labels })
+        Ok(Self { source, batches, label, id, image, class_names, integer_labels })
     }
 
     /// Hands out each row with its label and its id, if there is a column for it.
@@ -79,7 +79,7 @@ impl ArrowFile {
     /// # Errors
     /// Columns that cannot be read, and what `take` gives.
     pub fn labels(&self, mut take: impl FnMut(u64, Option<String>, Option<String>) -> Result<()>) -> Result<()> {
-        let broken = || format!("cannot read the labels of {}: the file is broken, fetch it again", self.path.display());
+        let broken = || format!("cannot read the labels of {}: the file is broken, fetch it again", self.source.path().display());
         let file = self.file()?;
         for batch in &self.batches {
             let labels = batch.array(&file, &self.label).context(broken)?;
@@ -102,7 +102,7 @@ impl ArrowFile {
     /// # Errors
     /// Bytes that cannot be read, more than an image may have.
     pub fn image(&self, row: u64) -> Result<Option<Vec<u8>>> {
-        let broken = || format!("cannot read the image of row {row} of {}", self.path.display());
+        let broken = || format!("cannot read the image of row {row} of {}", self.source.path().display());
         let at = self.batches.partition_point(|batch| batch.start <= row);
         let batch = at.checked_sub(1).and_then(|at| self.batches.get(at)).filter(|batch| row < batch.start + batch.rows);
         let batch = batch.ok_or_else(|| Error::invalid(broken()))?;
@@ -111,7 +111,7 @@ impl ArrowFile {
     }
 
     fn file(&self) -> Result<Regular> {
-        files::open_regular(&self.path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", self.path.display()))
+        self.source.open(files::MAX_ARCHIVE).context(|| format!("cannot read {}", self.source.path().display()))
     }
 }
 

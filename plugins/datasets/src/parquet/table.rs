@@ -1,7 +1,8 @@
 //! A file of rows in either form.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use convert_formats::files::Source;
 use convert_sdk::{Error, Result};
 
 use super::ParquetConfig;
@@ -21,19 +22,23 @@ impl TableFile {
     ///
     /// # Errors
     /// As [`ParquetFile::open`] and [`ArrowFile::open`].
-    pub fn open(path: PathBuf, config: &ParquetConfig) -> Result<Self> {
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("arrow")) {
-            ArrowFile::open(path, config).map(Self::Arrow)
+    pub fn open(source: Source, config: &ParquetConfig) -> Result<Self> {
+        if source.path().extension().is_some_and(|extension| extension.eq_ignore_ascii_case("arrow")) {
+            ArrowFile::open(source, config).map(Self::Arrow)
         } else {
-            ParquetFile::open(path, config).map(Self::Parquet)
+            ParquetFile::open(source, config).map(Self::Parquet)
+        }
+    }
+
+    pub fn source(&self) -> &Source {
+        match self {
+            Self::Parquet(file) => &file.source,
+            Self::Arrow(file) => &file.source,
         }
     }
 
     pub fn path(&self) -> &Path {
-        match self {
-            Self::Parquet(file) => &file.path,
-            Self::Arrow(file) => &file.path,
-        }
+        self.source().path()
     }
 
     /// The label's class names in the metadata that Hugging Face writes.

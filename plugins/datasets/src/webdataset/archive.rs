@@ -5,13 +5,13 @@ use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use convert_formats::files::Regular;
+use convert_formats::files::{Regular, Source};
 use convert_formats::{files, whole_file};
 use convert_sdk::tracing::info;
 use convert_sdk::{Context, Error, ErrorKind, Result, ResultExt};
 use flate2::read::MultiGzDecoder;
 
-use crate::files::revision;
+use crate::files::{hash_of, revision_of_source};
 use crate::shards;
 
 /// How much is unpacked between two looks at whether the user asked to stop.
@@ -20,7 +20,7 @@ const PIECE: usize = 1 << 20;
 /// A shard.
 #[derive(Debug)]
 pub struct Archive {
-    pub path: PathBuf,
+    pub source: Source,
     unpacked: Option<Unpacked>,
 }
 
@@ -43,16 +43,26 @@ impl Archive {
     ///
     /// # Errors
     /// A file that cannot be looked at.
-    pub fn new(path: PathBuf, context: &Context) -> Result<Self> {
+    pub fn new(source: Source, context: &Context) -> Result<Self> {
+        let path = source.path();
         let unpacked = if shards::is_gzip(&path.to_string_lossy()) {
-            let metadata = std::fs::metadata(&path).context(|| format!("cannot read the shard {}", path.display()))?;
-            let name = format!("{:016x}-{:016x}.tar", number_of(&path), revision(&metadata));
+            let revision = revision_of_source(&source).context(|| format!("cannot read the shard {}", path.display()))?;
+            let name = format!("{:016x}-{revision:016x}.tar", number_of(path));
             let file = context.settings().cache_folder.join("shards").join(name);
             Some(Unpacked { file, ready: Mutex::new(false), context: context.clone() })
         } else {
             None
         };
-        Ok(Self { path, unpacked })
+        Ok(Self { source, unpacked })
+    }
+
+    /// Whether it lies in a store.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.source, Source::Object(_))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.source.path()
     }
 
     /// All of it; of a compressed shard what was unpacked, where it was.
@@ -60,13 +70,13 @@ impl Archive {
     /// # Errors
     /// A file that cannot be opened.
     pub fn content(&self) -> Result<Content> {
-        let named = || format!("cannot read the shard {}", self.path.display());
-        let open = |path: &Path| files::open_regular(path, files::MAX_ARCHIVE);
+        let named = || format!("cannot read the shard {}", self.path().display());
+        let open = || self.source.open(files::MAX_ARCHIVE).context(named);
         match &self.unpacked {
-            None => open(&self.path).map(Content::Plain).context(named),
-            Some(unpacked) => match open(&unpacked.file) {
+            None => open().map(Content::Plain),
+            Some(unpacked) => match files::open_regular(&unpacked.file, files::MAX_ARCHIVE) {
                 Ok(file) => Ok(Content::Plain(file)),
-                Err(_) => Ok(Content::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(open(&self.path).context(named)?))))),
+                Err(_) => Ok(Content::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(open()?))))),
             },
         }
     }
@@ -76,14 +86,13 @@ impl Archive {
     /// # Errors
     /// Bytes that cannot be read, a compressed shard that is broken or does not fit on the disk.
     pub fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let path = match &self.unpacked {
-            None => &self.path,
+        let (shard, path) = match &self.unpacked {
+            None => (self.source.open(files::MAX_ARCHIVE), self.path()),
             Some(unpacked) => {
-                unpacked.make(&self.path)?;
-                &unpacked.file
+                unpacked.make(&self.source)?;
+                (files::open_regular(&unpacked.file, files::MAX_ARCHIVE), unpacked.file.as_path())
             }
         };
-        let shard = files::open_regular(path, files::MAX_ARCHIVE);
         let bytes = shard.and_then(|shard| shard.read_known(offset, length as usize));
         bytes.context(|| format!("cannot read {length} bytes at {offset} of {}", path.display()))
     }
@@ -91,7 +100,8 @@ impl Archive {
 
 impl Unpacked {
     /// Unpacks the shard, if that was not done; others who want it wait.
-    fn make(&self, shard: &Path) -> Result<()> {
+    fn make(&self, source: &Source) -> Result<()> {
+        let shard = source.path();
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if *ready || self.file.is_file() {
             *ready = true;
@@ -101,7 +111,7 @@ impl Unpacked {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         std::fs::create_dir_all(folder).context(named)?;
         self.remove_earlier(folder, shard);
-        let packed = files::open_regular(shard, files::MAX_ARCHIVE).context(named)?;
+        let packed = source.open(files::MAX_ARCHIVE).context(named)?;
         info!("unpacking {} to {}", shard.display(), folder.display());
         whole_file::write_cached(&self.file, |file| self.unpack(packed, file)).context(named)?;
         *ready = true;
@@ -134,7 +144,6 @@ impl Unpacked {
 }
 
 /// The name of a shard's path in the cache.
-fn number_of(path: &Path) -> u64 {
-    let hash = blake3::hash(path.as_os_str().as_encoded_bytes());
-    hash.as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+pub fn number_of(path: &Path) -> u64 {
+    hash_of(path.as_os_str().as_encoded_bytes())
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use convert_sdk::tracing::warn;
-use convert_sdk::{Error, Result, ResultExt};
+use convert_sdk::{Deserialize, Error, Result, ResultExt, Serialize, serde};
 use serde_json::Value;
 
 use super::WebDatasetConfig;
@@ -16,6 +16,8 @@ const LARGEST_LABEL: u64 = 16 << 20;
 const BLOCK: u64 = 512;
 
 /// Which members matter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(crate = "serde")]
 pub struct Wanted {
     /// Of images, in lower case, the most wanted first.
     extensions: Vec<String>,
@@ -34,7 +36,8 @@ impl Wanted {
 }
 
 /// The image of a sample.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(crate = "serde")]
 pub struct ImageMember {
     rank: usize,
     /// As the member's name has it.
@@ -46,7 +49,8 @@ pub struct ImageMember {
 }
 
 /// A sample of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(crate = "serde")]
 pub struct Found {
     pub key: String,
     pub image: Option<ImageMember>,
@@ -72,13 +76,13 @@ impl Found {
 /// # Errors
 /// A file that is no tar or is truncated, a sample that comes again after another, a label that cannot be read, and what `take` gives.
 pub fn scan(archive: &Archive, wanted: &Wanted, take: impl FnMut(Found) -> Result<()>) -> Result<()> {
-    let broken = || broken(&archive.path);
+    let broken = || broken(archive.path());
     match archive.content()? {
         Content::Plain(file) => {
             let size = file.length();
-            scan_entries(tar::Archive::new(file).entries_with_seek().context(broken)?, &archive.path, Some(size), wanted, take)
+            scan_entries(tar::Archive::new(file).entries_with_seek().context(broken)?, archive.path(), Some(size), wanted, take)
         }
-        Content::Gzip(content) => scan_entries(tar::Archive::new(content).entries().context(broken)?, &archive.path, None, wanted, take),
+        Content::Gzip(content) => scan_entries(tar::Archive::new(content).entries().context(broken)?, archive.path(), None, wanted, take),
     }
 }
 
