@@ -70,6 +70,19 @@ pub fn python_of_examples(test: &str) -> Option<String> {
     Some(stdout(&environment).trim().to_owned())
 }
 
+/// The Python that has Ray and moto, or a loud word that the test was skipped.
+///
+/// # Panics
+/// Without bash.
+pub fn python_of_clusters(test: &str) -> Option<String> {
+    let environment = std::process::Command::new(repository().join("tests/cluster-environment.sh")).output().expect("bash can be started");
+    if !environment.status.success() {
+        skipped(test, stderr(&environment).lines().last().unwrap_or("it cannot be made"));
+        return None;
+    }
+    Some(stdout(&environment).trim().to_owned())
+}
+
 /// `CONVERT_SHARED`, or a loud word that the test was skipped.
 pub fn shared(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("CONVERT_SHARED").map(PathBuf::from).filter(|folder| folder.is_dir());

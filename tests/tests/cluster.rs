@@ -1,9 +1,9 @@
-//! Runs on many machines: the scheduler and its simulation, and a cluster of Ray on this machine where `tests/cluster-environment.sh` has it (CONVERT_CLUSTER=1).
+//! Runs on many machines: the scheduler and its simulation, and a cluster of Ray on this machine where `tests/cluster-environment.sh` can install it.
 
 use std::ffi::OsStr;
 use std::process::Command;
 
-use convert_tests::{Place, build_folder, python, repository, skipped, stderr, stdout};
+use convert_tests::{Place, build_folder, python, python_of_clusters, repository, stderr, stdout};
 
 /// Shards that take about a second, a training between, and exports that are compared.
 const RECIPE: &str = "version: 1
@@ -44,9 +44,6 @@ fn the_scripts_for_slurm_make_the_labels_of_one_machine() {
 
 #[test]
 fn a_run_on_three_nodes_survives_one_of_them_and_its_driver() {
-    let environment = Command::new(repository().join("tests/cluster-environment.sh")).output().expect("bash can be started");
-    if !environment.status.success() {
-        return skipped("a_run_on_three_nodes_survives_one_of_them_and_its_driver", stderr(&environment).trim());
-    }
-    tried(stdout(&environment).trim(), "test_ray.py", &Place::new(RECIPE));
+    let Some(python) = python_of_clusters("a_run_on_three_nodes_survives_one_of_them_and_its_driver") else { return };
+    tried(python, "test_ray.py", &Place::new(RECIPE));
 }
