@@ -103,7 +103,7 @@ fn a_run_has_one_leader() {
 
 #[test]
 fn a_worker_that_is_told_to_stop_keeps_what_is_done_and_says_so() {
-    let place = Place::new(&RECIPE.replace("count: 24", "count: 400").replace("shard_size: 8", "shard_size: 400"));
+    let place = Place::new(&RECIPE.replace("count: 24", "count: 6000").replace("shard_size: 8", "shard_size: 6000"));
     let mut worker = Worker::start(&place.path(""), &[], &[]).map_err(|(_, text)| text).unwrap();
     worker.send(&json!({ "id": 1, "stages": ["proposals-maskcut", "refine-maskcut-1-fill-holes", "regions"], "shards": [0] }));
     std::thread::sleep(Duration::from_millis(1500));

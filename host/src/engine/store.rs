@@ -64,7 +64,7 @@ impl Stage {
     /// # Errors
     /// As [`Stage::read_records`].
     pub fn read<T: DeserializeOwned>(&self, samples: &Samples, shard: usize) -> Result<Vec<(usize, T)>, EngineError> {
-        let rows = self.readable(shard, |bytes| shard::decode(bytes))?;
+        let rows = self.readable(shard, shard::decode)?;
         self.indexed(samples, shard, rows)
     }
 
