@@ -195,7 +195,11 @@ pub enum Command {
         command: Option<WeightsCommand>,
     },
     /// Say what this machine offers: plugins, libraries, devices, and which published weights are there.
-    Doctor,
+    Doctor {
+        /// Try a work directory instead: make an object, read, list, replace and remove it, each with its time. A folder, or a place in an object store.
+        #[arg(long, value_name = "DIR|URL")]
+        work_dir: Option<String>,
+    },
     /// List plugins, describe one, or begin one of your own.
     Plugins {
         /// `list` by default.

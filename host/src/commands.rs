@@ -93,7 +93,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             let options = features::Options { device, threads: threads.map(|threads| threads as usize), yes, progress };
             features::features(&backbone, &image, &output, &options, &catalog()?)
         }
-        Some(Command::Doctor) => doctor::doctor(&catalog()?),
+        Some(Command::Doctor { work_dir: None }) => doctor::doctor(&catalog()?),
+        Some(Command::Doctor { work_dir: Some(place) }) => doctor::try_work_dir(&place),
         Some(Command::Stage(arguments)) => stage::stage(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
         Some(Command::Worker(arguments)) => worker::worker(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
     }

@@ -41,7 +41,8 @@ impl From<convert_sdk::Error> for PluginError {
 pub fn may_pass(error: &(dyn Error + 'static)) -> bool {
     const NOT_THERE: [i32; 6] = [libc::ENOENT, libc::ENOTDIR, libc::EISDIR, libc::EINVAL, libc::ENAMETOOLONG, libc::ELOOP];
     let here = match (error.downcast_ref::<std::io::Error>(), error.downcast_ref::<PluginError>()) {
-        (Some(error), _) => error.raw_os_error().is_some_and(|number| !NOT_THERE.contains(&number)),
+        // Without a number it is a library's, which may have waited in vain for a service.
+        (Some(error), _) => error.raw_os_error().map_or(error.kind() == std::io::ErrorKind::TimedOut, |number| !NOT_THERE.contains(&number)),
         // What a plugin says of a file crosses as text.
         (_, Some(PluginError(error))) => {
             let text = error.to_string();
@@ -104,6 +105,8 @@ mod tests {
             assert!(!may_pass(&system(number)) && !may_pass(&plugin(number)), "{number}");
         }
         assert!(!may_pass(&PluginError(convert_sdk::Error::invalid("no text"))));
+        let of_a_service = |kind| FileError::of("read", Path::new("s3://b/a"))(std::io::Error::new(kind, "no answer for 150 s"));
+        assert!(may_pass(&of_a_service(std::io::ErrorKind::TimedOut)) && !may_pass(&of_a_service(std::io::ErrorKind::PermissionDenied)));
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,7 @@ use crate::errors::{FileError, chain};
 use crate::named_files::{NamedFile, mirror, offline, size};
 use crate::sha256::sha256_of;
 use progress::Bytes;
+pub use server::tls;
 use server::{Answer, Server, ServerError};
 
 /// Attempts in a row that bring no new byte before it is given up.

@@ -16,7 +16,7 @@ mod pipeline;
 mod plugins;
 mod recipe;
 mod sha256;
-mod storage;
+pub mod storage;
 mod terminal;
 
 pub use commands::execute;

@@ -1,7 +1,9 @@
 //! Where a run's results lie: a folder, or a place in an object store. Shards and records go through [`Store`]; what belongs to this machine alone (caches, notes of calls in
 //! flight, files that plugins write) lies in a folder in either case.
 
+mod lease;
 mod local;
+mod object;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use lease::{Holder, Lease, LeaseError, Terms};
 pub use local::LocalStore;
+pub use object::ObjectStorage;
 
 /// How a conditional create ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub mod eight_roles;
 pub mod file_server;
 pub mod hostile;
 pub mod random_vit;
+pub mod s3_server;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

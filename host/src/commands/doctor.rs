@@ -1,5 +1,7 @@
 //! `convert doctor`: what this machine offers.
 
+mod work_dir;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use crate::failure::Failure;
 use crate::plugins::{Catalog, default_folders};
 use crate::sha256::sha256_of;
 use crate::terminal::width;
+pub use work_dir::try_work_dir;
 
 /// Libraries that matter when they are loaded, by the beginning of their file names.
 const LIBRARIES: [&str; 1] = ["libopencv_core"];

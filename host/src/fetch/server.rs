@@ -37,14 +37,10 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Trusts the certificates of `SSL_CERT_FILE`, or else Mozilla's, which are built in. Gives up a read after `timeout`.
+    /// Trusts what [`tls`] says. Gives up a read after `timeout`.
     pub fn new(timeout: Duration, encrypted: bool) -> Result<Self, FetchError> {
-        let mut tls = TlsConfig::builder();
-        if let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from) {
-            tls = tls.root_certs(certificates(&file).map_err(|error| FetchError::Certificates(file, error))?);
-        }
         let config = Agent::config_builder()
-            .tls_config(tls.build())
+            .tls_config(tls()?)
             .timeout_connect(Some(timeout))
             .timeout_recv_response(Some(timeout))
             .timeout_per_read(Some(timeout))
@@ -85,6 +81,15 @@ impl Server {
             status => Err(refused(status)),
         }
     }
+}
+
+/// Trusts the certificates of `SSL_CERT_FILE`, or else Mozilla's, which are built in.
+pub fn tls() -> Result<TlsConfig, FetchError> {
+    let mut tls = TlsConfig::builder();
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty()).map(PathBuf::from) {
+        tls = tls.root_certs(certificates(&file).map_err(|error| FetchError::Certificates(file, error))?);
+    }
+    Ok(tls.build())
 }
 
 /// The certificates of a PEM file.

@@ -1,9 +1,10 @@
 //! A run in a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -89,20 +90,25 @@ impl Store for LocalStore {
     }
 
     fn replace_version(&self, key: &str, bytes: &[u8], expected: &Version) -> io::Result<bool> {
-        // Taken away, looked at and put back, so that of several callers one has it.
-        let (path, mine) = (self.path(key), self.path(&format!("{key}.{:016x}", rand_name())));
-        match fs::rename(&path, &mine) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other?,
+        let path = self.path(key);
+        loop {
+            // One caller at a time: whoever waited finds a file that is no longer the one of that name, and looks again. The name is never free meanwhile.
+            let Some(file) = absent_is_none(OpenOptions::new().read(true).write(true).open(&path))? else { return Ok(false) };
+            match file.lock() {
+                // Where there are no locks, two callers that come at the same moment may both succeed.
+                Err(error) if !matches!(error.kind(), io::ErrorKind::Unsupported) => return Err(error),
+                _ => {}
+            }
+            let Some(there) = absent_is_none(fs::metadata(&path))? else { return Ok(false) };
+            let opened = file.metadata()?;
+            if (there.dev(), there.ino()) != (opened.dev(), opened.ino()) {
+                continue;
+            }
+            if version(&files::read(&path, files::MAX_TEXT)?) != *expected {
+                return Ok(false);
+            }
+            return self.replace(key, bytes).map(|()| true);
         }
-        let taken = files::read(&mine, files::MAX_TEXT)?;
-        if version(&taken) != *expected {
-            let _ = fs::hard_link(&mine, &path);
-            fs::remove_file(&mine)?;
-            return Ok(false);
-        }
-        fs::remove_file(&mine)?;
-        Ok(self.create(key, bytes)? == Creation::Created)
     }
 
     fn delete(&self, key: &str) -> io::Result<()> {
@@ -114,7 +120,12 @@ impl Store for LocalStore {
     }
 
     fn rename_all(&self, prefix: &str, to: &str) -> io::Result<()> {
-        absent_is_fine(fs::rename(self.path(prefix), self.path(to)))
+        let (from, to) = (self.path(prefix), self.path(to));
+        if !from.try_exists()? {
+            return Ok(());
+        }
+        to.parent().map_or(Ok(()), fs::create_dir_all)?;
+        fs::rename(from, to)
     }
 
     fn publish(&self, file: &Path, key: &str) -> io::Result<()> {
@@ -144,15 +155,17 @@ fn version(bytes: &[u8]) -> Version {
     Version(blake3::hash(bytes).to_hex().to_string())
 }
 
-fn rand_name() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
     }
 }
 
@@ -175,6 +188,27 @@ mod tests {
         assert_eq!(winners.len(), 1);
         assert_eq!(store.get("a/b").unwrap().unwrap(), vec![winners[0]; 10_000]);
         assert_eq!(store.list("a").unwrap(), BTreeMap::from([("b".to_owned(), 10_000)]), "nothing temporary stays");
+    }
+
+    #[test]
+    fn of_many_replacers_of_a_version_one_is_first_and_the_object_is_always_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::new(folder.path());
+        store.replace("lease", b"0").unwrap();
+        let counted = std::thread::scope(|scope| {
+            let count = || {
+                let (mut won, store) = (0_u32, &store);
+                for _ in 0..30 {
+                    let (bytes, version) = store.get_version("lease").unwrap().expect("it is always there");
+                    let next: u32 = std::str::from_utf8(&bytes).unwrap().parse::<u32>().unwrap() + 1;
+                    won += u32::from(store.replace_version("lease", next.to_string().as_bytes(), &version).unwrap());
+                }
+                won
+            };
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(count)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>()
+        });
+        assert_eq!(store.get("lease").unwrap().unwrap(), counted.to_string());
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod places;
 mod roots;
 mod shards;
 mod truth;
+#[cfg(test)]
+mod stores;
 mod webdataset;
 
 pub use coco::{Coco, CocoConfig};
