@@ -137,8 +137,8 @@ pub struct RecipeOverrides {
     #[arg(long, value_name = "path.to.key=value")]
     pub set: Vec<String>,
 
-    /// Where stages and results are kept; the recipe's `work_dir` by default.
-    #[arg(long, value_name = "DIR")]
+    /// Where stages and results are kept, a folder or s3://BUCKET/PREFIX (also gs://, az://); the recipe's `work_dir` by default.
+    #[arg(long, value_name = "DIR|URL")]
     pub work_dir: Option<PathBuf>,
 
     /// Fetch published weights that the recipe names and that are not on this machine, without asking; what they are is shown first (see `weights list`).

@@ -1,5 +1,6 @@
 //! The stage engine: samples in shards, results in Parquet files under keys, errors in a ledger, bars on the terminal. It knows no algorithm.
 
+mod ahead;
 mod entry;
 mod error;
 mod files;
@@ -18,6 +19,7 @@ mod shard;
 mod stage;
 mod store;
 
+pub use ahead::read_ahead;
 pub use entry::Entry;
 pub use error::{EngineError, SamplesError};
 pub use files::replace_file;

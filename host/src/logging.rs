@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use convert_sdk::LogLevel;
 use indicatif::MultiProgress;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::cli::{GlobalArguments, LogFormat};
 use crate::engine::Progress;
@@ -23,12 +25,15 @@ pub fn begin(global: &GlobalArguments) -> Progress {
     };
     let writer = AboveBars { bars: progress.bars().cloned(), people };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
+    // Each request that is sent again is told to those who ask for more only.
+    let library = if level == LevelFilter::INFO { LevelFilter::WARN } else { level };
+    let filter = Targets::new().with_default(level).with_target("object_store", library);
     // An error means that a subscriber is there already.
     let _ = if people {
         let colour = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
-        tracing::subscriber::set_global_default(builder.without_time().with_ansi(colour).finish())
+        tracing::subscriber::set_global_default(builder.without_time().with_ansi(colour).finish().with(filter))
     } else {
-        tracing::subscriber::set_global_default(builder.json().finish())
+        tracing::subscriber::set_global_default(builder.json().finish().with(filter))
     };
     progress
 }

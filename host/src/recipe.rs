@@ -22,7 +22,7 @@ use serde_json::Value as Json;
 use crate::crashes::named;
 use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
-use crate::storage::{LocalStore, Store};
+use crate::storage::{Place, Store, is_address};
 use diagnostics::{Diagnostic, Source};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
@@ -202,9 +202,41 @@ impl Recipe {
             }
             sections.insert("dataset".into(), dataset);
             sections.insert("name".into(), self.name.as_str().into());
-            sections.insert("work_dir".into(), self.work_dir.to_string_lossy().into());
+            sections.insert("work_dir".into(), self.place().to_string_lossy().into());
         }
         complete
+    }
+
+    /// What the run's place is called: a folder's path, or an address.
+    pub fn place(&self) -> PathBuf {
+        self.store.place("")
+    }
+
+    /// What a file of the run is called where it lies for good.
+    pub fn place_of(&self, file: &Path) -> PathBuf {
+        self.key_of(file).map_or_else(|| file.to_owned(), |key| self.store.place(key))
+    }
+
+    /// The key of a file that lies in the run's folder.
+    fn key_of<'f>(&self, file: &'f Path) -> Option<&'f str> {
+        file.strip_prefix(&self.work_dir).ok()?.to_str()
+    }
+
+    /// Puts a file that was written in the run's folder where the run's results lie; one that lies elsewhere stays there.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a place that cannot be written.
+    pub fn publish(&self, file: &Path) -> Result<(), FileError> {
+        let Some(key) = self.key_of(file) else { return Ok(()) };
+        self.store.publish(file, key).map_err(FileError::of("write", &self.store.place(key)))
+    }
+
+    /// Writes one of the run's records.
+    ///
+    /// # Errors
+    /// A place that cannot be written.
+    pub fn write_record(&self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
+        self.store.replace(name, bytes).map_err(FileError::of("write", &self.store.place(name)))
     }
 
     /// The plugins whose config names something that brings values, with the plugin's place in the recipe, such as `proposals.vit`.
@@ -283,10 +315,23 @@ impl Reader<'_> {
 
         let stem = source.file.file_stem().map_or_else(|| "recipe".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let name = sections.name.clone().unwrap_or(stem);
-        let work_dir = match (work_dir, &sections.work_dir) {
-            (Some(folder), _) => std::path::absolute(folder).ok()?,
-            (None, Some(folder)) => self.bases.absolute(tree.get("work_dir").map_or(Origin::Recipe, |node| node.origin), folder),
-            (None, None) => std::path::absolute(Path::new("runs").join(&name)).ok()?,
+        let named = tree.get("work_dir");
+        let place = work_dir.map_or_else(|| sections.work_dir.clone().map(PathBuf::from), |place| Some(place.to_owned()));
+        let opened = match (place.as_ref().and_then(|place| place.to_str()).filter(|place| is_address(place)), place.as_deref(), work_dir) {
+            (Some(address), ..) => Place::address(address),
+            (None, Some(folder), None) => {
+                let origin = named.map_or(Origin::Recipe, |node| node.origin);
+                Ok(Place::folder(self.bases.absolute(origin, &folder.to_string_lossy())))
+            }
+            (None, Some(folder), Some(_)) => Ok(Place::folder(std::path::absolute(folder).ok()?)),
+            (None, None, _) => Ok(Place::folder(std::path::absolute(Path::new("runs").join(&name)).ok()?)),
+        };
+        let Place { store, folder: work_dir } = match opened {
+            Ok(place) => place,
+            Err(problem) => {
+                self.problems.push(Diagnostic::new(named.and_then(|node| node.place), format!("work_dir: {problem}")));
+                return None;
+            }
         };
         let proposals: Vec<(String, Configured)> = (sections.proposals.iter().zip(proposals))
             .map(|(section, plugin)| (section.name.clone().unwrap_or_else(|| section.plugin.clone()), plugin))
@@ -307,7 +352,7 @@ impl Reader<'_> {
         let checkpoint = sections.label.checkpoint.as_ref().map(|file| file.to_path_buf());
         let recipe = Recipe {
             name,
-            store: Arc::new(LocalStore::new(&work_dir)),
+            store,
             work_dir,
             dataset,
             proposals,

@@ -5,6 +5,7 @@ mod inputs;
 mod lease;
 mod local;
 mod object;
+mod place;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -18,6 +19,7 @@ pub use inputs::Inputs;
 pub use lease::{Holder, Lease, LeaseError, Terms};
 pub use local::LocalStore;
 pub use object::ObjectStorage;
+pub use place::{Place, host_name, is_address};
 
 /// How a conditional create ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +109,7 @@ pub trait Store: Debug + Send + Sync {
     /// An object that cannot be read, a file that cannot be written.
     fn fetch(&self, key: &str, file: &Path) -> io::Result<bool>;
 
-    /// What an object is called in messages: its path or address.
+    /// What an object is called in messages: its path or address; with an empty key those of the run.
     fn place(&self, key: &str) -> PathBuf;
 
     /// Whether it is an object store, which other machines reach as well.

@@ -5,6 +5,7 @@ pub mod file_server;
 pub mod hostile;
 pub mod random_vit;
 pub mod s3_server;
+pub mod worker;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,19 @@ pub fn python_of_examples(test: &str) -> Option<String> {
     let environment = std::process::Command::new(repository().join("tests/examples-environment.sh")).output().expect("bash can be started");
     if !environment.status.success() {
         skipped(test, stderr(&environment).trim());
+        return None;
+    }
+    Some(stdout(&environment).trim().to_owned())
+}
+
+/// The Python that has Ray and moto, or a loud word that the test was skipped.
+///
+/// # Panics
+/// Without bash.
+pub fn python_of_clusters(test: &str) -> Option<String> {
+    let environment = std::process::Command::new(repository().join("tests/cluster-environment.sh")).output().expect("bash can be started");
+    if !environment.status.success() {
+        skipped(test, stderr(&environment).lines().last().unwrap_or("it cannot be made"));
         return None;
     }
     Some(stdout(&environment).trim().to_owned())

@@ -14,15 +14,12 @@ pub struct S3Server {
 }
 
 impl S3Server {
-    /// Starts it with the Python of `CONVERT_CLUSTER_PYTHON`, or says loudly that the test was skipped.
+    /// Starts it with the Python of tests/cluster-environment.sh, or says loudly that the test was skipped.
     ///
     /// # Panics
     /// When it does not begin to answer.
     pub fn start(test: &str) -> Option<Self> {
-        let Some(python) = std::env::var_os("CONVERT_CLUSTER_PYTHON").filter(|python| !python.is_empty()) else {
-            crate::skipped(test, "CONVERT_CLUSTER_PYTHON names no Python that has moto[server]");
-            return None;
-        };
+        let python = crate::python_of_clusters(test)?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let mut command = Command::new(python);
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);

@@ -334,7 +334,7 @@ fn two_samples_whose_maps_would_be_one_file_are_found_before_the_maps_are_made()
     let stage = ["stage", "label-maps", "--recipe", "recipe.yaml", "--output", "maps"];
     let output = convert().current_dir(place.path("")).args(stage).output().expect("convert can be started");
     let text = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("pear/pear-000.png and pear/pear-000.jpg would both be written to ") && text.contains("pear-000.pt"), "{text}");
     let stages = files_of(&place.path("work/stages"));
     assert!(!stages.iter().any(|stage| stage.starts_with("label-maps")) && !place.path("maps").exists(), "{stages:?}");

@@ -41,6 +41,7 @@ pub fn audit(run: &Path, options: &Options, catalog: &Catalog, progress: Progres
         }
         Ok(())
     })?;
+    session.recipe.publish(&file)?;
 
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let likely = suspects.iter().filter(|suspect| suspect.is_likely_wrong()).count();

@@ -38,7 +38,7 @@ pub fn check(file: &Path, overrides: &RecipeOverrides, device: &str, catalog: &C
         samples.list.len(),
         samples.classes.len()
     );
-    answer!("work dir   {}", recipe.work_dir.display());
+    answer!("work dir   {}", recipe.place().display());
     for (place, preset) in recipe.presets() {
         let taken: Vec<String> = preset.taken().collect();
         answer!(

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::pipeline::{COMPLETE_RECIPE, Options, Part, RUN, Session};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
+use crate::storage::{Place, is_address};
 
 /// What a run's stages depend on besides its recipe.
 #[derive(Deserialize)]
@@ -29,22 +30,24 @@ pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Pro
         let run = run.display();
         return Err(Failure::usage(format!("{run} is a file: name the work directory of a finished run, where its {RUN} lies")));
     }
-    let record = run.join(RUN);
-    let bytes = match std::fs::read(&record) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let (run, typed) = (run.display(), command_name::typed());
-            return Err(Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one")));
-        }
-        Err(error) => return Err(FileError::of("read", &record)(error).into()),
+    let Place { store, folder } = match run.to_str().filter(|run| is_address(run)) {
+        Some(address) => Place::address(address).map_err(Failure::usage)?,
+        None => Place::folder(run.to_owned()),
+    };
+    let read = |name: &str| store.get(name).map_err(FileError::of("read", &store.place(name)));
+    let Some(bytes) = read(RUN)? else {
+        let (run, typed) = (run.display(), command_name::typed());
+        return Err(Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one")));
     };
     let unreadable = |why: String| {
         let (run, typed) = (run.display(), command_name::typed());
         Failure::usage(format!("{run} was made by another version ({why}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"))
     };
     let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| unreadable(format!("{RUN}: {error}")))?;
-    let file = run.join(COMPLETE_RECIPE);
-    if !file.is_file() {
+    // A recipe of an object store is read from this machine's part of the run.
+    let file = folder.join(COMPLETE_RECIPE);
+    std::fs::create_dir_all(&folder).map_err(FileError::of("make", &folder))?;
+    if !store.fetch(COMPLETE_RECIPE, &file).map_err(FileError::of("read", &store.place(COMPLETE_RECIPE)))? {
         return Err(unreadable(format!("there is no {COMPLETE_RECIPE}")));
     }
     // The folder may have been moved since.

@@ -88,7 +88,7 @@ pub fn plan(arguments: &PlanArguments, catalog: &Catalog, progress: &Progress) -
     let answer = Answer {
         version: VERSION,
         recipe: &recipe.name,
-        work_dir: recipe.work_dir.display().to_string(),
+        work_dir: recipe.place().display().to_string(),
         device: &run.device,
         samples: prepared.samples.list.len(),
         samples_key: prepared.samples.key.to_string(),
@@ -143,7 +143,7 @@ fn steps<'a>(recipe: &'a Recipe, device: &str, prepared: &'a Prepared, works: &C
             done: (!export).then_some(to_do.is_empty()),
             shards: per_sample.then_some(ShardAnswer { done, to_do }),
             place: match step.action {
-                Action::Export { exporter } => recipe.export[exporter].1.display().to_string(),
+                Action::Export { exporter } => recipe.place_of(&recipe.export[exporter].1).display().to_string(),
                 _ => step.stage.store.place(&step.stage.prefix()).display().to_string(),
             },
             gpus: u32::from(device != "cpu" && plugin.is_some_and(|plugin| plugin.results.device)),

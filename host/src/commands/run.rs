@@ -36,11 +36,11 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
         forget(&session)?;
     }
     let (samples, classes) = (session.samples.list.len(), session.samples.classes.len());
-    tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.work_dir.display());
+    tracing::info!("{}: {samples} samples, {classes} classes; work directory {}", session.recipe.name, session.recipe.place().display());
     for (place, preset) in session.recipe.presets() {
         preset.overruled().for_each(|overruled| tracing::warn!("{place}: {overruled}"));
     }
-    session.runner.progress.begin_run(&session.recipe.work_dir);
+    session.runner.progress.begin_run(&session.recipe.place());
 
     session.check_exports()?;
     session.check_plugins()?;
@@ -59,10 +59,11 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
         }
     };
     session.record_run(&outcome)?;
+    session.recipe.publish(session.runner.ledger.path())?;
     summary::print(&session, &outcome);
     let skipped = outcome.statistics.skipped;
     if skipped > 0 && (arguments.strict || (too_many(&session, skipped) && !arguments.allow_skipped)) {
-        let ledger = session.runner.ledger.path().to_owned();
+        let ledger = session.recipe.place_of(session.runner.ledger.path());
         return Err(Failure::Skipped { count: skipped, samples, strict: arguments.strict, ledger });
     }
     Ok(())

@@ -117,11 +117,15 @@ pub fn print(session: &Session, outcome: &Outcome) {
         0 => format!("{} images, none skipped\n", statistics.images),
         skipped => {
             let share = skipped as f64 * 100.0 / session.samples.list.len() as f64;
-            format!("{} images, {skipped} skipped ({share:.1} %): the reasons are in {}\n", statistics.images, session.runner.ledger.path().display())
+            format!(
+                "{} images, {skipped} skipped ({share:.1} %): the reasons are in {}\n",
+                statistics.images,
+                session.recipe.place_of(session.runner.ledger.path()).display()
+            )
         }
     };
     for (configured, file) in &session.recipe.export {
-        text += &format!("  {:16} {}\n", configured.plugin.name, file.display());
+        text += &format!("  {:16} {}\n", configured.plugin.name, session.recipe.place_of(file).display());
     }
     // Nobody may be listening any more.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -15,12 +15,11 @@ impl Session {
         let step = self.plan.find(Action::HeldOut).ok_or(PipelineError::NotTrainedHere)?;
         self.run_step(step)?;
         let mut suspects = Vec::with_capacity(self.samples.list.len());
-        for shard in 0..self.samples.shards() {
-            for (index, row) in step.stage.read::<ImagePrediction>(&self.samples, shard)? {
-                let sample = &self.samples.list[index];
-                suspects.push(Suspect::new(&sample.id, sample.label, &row.masks, &row.global));
-            }
-        }
+        self.for_each_stored(&step.stage, |index, row: ImagePrediction| {
+            let sample = &self.samples.list[index];
+            suspects.push(Suspect::new(&sample.id, sample.label, &row.masks, &row.global));
+            Ok(())
+        })?;
         suspects.sort_by(Suspect::order);
         Ok(suspects)
     }

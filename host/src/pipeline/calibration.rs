@@ -116,25 +116,24 @@ impl Session {
         let (stage, classes) = (self.plan.stage_of(Action::Labels)?, self.samples.classes.len());
         let truth = section.truth.as_ref().map(|file| KnownClasses::read(file, &self.samples.classes)).transpose()?;
         let (mut images, mut labels, mut positives) = (Vec::new(), Vec::new(), Vec::new());
-        for shard in 0..self.samples.shards() {
-            for (index, row) in stage.read::<ImageLabels>(&self.samples, shard)? {
-                let sample = &self.samples.list[index];
-                let true_classes: Option<BTreeSet<u32>> = match &truth {
-                    Some(truth) => truth.of(&sample.id),
-                    None => self.truth(stage, &sample.id)?.map(|objects| objects.into_iter().map(|object| object.class).collect()),
-                };
-                let Some(true_classes) = true_classes else { continue };
-                let others = row.labels.entries().iter().filter(|entry| entry.class != sample.label);
-                let known = |entry: &convert_sdk::ClassScore| KnownLabel {
-                    class: entry.class,
-                    probability: entry.probability.get(),
-                    right: true_classes.contains(&entry.class),
-                };
-                images.push(index);
-                labels.push(others.map(known).collect::<Vec<_>>());
-                positives.push(true_classes.iter().filter(|class| **class != sample.label).count());
-            }
-        }
+        self.for_each_stored(stage, |index, row: ImageLabels| {
+            let sample = &self.samples.list[index];
+            let true_classes: Option<BTreeSet<u32>> = match &truth {
+                Some(truth) => truth.of(&sample.id),
+                None => self.truth(stage, &sample.id)?.map(|objects| objects.into_iter().map(|object| object.class).collect()),
+            };
+            let Some(true_classes) = true_classes else { return Ok(()) };
+            let others = row.labels.entries().iter().filter(|entry| entry.class != sample.label);
+            let known = |entry: &convert_sdk::ClassScore| KnownLabel {
+                class: entry.class,
+                probability: entry.probability.get(),
+                right: true_classes.contains(&entry.class),
+            };
+            images.push(index);
+            labels.push(others.map(known).collect::<Vec<_>>());
+            positives.push(true_classes.iter().filter(|class| **class != sample.label).count());
+            Ok(())
+        })?;
         if let (Some(file), true) = (&section.truth, images.is_empty()) {
             return Err(PipelineError::NoKnownImage { file: file.to_path_buf() });
         }
@@ -165,16 +164,15 @@ impl Session {
         let aggregate = &self.recipe.sections.aggregate;
         let hard = aggregate.mode == AggregateMode::Hard;
         let mut calibration = Calibration { fitted, hard, threshold: None, probabilities: Probabilities::default(), known, report };
-        for shard in 0..self.samples.shards() {
-            for (index, row) in stage.read::<ImageLabels>(&self.samples, shard)? {
-                let original = self.samples.list[index].label;
-                let fitted = calibration.fitted.as_ref().map(|fitted| &fitted.all);
-                for entry in row.labels.entries().iter().filter(|entry| entry.class != original) {
-                    let given = entry.probability.get();
-                    calibration.probabilities.add(fitted.map_or(given, |calibrator| calibrator.probability(entry.class, given)));
-                }
+        self.for_each_stored(stage, |index, row: ImageLabels| {
+            let original = self.samples.list[index].label;
+            let fitted = calibration.fitted.as_ref().map(|fitted| &fitted.all);
+            for entry in row.labels.entries().iter().filter(|entry| entry.class != original) {
+                let given = entry.probability.get();
+                calibration.probabilities.add(fitted.map_or(given, |calibrator| calibrator.probability(entry.class, given)));
             }
-        }
+            Ok(())
+        })?;
         calibration.report.chosen = section.target.map(|target| calibration.choose(target.precision));
         calibration.threshold = match &calibration.report.chosen {
             Some(chosen) => Some(chosen.threshold),

@@ -9,6 +9,7 @@ use super::action::Action;
 use crate::engine::EngineError;
 use crate::errors::{FileError, PluginError, may_pass};
 use crate::recipe::{Configured, RecipeError};
+use crate::storage::LeaseError;
 
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum PipelineError {
     /// Another process has the work directory.
     #[error("another convert works in {}: wait for it, or choose another folder with --work-dir", .0.display())]
     InUse(PathBuf),
+    /// Another process holds what this one needs, in a place that several machines reach.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
     /// Another process leads the run.
     #[error("another process leads the run in {}: wait for it", .0.display())]
     LedElsewhere(PathBuf),
@@ -171,6 +175,7 @@ impl PipelineError {
                 !source.0.kind.may_pass()
             }
             Self::File(error) => !may_pass(error),
+            Self::Lease(LeaseError::Store { source, .. }) => !may_pass(source),
             Self::NothingToTrainOn { .. }
             | Self::NoPlace(_)
             | Self::NoPart { .. }
@@ -179,7 +184,13 @@ impl PipelineError {
             | Self::KnownClasses { .. }
             | Self::NoKnownImage { .. } => true,
             Self::MissingStep(_) | Self::WholeSet { .. } | Self::Untrained { .. } | Self::Aggregate(_) => true,
-            Self::Recipe(_) | Self::NotBuilt(_) | Self::Threads { .. } | Self::InUse(_) | Self::TrainsElsewhere(_) | Self::LedElsewhere(_) => false,
+            Self::Recipe(_)
+            | Self::NotBuilt(_)
+            | Self::Threads { .. }
+            | Self::InUse(_)
+            | Self::TrainsElsewhere(_)
+            | Self::LedElsewhere(_)
+            | Self::Lease(LeaseError::Held { .. }) => false,
             Self::TrainingAway { .. } | Self::TrainingInterrupted | Self::NoCheckpoint { .. } | Self::NotTrainedHere => false,
         }
     }

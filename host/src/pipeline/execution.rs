@@ -114,10 +114,7 @@ impl Session {
         self.trained_or(&step.stage, || {
             let image = Box::new(|sample| self.lasting_image(sample));
             let set: Box<dyn NamedSet> = match self.plan.reads(step).find(|read| matches!(read.action, Action::Select { .. })) {
-                Some(select) => {
-                    let regions = self.plan.stage_of(Action::Regions)?;
-                    Box::new(SelectedRegions::read(&self.samples, &select.stage, regions, self.plan.needs.merge_by_label, image)?)
-                }
+                Some(select) => Box::new(SelectedRegions::read(self, &select.stage, image)?),
                 None => Box::new(WholeImages::new(&self.samples, image)),
             };
             Ok((labeler.get()?, set))

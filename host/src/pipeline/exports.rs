@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use convert_formats::whole_file::Temporary;
 use convert_sdk::{
@@ -89,11 +89,8 @@ impl Session {
     /// # Errors
     /// A record that cannot be removed.
     pub fn forget_exports(&self) -> Result<(), FileError> {
-        let record = self.recipe.work_dir.join(RECORD);
-        match fs::remove_file(&record) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FileError::of("remove", &record)(error)),
-            _ => Ok(()),
-        }
+        let store = &self.recipe.store;
+        store.delete(RECORD).map_err(FileError::of("remove", &store.place(RECORD)))
     }
 
     /// The calibration, Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
@@ -105,9 +102,16 @@ impl Session {
         let calibration = self.calibration()?;
         let threshold = calibration.as_ref().and_then(Calibration::threshold).unwrap_or(0.5);
         let (mut tally, mut scorer) = (Tally::new(threshold), Scorer::new(self.samples.classes.len(), threshold));
-        for shard in 0..self.samples.shards() {
+        // Large, and wanted only where the dataset knows true masks.
+        let masks_known = AtomicBool::new(false);
+        let read_regions = |shard| regions.read::<ImageRegions>(&self.samples, shard);
+        let read = |shard| {
+            let regions = masks_known.load(Ordering::Relaxed).then(|| read_regions(shard)).transpose()?;
+            Ok((shard, labels.read::<ImageLabels>(&self.samples, shard)?, regions))
+        };
+        self.for_each_shard(read, |(shard, rows, regions)| {
             let mut with_masks = BTreeMap::new();
-            for (index, row) in labels.read::<ImageLabels>(&self.samples, shard)? {
+            for (index, row) in rows {
                 let sample = &self.samples.list[index];
                 match &calibration {
                     Some(calibration) => tally.add(&calibration.labels(sample.label, &row.labels)?),
@@ -124,20 +128,21 @@ impl Session {
             }
             with_masks.retain(|_, masks| !masks.is_empty());
             if with_masks.is_empty() {
-                continue;
+                return Ok(());
             }
-            for (index, row) in regions.read::<ImageRegions>(&self.samples, shard)? {
+            masks_known.store(true, Ordering::Relaxed);
+            for (index, row) in regions.map_or_else(|| read_regions(shard), Ok)? {
                 if let Some(truth) = with_masks.get(&index) {
                     let fitted = truth.iter().map(|mask| mask.fit_to(row.width, row.height)).collect::<Result<Vec<_>, _>>()?;
                     let masks: Vec<Mask> = row.regions.into_iter().map(|region| region.mask).collect();
                     scorer.add_masks(&fitted, &masks)?;
                 }
             }
-        }
+            Ok(())
+        })?;
         let (statistics, evaluation) = (tally.statistics(self.runner.ledger.count()), scorer.evaluation());
         if let Some(evaluation) = &evaluation {
-            let file = self.recipe.work_dir.join(EVALUATION);
-            crate::engine::replace_file(&file, |file| Ok(serde_json::to_writer_pretty(file, evaluation)?))?;
+            self.write_json(EVALUATION, evaluation)?;
         }
         Ok(Outcome { trained, statistics, evaluation, calibration })
     }
@@ -161,14 +166,14 @@ impl Session {
     /// # Errors
     /// What an exporter says; a file that cannot be written.
     pub fn run_exports(&self, outcome: &Outcome) -> Result<(), PipelineError> {
-        let record = self.recipe.work_dir.join(RECORD);
-        let mut known: Exported = fs::read(&record).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let record = self.recipe.store.get(RECORD).ok().flatten();
+        let mut known: Exported = record.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let run = self.export_run(outcome);
         let mut writers = Vec::new();
         for step in self.plan.steps() {
             let Action::Export { exporter } = step.action else { continue };
             let ((configured, file), key) = (&self.recipe.export[exporter], &step.stage.key);
-            if known.0.get(&file.display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
+            if known.0.get(&self.recipe.place_of(file).display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
                 continue;
             }
             let temporary = begin(file)?;
@@ -182,25 +187,29 @@ impl Session {
         self.runner.in_flight.watched(|| self.write_exports(&mut writers, outcome))?;
         for Writing { stage, file, temporary, .. } in writers {
             temporary.replace().map_err(FileError::of("write", file))?;
-            known.0.insert(file.display().to_string(), described(&stage.key, file));
+            self.recipe.publish(file)?;
+            known.0.insert(self.recipe.place_of(file).display().to_string(), described(&stage.key, file));
         }
-        Ok(crate::engine::replace_file(&record, |file| Ok(serde_json::to_writer_pretty(file, &known)?))?)
+        Ok(self.write_json(RECORD, &known)?)
+    }
+
+    fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), FileError> {
+        let bytes = serde_json::to_vec_pretty(value).map_err(FileError::of("write", &self.recipe.store.place(name)))?;
+        self.recipe.write_record(name, &bytes)
     }
 
     /// Gives every labelled sample to the exporters.
     fn write_exports(&self, writers: &mut [Writing<'_>], outcome: &Outcome) -> Result<(), PipelineError> {
         let progress = self.runner.progress.stage("export", outcome.statistics.images, 0);
-        for shard in 0..self.samples.shards() {
-            self.for_each_labelled(shard, outcome.calibration.as_ref(), |sample| {
-                self.runner.stop_if_cancelled()?;
-                for writing in writers.iter_mut() {
-                    let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
-                    written.map_err(|error| writing.failed(Some(sample.id.clone()), error))?;
-                }
-                progress.add(1);
-                Ok(())
-            })?;
-        }
+        self.for_each_labelled(outcome.calibration.as_ref(), |sample| {
+            self.runner.stop_if_cancelled()?;
+            for writing in writers.iter_mut() {
+                let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
+                written.map_err(|error| writing.failed(Some(sample.id.clone()), error))?;
+            }
+            progress.add(1);
+            Ok(())
+        })?;
         progress.finish();
         for writing in writers {
             let finished = self.runner.in_flight.call_said(writing.stage, None, || writing.writer.finish());
@@ -235,36 +244,47 @@ impl Session {
         let classes = self.recipe.work_dir.join(CLASSES);
         // Somebody may have put the list there that the dataset reads.
         if !self.recipe.plugins().flat_map(|plugin| &plugin.paths).any(|named| named.path == classes) {
-            crate::engine::replace_file(&classes, |mut file| {
-                // A line a class, whatever its name: the line's number is the index.
-                self.samples.classes.iter().try_for_each(|name| Ok(writeln!(file, "{}", name.replace(['\n', '\r'], " "))?))
-            })?;
+            // A line a class, whatever its name: the line's number is the index.
+            let list: String = self.samples.classes.iter().map(|name| name.replace(['\n', '\r'], " ") + "\n").collect();
+            self.recipe.write_record(CLASSES, list.as_bytes())?;
         }
-        let complete = self.recipe.complete();
-        crate::engine::replace_file(&self.recipe.work_dir.join(COMPLETE_RECIPE), |mut file| {
-            Ok(file.write_all(serde_yaml::to_string(&complete)?.as_bytes())?)
-        })?;
-        crate::engine::replace_file(&self.recipe.work_dir.join(RUN), |file| Ok(serde_json::to_writer_pretty(file, &run)?))
+        let complete = serde_yaml::to_string(&self.recipe.complete()).map_err(FileError::of("write", &self.recipe.store.place(COMPLETE_RECIPE)))?;
+        self.recipe.write_record(COMPLETE_RECIPE, complete.as_bytes())?;
+        self.write_json(RUN, &run)
     }
 
-    /// The labelled samples of a shard, in order.
-    fn for_each_labelled(
-        &self,
-        shard: usize,
-        calibration: Option<&Calibration>,
-        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
-    ) -> Result<(), PipelineError> {
+    /// What the exporters are given of a shard.
+    fn read_labelled(&self, shard: usize) -> Result<Labelled, PipelineError> {
         let stage = |action| self.plan.stage_of(action);
-        let mut predictions: HashMap<usize, ImagePrediction> = HashMap::new();
+        let mut predictions = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
             predictions.extend(step.stage.read(&self.samples, shard)?);
         }
-        let mut selections: HashMap<usize, ImageSelections> = HashMap::new();
+        let mut selections = HashMap::new();
         if let Some(step) = self.plan.last(|round| Action::Select { round }) {
             selections.extend(step.stage.read(&self.samples, shard)?);
         }
-        let mut regions: HashMap<usize, ImageRegions> = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
-        for (index, row) in stage(Action::Labels)?.read::<ImageLabels>(&self.samples, shard)? {
+        let regions = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
+        Ok(Labelled { labels: stage(Action::Labels)?.read(&self.samples, shard)?, predictions, selections, regions })
+    }
+
+    /// The labelled samples, in order.
+    fn for_each_labelled(
+        &self,
+        calibration: Option<&Calibration>,
+        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
+    ) -> Result<(), PipelineError> {
+        self.for_each_shard(|shard| self.read_labelled(shard), |rows| self.for_each_of_shard(rows, calibration, &mut take))
+    }
+
+    fn for_each_of_shard(
+        &self,
+        rows: Labelled,
+        calibration: Option<&Calibration>,
+        take: &mut impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
+    ) -> Result<(), PipelineError> {
+        let Labelled { labels, mut predictions, selections, mut regions } = rows;
+        for (index, row) in labels {
             let (Some(regions), Some(prediction)) = (regions.remove(&index), predictions.remove(&index)) else { continue };
             let inputs = LabelInputs { regions: &regions, prediction: &prediction, selections: selections.get(&index) };
             let sample = &self.samples.list[index];
@@ -281,7 +301,7 @@ impl Session {
                     None => row.labels,
                 },
                 regions: inputs.labelled_regions(),
-                truth: self.truth(stage(Action::Labels)?, &sample.id)?,
+                truth: self.truth(self.plan.stage_of(Action::Labels)?, &sample.id)?,
                 image: self.lasting_image(index),
             })?;
         }
@@ -322,6 +342,14 @@ fn begin(file: &Path) -> Result<Temporary, FileError> {
         fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
     }
     Temporary::create(file).map(|(temporary, _)| temporary).map_err(FileError::of("write", file))
+}
+
+/// What stages stored of a shard's samples, by their indices.
+struct Labelled {
+    labels: Vec<(usize, ImageLabels)>,
+    predictions: HashMap<usize, ImagePrediction>,
+    selections: HashMap<usize, ImageSelections>,
+    regions: HashMap<usize, ImageRegions>,
 }
 
 /// An exporter at work on its file.

@@ -1,10 +1,9 @@
 //! One run of a recipe: its dataset opened, its steps planned, its plugins built where they have work to do.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use convert_sdk::Role;
 use convert_sdk::{Context, Dataset, Error, ErrorKind, Image, ImageData, LazyImage, Result as PluginResult, Sample, SelectorNeeds, Settings, Work};
@@ -13,6 +12,7 @@ use super::cost_estimates::CostEstimates;
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::ids::check_ids;
+use super::locks::Lock;
 use super::part::Part;
 use super::plan::{Plan, Step};
 use super::work_dir;
@@ -60,7 +60,7 @@ pub struct Session {
     threads: usize,
     /// What plugins declared to hold, by their address in the recipe.
     memory: Mutex<HashMap<usize, u64>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// A recipe's dataset, its samples and its steps: all that `convert check` needs.
@@ -92,7 +92,8 @@ pub struct Planning<'a> {
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe; an id that an exporter cannot write.
 pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
-    let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
+    let (host, begun) = (|| Arc::new(HostSide::new(Arc::clone(planning.cancel))), SystemTime::now());
+    recipe.take_up_cache();
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
     let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
@@ -105,6 +106,10 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     check_ids(recipe, &samples, |configured| self::context(recipe, configured, host(), Machine { classes: &samples.classes, ..Machine::default() }))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
+    if recipe.store.is_remote() {
+        files.save();
+        recipe.share_cache(begun);
+    }
     Ok(Prepared { dataset, samples, plan, files })
 }
 
@@ -166,7 +171,7 @@ impl Session {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
         let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
-        let lock = work_dir::enter(&recipe, options.part.is_some())?;
+        let lock = work_dir::enter(&recipe, options.part.is_some(), &options.cancel)?;
         files.save();
         let part = options.part.as_ref().map(Part::name);
         let ledger = Ledger::begin(&recipe.work_dir, part, recipe.sections.on_error, recipe.sections.max_errors)?;

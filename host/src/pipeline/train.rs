@@ -12,6 +12,7 @@ use super::error::PipelineError;
 use super::plan::TRAINED;
 use super::session::Session;
 use super::training_sets::NamedSet;
+use super::training_state;
 use crate::engine::{Stage, seal};
 use crate::errors::FileError;
 
@@ -83,7 +84,13 @@ impl Session {
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
-        let _lock = lock_training(stage)?;
+        let _lock = self.lock_training(stage)?;
+        // Another process may have trained meanwhile.
+        if let Some(trained) = self.trained(stage)? {
+            self.note_trained(stage, 0.0, trained.images, trained.images);
+            trained.warn(stage);
+            return Ok(trained);
+        }
         let (labeler, set) = prepare()?;
         let images = set.len() as u64;
         tracing::info!("{}: training {} on {}", stage.name, self.recipe.label.plugin.name, set.describe());
@@ -92,7 +99,8 @@ impl Session {
         }
         let progress = Arc::new(self.runner.progress.stage(&stage.name, images, 0));
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::clone(&progress));
-        let report = self.runner.in_flight.note_whole(stage, || labeler.train(set.as_training_set(), &stage.folder));
+        let train = || self.runner.in_flight.note_whole(stage, || labeler.train(set.as_training_set(), &stage.folder));
+        let report = training_state::kept(stage, train)?;
         *self.runner.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
         let seconds = Arc::into_inner(progress).map_or(0.0, |progress| progress.finish());
         let report = report.map_err(|error| match error.kind {
@@ -121,6 +129,7 @@ impl Session {
         let trained = Trained { checkpoint: relative, images, curve, warnings, lost, held_out, blake3, files };
         trained.warn(stage);
         self.publish_trained(stage, &trained)?;
+        training_state::forget(stage)?;
         self.note_trained(stage, seconds, images, 0);
         Ok(absolute(stage, trained))
     }
@@ -212,15 +221,4 @@ fn hash_of(path: &Path) -> std::io::Result<String> {
 
 fn absolute(stage: &Stage, trained: Trained) -> Trained {
     Trained { checkpoint: stage.folder.join(&trained.checkpoint), ..trained }
-}
-
-/// Training is not shared out: two processes must not write one folder's checkpoints.
-fn lock_training(stage: &Stage) -> Result<fs::File, PipelineError> {
-    let path = stage.folder.join(".lock");
-    let file = fs::File::create(&path).map_err(FileError::of("lock", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(PipelineError::TrainsElsewhere(stage.folder.clone())),
-        Err(fs::TryLockError::Error(error)) => Err(FileError::of("lock", &path)(error).into()),
-    }
 }

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use convert_sdk::{Error, LazyImage, Mask, Result as PluginResult, TrainingRegion, TrainingSample, TrainingSet};
 use serde::Deserialize;
 
+use super::action::Action;
 use super::error::PipelineError;
 use super::rows::ImageSelections;
+use super::session::Session;
 use crate::engine::{Samples, Stage};
 
 /// A training set that can say what it is.
@@ -72,22 +74,26 @@ pub(super) struct SelectedRegions<'a> {
 }
 
 impl<'a> SelectedRegions<'a> {
-    /// The regions that the stage `select` kept of those in the stage `regions`; with `merge_by_label`, the masks of one label in an image are one region. Reads each
-    /// shard once.
+    /// The regions of a run that the stage `select` kept; where the selector wants it, the masks of one label in an image are one region. Reads each shard once.
     ///
     /// # Errors
     /// Stored selections or regions that cannot be read.
-    pub fn read(samples: &'a Samples, select: &Stage, regions: &Stage, merge_by_label: bool, image: ImageOf<'a>) -> Result<Self, PipelineError> {
-        let (mut kept, mut proposed) = (KeptRegions::default(), 0);
-        for shard in 0..samples.shards() {
-            let mut masks: HashMap<usize, ImageMasks> = regions.read(samples, shard)?.into_iter().collect();
-            for (sample, row) in select.read::<ImageSelections>(samples, shard)? {
+    pub fn read(session: &'a Session, select: &Stage, image: ImageOf<'a>) -> Result<Self, PipelineError> {
+        let (mut kept, mut proposed, samples) = (KeptRegions::default(), 0, &session.samples);
+        let (regions, merge_by_label) = (session.plan.stage_of(Action::Regions)?, session.plan.needs.merge_by_label);
+        let read = |shard| {
+            let masks: HashMap<usize, ImageMasks> = regions.read(samples, shard)?.into_iter().collect();
+            Ok((masks, select.read::<ImageSelections>(samples, shard)?))
+        };
+        session.for_each_shard(read, |(mut masks, selections)| {
+            for (sample, row) in selections {
                 let Some(image) = masks.remove(&sample) else { continue };
                 let named = |error: Error| PipelineError::Sample { sample: samples.list[sample].id.clone(), source: error.into() };
                 proposed += row.selections.len();
                 kept.push(sample, &image, &row, merge_by_label).map_err(named)?;
             }
-        }
+            Ok(())
+        })?;
         kept.shrink();
         Ok(Self { samples, image, kept, proposed })
     }

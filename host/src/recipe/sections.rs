@@ -22,7 +22,7 @@ pub struct Sections {
     /// Whose defaults hold where paper and released code differ.
     #[serde(default)]
     pub profile: Profile,
-    /// Where stages and results are kept, relative to the recipe (typed into `--set` or a variable: to the current folder); `runs/NAME` in the current folder by default.
+    /// Where stages and results are kept: a folder, relative to the recipe (typed into `--set` or a variable: to the current folder), or a place in an object store, as `s3://bucket/run`; `runs/NAME` in the current folder by default.
     #[serde(default)]
     pub work_dir: Option<String>,
     /// How many samples are stored, and resumed, together.

@@ -43,7 +43,9 @@ impl<'a> Place<'a> {
         let end = address[start..].find('/').map_or(address.len(), |at| start + at);
         let key = address[end..].trim_matches('/');
         if start == 0 || key.split('/').any(|part| part.is_empty() && !key.is_empty()) {
-            return Err(Error::config(format!("{address} is no place in an object store: write s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER")));
+            return Err(Error::config(format!(
+                "{address} is no place in an object store: write s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER"
+            )));
         }
         Ok(Self { bucket: &address[..end], key })
     }

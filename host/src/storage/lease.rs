@@ -45,13 +45,8 @@ impl Holder {
     /// This process; each time another holder.
     pub fn this() -> Self {
         use std::hash::{BuildHasher, Hasher};
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
         let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-        Self {
-            host: if host.is_empty() { "localhost".to_owned() } else { host },
-            process: std::process::id(),
-            token: format!("{:016x}{:016x}", random(), random()),
-        }
+        Self { host: super::host_name(), process: std::process::id(), token: format!("{:016x}{:016x}", random(), random()) }
     }
 }
 

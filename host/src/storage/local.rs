@@ -29,11 +29,17 @@ impl LocalStore {
         self.root.join(key)
     }
 
-    /// The path of an object that is to be written, whose folder is there.
-    fn for_writing(&self, key: &str) -> io::Result<PathBuf> {
+    /// Writes an object in its folder, which is made. Another process may remove the folder at that moment, since it was empty.
+    fn in_folder<T>(&self, key: &str, write: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
         let path = self.path(key);
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        Ok(path)
+        let make_and_write = || {
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            write(&path)
+        };
+        match make_and_write() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_and_write(),
+            other => other,
+        }
     }
 }
 
@@ -71,17 +77,18 @@ impl Store for LocalStore {
     }
 
     fn create(&self, key: &str, bytes: &[u8]) -> io::Result<Creation> {
-        let path = self.for_writing(key)?;
-        if path.is_file() {
-            return Ok(Creation::AlreadyThere);
-        }
-        let (temporary, mut file) = Temporary::create(&path)?;
-        file.write_all(bytes)?;
-        Ok(if temporary.create_only()? { Creation::Created } else { Creation::AlreadyThere })
+        self.in_folder(key, |path| {
+            if path.is_file() {
+                return Ok(Creation::AlreadyThere);
+            }
+            let (temporary, mut file) = Temporary::create(path)?;
+            file.write_all(bytes)?;
+            Ok(if temporary.create_only()? { Creation::Created } else { Creation::AlreadyThere })
+        })
     }
 
     fn replace(&self, key: &str, bytes: &[u8]) -> io::Result<()> {
-        whole_file::write(&self.for_writing(key)?, |mut file| file.write_all(bytes))
+        self.in_folder(key, |path| whole_file::write(path, |mut file| file.write_all(bytes)))
     }
 
     fn get_version(&self, key: &str) -> io::Result<Option<(Bytes, Version)>> {
@@ -112,7 +119,13 @@ impl Store for LocalStore {
     }
 
     fn delete(&self, key: &str) -> io::Result<()> {
-        absent_is_fine(fs::remove_file(self.path(key)))
+        let path = self.path(key);
+        absent_is_fine(fs::remove_file(&path))?;
+        // A folder without objects is none. One with others stays.
+        if let Some(folder) = path.parent().filter(|folder| *folder != self.root) {
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
     }
 
     fn delete_all(&self, prefix: &str) -> io::Result<()> {
@@ -143,7 +156,7 @@ impl Store for LocalStore {
     }
 
     fn place(&self, key: &str) -> PathBuf {
-        self.path(key)
+        if key.is_empty() { self.root.clone() } else { self.path(key) }
     }
 
     fn is_remote(&self) -> bool {

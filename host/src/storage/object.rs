@@ -24,7 +24,7 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tokio::runtime::Runtime;
 
-pub use self::reading::{Below, Described};
+pub use self::reading::Described;
 
 use self::address::{Address, Variables};
 use self::http::SEEN;

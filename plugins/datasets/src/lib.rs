@@ -12,9 +12,9 @@ mod parquet;
 mod places;
 mod roots;
 mod shards;
-mod truth;
 #[cfg(test)]
 mod stores;
+mod truth;
 mod webdataset;
 
 pub use coco::{Coco, CocoConfig};

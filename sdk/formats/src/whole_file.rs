@@ -151,10 +151,15 @@ fn remove_later() {
 pub fn remove_forsaken(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == EXTENSION) && is_forsaken(&path) {
+        if is_temporary(&path) && is_forsaken(&path) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Whether a file's name is that of one that is being written.
+pub fn is_temporary(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == EXTENSION)
 }
 
 /// Whether nobody will ever finish a half-written file. Where its name does not tell whose it is (earlier versions gave other names), its age decides.

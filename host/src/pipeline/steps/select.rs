@@ -60,12 +60,11 @@ impl Session {
     /// Stored selections that cannot be read.
     pub(in crate::pipeline) fn tell_kept_share(&self, step: &Step) -> Result<(), PipelineError> {
         let (mut kept, mut all) = (0u64, 0u64);
-        for shard in 0..self.samples.shards() {
-            for (_, row) in step.stage.read::<ImageSelections>(&self.samples, shard)? {
-                all += row.selections.len() as u64;
-                kept += row.selections.iter().filter(|selection| selection.keep).count() as u64;
-            }
-        }
+        self.for_each_stored(&step.stage, |_, row: ImageSelections| {
+            all += row.selections.len() as u64;
+            kept += row.selections.iter().filter(|selection| selection.keep).count() as u64;
+            Ok(())
+        })?;
         let share = if all == 0 { 0.0 } else { kept as f64 / all as f64 };
         let said = format!("{}: kept {kept} of {all} regions, {:.1} %", step.stage.name, share * 100.0);
         if all == 0 {

@@ -88,7 +88,13 @@ impl HttpService for Service {
         loop {
             tries -= 1;
             match self.exchange(Request::from_parts(parts.clone(), body.clone())).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    // A machine without a role, or a proxy that knows no such address.
+                    if metadata && response.status().is_client_error() {
+                        remember(Seen::Broken { metadata, why: response.status().to_string() });
+                    }
+                    return Ok(response);
+                }
                 Err(_) if tries > 0 => {}
                 Err(error) => {
                     let (kind, seen) = classify(&error, parts.uri.host().unwrap_or_default(), metadata);

@@ -6,10 +6,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStoreExt};
 
 use super::refusal::Doing;
-use super::{Failed, ObjectStorage, absent_is_none, cut_off};
+use super::{ObjectStorage, Reason, absent_is_none, cut_off};
 
 /// An object as its bucket describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl ObjectStorage {
             Ok(Err(size)) => {
                 Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has {size} bytes, more than the limit of {limit} for its kind")))
             }
-            Err(Failed { cause: Error::Precondition { .. }, .. }) => Err(io::Error::other("it was replaced since it was listed: start again")),
+            Err(failed) if failed.reason == Reason::Taken => Err(io::Error::other("it was replaced since it was listed: start again")),
             Err(failed) => Err(failed.error),
         }
     }

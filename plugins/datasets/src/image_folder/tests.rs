@@ -158,7 +158,8 @@ mod links_and_names {
 fn a_listing_of_a_store_gives_what_the_folder_gives() {
     use crate::stores::{Asked, FolderStores, content};
     let place = tempfile::tempdir().unwrap();
-    let paths = ["tench/a.JPEG", "tench/deep/er/b.png", "goldfish/c.jpg", "goldfish/notes.txt", ".cache/d.jpg", "goldfish/.e.jpg", "tench/.x/f.jpg", "g.jpg"];
+    let paths =
+        ["tench/a.JPEG", "tench/deep/er/b.png", "goldfish/c.jpg", "goldfish/notes.txt", ".cache/d.jpg", "goldfish/.e.jpg", "tench/.x/f.jpg", "g.jpg"];
     let more: Vec<String> = (0..10).map(|at| format!("shark/{at}.jpg")).collect();
     for path in paths.into_iter().chain(more.iter().map(String::as_str)) {
         let file = place.path().join("bucket/train").join(path);

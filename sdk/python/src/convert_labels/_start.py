@@ -1,4 +1,4 @@
-"""The commands `convert` and `convert-labels`: the process becomes the executable in this package. Imports nothing that takes time."""
+"""The commands `convert` and `convert-labels`: the process becomes the executable in this package, but for `ray`. Imports nothing that takes time."""
 
 import os
 import sys
@@ -21,7 +21,11 @@ def environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Starts the executable with this process's arguments; does not return."""
+    """Starts the executable with this process's arguments; does not return. The command `ray` is Python's."""
+    if sys.argv[1:2] == ["ray"]:
+        from convert_labels._cluster.command import main as ray
+
+        sys.exit(ray(sys.argv[2:]))
     program = os.path.join(_HERE, "convert")
     try:
         # With the name that was typed: it stands in help and messages.
