@@ -12,6 +12,7 @@ mod failure;
 mod fetch;
 mod logging;
 mod named_files;
+mod named_objects;
 mod pipeline;
 mod plugins;
 mod recipe;

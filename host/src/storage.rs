@@ -1,6 +1,7 @@
 //! Where a run's results lie: a folder, or a place in an object store. Shards and records go through [`Store`]; what belongs to this machine alone (caches, notes of calls in
 //! flight, files that plugins write) lies in a folder in either case.
 
+mod inputs;
 mod lease;
 mod local;
 mod object;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use inputs::Inputs;
 pub use lease::{Holder, Lease, LeaseError, Terms};
 pub use local::LocalStore;
 pub use object::ObjectStorage;

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use convert_sdk::{Host, LogLevel};
+use convert_formats::storage;
+use convert_sdk::{Host, LogLevel, Result};
 
 use crate::engine::StageProgress;
+use crate::storage::Inputs;
 
 /// The host's side of a run.
 pub(crate) struct HostSide {
@@ -39,5 +41,8 @@ impl Host for HostSide {
 
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::SeqCst)
+    }
+    fn call(&self, method: &str, message: &[u8]) -> Result<Option<Vec<u8>>> {
+        storage::answer(Inputs::shared(), method, message)
     }
 }

@@ -3,13 +3,16 @@
 use std::fs::Metadata;
 use std::path::{Component, Path, PathBuf};
 
+use convert_formats::storage::Storage;
+use convert_sdk::ErrorKind;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
 use super::presets::Preset;
 use super::tree::{Location, Node, Origin, Value};
-use crate::errors::{FileError, may_pass};
+use crate::errors::{FileError, PluginError, may_pass};
 use crate::named_files::{Missing, NamedFile};
+use crate::named_objects;
 
 /// A file or folder that a config names.
 #[derive(Clone, Debug, PartialEq)]
@@ -260,6 +263,9 @@ impl<'a> Resolver<'a> {
             "input-path" => ("file or folder", true),
             _ => return text.into(),
         };
+        if Storage::is_address(text) {
+            return self.address(node, text, schema, pointer, kind);
+        }
         let mut path = self.bases.absolute(node.origin, text);
         let mut seen = look_at(&path);
         let named = match seen {
@@ -302,6 +308,33 @@ impl<'a> Resolver<'a> {
         }
         self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content });
         path.to_string_lossy().into_owned().into()
+    }
+
+    /// An object of a store: itself where the schema says that the plugin reads it there, else the file that it was fetched to.
+    fn address(&mut self, node: &Node, text: &str, schema: &Json, pointer: &str, kind: &str) -> Json {
+        if schema.get("x-address") == Some(&Json::Bool(true)) {
+            let address = text.trim_end_matches('/');
+            self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: address.into(), content: false });
+            return address.into();
+        }
+        if kind == "folder" {
+            self.problem(node.place, format!("{} must be a folder of this machine: copy {text} into one, and name that", self.here(pointer)));
+            return text.into();
+        }
+        match named_objects::fetched(text) {
+            Ok(path) => {
+                self.found.paths.push(NamedPath { pointer: pointer.to_owned(), path: path.clone(), content: true });
+                path.to_string_lossy().into_owned().into()
+            }
+            Err(error) if error.kind == ErrorKind::Io => {
+                self.found.problems.push(Diagnostic::new(node.place, FileError::of("fetch", Path::new(text))(PluginError(error))));
+                text.into()
+            }
+            Err(error) => {
+                self.problem(node.place, format!("{}: {error}", self.here(pointer)));
+                text.into()
+            }
+        }
     }
 
     /// `FILE.py:CLASS`, of which the file is made absolute, or `package.module:CLASS`.

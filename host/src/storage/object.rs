@@ -6,6 +6,7 @@
 mod address;
 mod http;
 mod profile;
+mod reading;
 mod refusal;
 mod transfer;
 
@@ -22,6 +23,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use tokio::runtime::Runtime;
+
+pub use self::reading::Described;
 
 use self::address::{Address, Variables};
 use self::http::SEEN;

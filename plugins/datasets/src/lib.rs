@@ -12,6 +12,8 @@ mod parquet;
 mod places;
 mod roots;
 mod shards;
+#[cfg(test)]
+mod stores;
 mod truth;
 mod webdataset;
 

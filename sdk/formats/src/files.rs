@@ -9,6 +9,7 @@ use std::fs::{File, FileType, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use object::Pieces;
 pub use object::StoredObject;
@@ -102,9 +103,15 @@ pub struct Regular {
 enum Bytes {
     File(File),
     Object(Pieces),
+    Memory(Arc<[u8]>),
 }
 
 impl Regular {
+    /// A file whose bytes are here already.
+    pub fn of_bytes(bytes: Arc<[u8]>) -> Self {
+        Self { length: bytes.len() as u64, bytes: Bytes::Memory(bytes), at: 0 }
+    }
+
     /// The length that it had when it was opened, in bytes.
     pub fn length(&self) -> u64 {
         self.length
@@ -118,6 +125,7 @@ impl Regular {
         let bytes = match &self.bytes {
             Bytes::File(file) => Bytes::File(file.try_clone()?),
             Bytes::Object(pieces) => Bytes::Object(pieces.elsewhere()),
+            Bytes::Memory(bytes) => Bytes::Memory(Arc::clone(bytes)),
         };
         Ok(Self { bytes, ..*self })
     }
@@ -130,6 +138,7 @@ impl Regular {
         let file = match &self.bytes {
             Bytes::File(file) => file,
             Bytes::Object(pieces) => return pieces.read_known(offset, length),
+            Bytes::Memory(bytes) => return rest(bytes, offset).get(..length).map(<[u8]>::to_vec).ok_or_else(ended_early),
         };
         let mut bytes = vec![0; length];
         match file.read_exact_at(&mut bytes, offset) {
@@ -144,6 +153,7 @@ impl Read for Regular {
         let count = match &self.bytes {
             Bytes::File(file) => file.read_at(buffer, self.at)?,
             Bytes::Object(pieces) => pieces.read_at(buffer, self.at)?,
+            Bytes::Memory(bytes) => rest(bytes, self.at).read(buffer)?,
         };
         if count == 0 && !buffer.is_empty() && self.at < self.length {
             return Err(ended_early());
@@ -163,6 +173,11 @@ impl Seek for Regular {
         self.at = at.ok_or_else(|| refused("a place before its beginning".into()))?;
         Ok(self.at)
     }
+}
+
+/// Bytes from a place on.
+fn rest(bytes: &[u8], at: u64) -> &[u8] {
+    usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default()
 }
 
 fn ended_early() -> io::Error {

@@ -153,3 +153,39 @@ mod links_and_names {
         assert!(error.to_string().contains("is not UTF-8: rename it"), "{error}");
     }
 }
+
+#[test]
+fn a_listing_of_a_store_gives_what_the_folder_gives() {
+    use crate::stores::{Asked, FolderStores, content};
+    let place = tempfile::tempdir().unwrap();
+    let paths =
+        ["tench/a.JPEG", "tench/deep/er/b.png", "goldfish/c.jpg", "goldfish/notes.txt", ".cache/d.jpg", "goldfish/.e.jpg", "tench/.x/f.jpg", "g.jpg"];
+    let more: Vec<String> = (0..10).map(|at| format!("shark/{at}.jpg")).collect();
+    for path in paths.into_iter().chain(more.iter().map(String::as_str)) {
+        let file = place.path().join("bucket/train").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, path).unwrap();
+    }
+    let stores = FolderStores::new(place.path());
+    let open = |root: &str| {
+        let config = serde_json::from_str(&format!(r#"{{"root": {root:?}}}"#)).unwrap();
+        ImageFolder::new(config, stores.context(&place.path().join("cache")))
+    };
+    let local = open(place.path().join("bucket/train").to_str().unwrap()).unwrap();
+    assert_eq!(stores.asked(), Asked::default());
+    let dataset = open("s3://bucket/train/").unwrap();
+    // The root, and of each class a page of three images.
+    assert_eq!(stores.asked(), Asked { lists: 1 + 1 + 4 + 1, ..Asked::default() });
+    let (samples, revisions) = content(&dataset);
+    assert_eq!((dataset.classes(), &samples), (local.classes(), &content(&local).0));
+    assert_eq!(samples.len(), 13);
+    assert_eq!(stores.asked().reads, 13, "one request an image");
+    assert_eq!(content(&dataset).1, revisions, "a second listing");
+    std::fs::write(place.path().join("bucket/train/shark/3.jpg"), "another").unwrap();
+    let other = content(&open("s3://bucket/train").unwrap()).1;
+    assert_eq!((0..13).filter(|at| revisions[*at] != other[*at]).count(), 1, "the image that was written over");
+    *stores.away.lock().unwrap() = Some("shark/3".into());
+    assert_eq!(dataset.image("shark/3.jpg").unwrap_err().kind, ErrorKind::Io);
+    let none = open("s3://bucket/elsewhere").unwrap_err();
+    assert!(none.to_string().contains("no images below s3://bucket/elsewhere"), "{none}");
+}

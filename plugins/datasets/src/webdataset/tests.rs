@@ -171,3 +171,128 @@ fn a_shard_compressed_with_gzip_is_unpacked_once_and_anew_when_it_changes() {
     let error = again().map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("is not a tar file or a broken one: fetch it again"), "{error}");
 }
+
+/// Three shards of photos and labels, 60 kB a photo.
+fn photos(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    for shard in 0..3 {
+        let names: Vec<(String, Vec<u8>)> = (0..50)
+            .flat_map(|at| {
+                let photo = (0..60_000u32).map(|byte| (byte * (at + 7) + shard) as u8).collect();
+                let label = if at % 2 == 0 { "ant" } else { "bee" };
+                [(format!("{at:02}.jpg"), photo), (format!("{at:02}.cls"), label.as_bytes().to_vec())]
+            })
+            .collect();
+        let members: Vec<Member<'_>> = names.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+        std::fs::write(folder.join(format!("train-{shard:03}.tar")), tar(&members)).unwrap();
+    }
+}
+
+#[test]
+fn shards_of_a_store_are_those_of_the_folder_and_their_index_is_read_once() {
+    use crate::stores::{Asked, FolderStores, content};
+    let place = tempfile::tempdir().unwrap();
+    let (folder, cache) = (place.path().join("bucket/data"), place.path().join("cache"));
+    photos(&folder);
+    std::fs::create_dir(&cache).unwrap();
+    let stores = FolderStores::new(place.path());
+    let open = |root: &str| {
+        let config = serde_json::from_value(serde_json::json!({ "root": root })).unwrap();
+        WebDataset::new(config, stores.context(&cache)).map_err(|error| error.to_string())
+    };
+    let local = open(folder.to_str().unwrap()).unwrap();
+    assert_eq!(stores.asked(), Asked::default());
+    let dataset = open("s3://bucket/data/train-{000..002}.tar").unwrap();
+    let first = stores.asked();
+    // Pieces of 1, 2 and 4 MB hold the 3 MB of a shard.
+    assert_eq!((first.looks, first.reads, first.lists), (0, 6, 1), "{first:?}");
+    let whole: u64 = (0..3).map(|shard| std::fs::metadata(folder.join(format!("train-{shard:03}.tar"))).unwrap().len()).sum();
+    assert!(first.bytes as u64 <= whole, "{first:?} of {whole}");
+    let (samples, revisions) = content(&dataset);
+    assert_eq!(stores.asked(), Asked { reads: 150, bytes: 150 * 60_000, ..Asked::default() }, "one request an image");
+    assert_eq!(samples, content(&local).0);
+    assert_eq!(dataset.classes(), local.classes());
+    assert!(revisions.iter().all(|revision| *revision > Sample::MISSING) && revisions.iter().collect::<std::collections::HashSet<_>>().len() == 150);
+
+    let again = open("s3://bucket/data").unwrap();
+    assert_eq!(stores.asked(), Asked { lists: 1, ..Asked::default() }, "a listing tells that nothing changed");
+    assert_eq!(content(&again), (samples.clone(), revisions.clone()));
+    stores.asked();
+
+    // Another shard of the same size is another version; the rest is known.
+    let path = folder.join("train-001.tar");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[600] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(again.image("train-001/00.jpg").unwrap_err().to_string().contains("was replaced while it was read"));
+    let (changed, other) = content(&open("s3://bucket/data/").unwrap());
+    assert_eq!(stores.asked().reads, 2 + 150);
+    let differing: Vec<usize> = (0..150).filter(|at| revisions[*at] != other[*at]).collect();
+    assert_eq!(differing, (50..100).collect::<Vec<_>>(), "the images of that shard");
+    assert!(changed != samples);
+
+    // What was remembered and then damaged is not believed.
+    for file in std::fs::read_dir(cache.join("shard-index")).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("00.jpg", "99.jpg").replace("ant", "bee")).unwrap();
+    }
+    assert_eq!(content(&open("s3://bucket/data").unwrap()), (changed, other));
+    assert_eq!(stores.asked().reads, 6 + 150);
+}
+
+#[test]
+fn what_is_wrong_with_shards_of_a_store_is_said_and_an_outage_may_pass() {
+    use crate::stores::FolderStores;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("bucket/data");
+    photos(&folder);
+    let stores = FolderStores::new(place.path());
+    let open = |config: serde_json::Value| WebDataset::new(serde_json::from_value(config).unwrap(), stores.context(&place.path().join("cache")));
+    let refusal = |config: serde_json::Value| open(config).map(|_| ()).unwrap_err();
+    let missing = refusal(serde_json::json!({ "root": "s3://bucket/data/train-{000..003}.tar" }));
+    assert_eq!(missing.to_string(), "s3://bucket/data has no file \"train-003.tar\": check `files`");
+    let both = refusal(serde_json::json!({ "root": "s3://bucket/data/train-*.tar", "files": "train-*.tar" }));
+    assert_eq!(both.to_string(), "s3://bucket/data/train-*.tar names the files \"train-*.tar\", and so does `files`: leave one out");
+    let none = refusal(serde_json::json!({ "root": "s3://bucket/elsewhere" }));
+    assert_eq!(none.to_string(), "s3://bucket/elsewhere has no .tar files");
+    *stores.away.lock().unwrap() = Some("train-001".into());
+    let away = refusal(serde_json::json!({ "root": "s3://bucket/data" }));
+    assert!(away.kind == ErrorKind::Io && away.to_string().contains("s3://bucket/data/train-001.tar: no answer for 150 s"), "{away}");
+    *stores.away.lock().unwrap() = None;
+    let dataset = open(serde_json::json!({ "root": "s3://bucket/data" })).unwrap();
+    assert!(!place.path().join("cache").exists(), "opening makes no folders");
+    *stores.away.lock().unwrap() = Some("train-001".into());
+    assert_eq!(dataset.image("train-001/00.jpg").unwrap_err().kind, ErrorKind::Io);
+    assert!(place.path().join("cache/shard-index").is_dir(), "a run at work does");
+    let whole = std::fs::read(folder.join("train-001.tar")).unwrap();
+    *stores.away.lock().unwrap() = None;
+    std::fs::write(folder.join("train-001.tar"), &whole[..whole.len() / 2]).unwrap();
+    let cut = refusal(serde_json::json!({ "root": "s3://bucket/data" }));
+    assert!(cut.kind == ErrorKind::Config && cut.to_string().contains("train-001.tar is truncated"), "{cut}");
+}
+
+#[test]
+fn compressed_shards_of_a_store_are_unpacked_once() {
+    use crate::stores::{FolderStores, content};
+    use std::io::Write;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("bucket/data");
+    photos(&folder);
+    let expected = {
+        let config = serde_json::from_value(serde_json::json!({ "root": folder })).unwrap();
+        content(&WebDataset::new(config, Context::for_tests(&[])).unwrap()).0
+    };
+    for shard in 0..3 {
+        let path = folder.join(format!("train-{shard:03}.tar"));
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&std::fs::read(&path).unwrap()).unwrap();
+        std::fs::write(folder.join(format!("train-{shard:03}.tar.gz")), encoder.finish().unwrap()).unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+    let stores = FolderStores::new(place.path());
+    let config = serde_json::from_value(serde_json::json!({ "root": "s3://bucket/data" })).unwrap();
+    let dataset = WebDataset::new(config, stores.context(&place.path().join("cache"))).unwrap();
+    let listed = stores.asked();
+    assert_eq!(content(&dataset).0, expected);
+    assert_eq!(stores.asked().reads, listed.reads, "each is read once more, as a whole");
+}

@@ -15,7 +15,7 @@ use convert_sdk::{Context, Deserialize, Error, InputFolder, JsonSchema, Result, 
 #[config(default)]
 #[derive(Clone, Debug)]
 pub struct RelabelFilterConfig {
-    /// `own` (default), or the folder of ReLabel's files: `FOLDER/wnid/stem.pt` for the sample `wnid/stem.JPEG`.
+    /// `own` (default), or the folder, on this machine or at an address such as `s3://bucket/maps`, of ReLabel's files: `FOLDER/wnid/stem.pt` for the sample `wnid/stem.JPEG`.
     pub maps: Maps,
     /// Which regions are kept; default `best` with own maps and `threshold` with files. The absolute threshold suits maps with the logit scale of ReLabel's.
     pub keep: Option<Keep>,
@@ -57,7 +57,8 @@ impl JsonSchema for Maps {
         true
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let folder = generator.subschema_for::<InputFolder>();
+        let mut folder = generator.subschema_for::<InputFolder>();
+        folder.insert("x-address".into(), true.into());
         json_schema!({ "anyOf": [{ "const": OWN, "description": "Made from the dataset's own labels." }, folder] })
     }
 }

@@ -2,24 +2,31 @@
 
 use std::path::{Path, PathBuf};
 
+use convert_formats::storage::Storage;
 use convert_formats::tensors::TensorFile;
-use convert_sdk::{Error, LabelMap, Result, ResultExt};
+use convert_sdk::{Context, Error, LabelMap, Result, ResultExt};
+
+/// Most bytes of a map in a store, which is read in one request.
+const LARGEST_MAP: u64 = 64 << 20;
 
 /// The file of a sample's map.
 pub fn map_file(folder: &Path, id: &str) -> PathBuf {
     folder.join(id).with_extension("pt")
 }
 
-/// Reads a map of a dataset with so many classes.
+/// Reads a map of the run's dataset.
 ///
 /// # Errors
 /// A file that is not there, holds something else than one tensor of that shape, or classes that the dataset does not have.
-pub fn read(path: &Path, classes: usize) -> Result<LabelMap> {
-    read_unnamed(path, classes).context(|| format!("label map {}", path.display()))
+pub fn read(path: &Path, context: &Context) -> Result<LabelMap> {
+    let file = match path.to_str().filter(|text| Storage::is_address(text)) {
+        Some(address) => Storage::of(context).read_all(address, LARGEST_MAP).and_then(|bytes| TensorFile::of_bytes(bytes, path)),
+        None => TensorFile::open(path),
+    };
+    file.and_then(|file| read_unnamed(&file, context.classes().len())).context(|| format!("label map {}", path.display()))
 }
 
-fn read_unnamed(path: &Path, classes: usize) -> Result<LabelMap> {
-    let file = TensorFile::open(path)?;
+fn read_unnamed(file: &TensorFile, classes: usize) -> Result<LabelMap> {
     let mut entries = file.entries().iter();
     let (Some((name, entry)), None) = (entries.next(), entries.next()) else {
         return Err(Error::invalid(format!("it holds {} tensors instead of one", file.entries().len())));

@@ -23,7 +23,7 @@ impl RelabelFilter {
         let map = match (subject.map, &self.config.maps) {
             (Some(map), Maps::Own) => map,
             (_, Maps::Folder(folder)) => {
-                read = files::read(&files::map_file(folder, subject.id), self.classes())?;
+                read = files::read(&files::map_file(folder, subject.id), &self.context)?;
                 &read
             }
             (None, Maps::Own) => return Err(Error::invalid("there is no label map of this image")),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::files;
+use crate::files::{self, Regular};
 use convert_sdk::{Error, Result, ResultExt};
 use safetensors::Dtype;
 
@@ -15,6 +16,8 @@ use crate::tensors::entry::Entry;
 #[derive(Clone, Debug)]
 pub struct TensorFile {
     path: PathBuf,
+    /// All of it, where it is no file of this machine.
+    bytes: Option<Arc<[u8]>>,
     entries: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
 }
@@ -25,8 +28,21 @@ impl TensorFile {
     /// # Errors
     /// A file that cannot be read, is truncated, is neither, or holds a pickle with more in it than tensors and plain containers.
     pub fn open(path: &Path) -> Result<Self> {
+        let file = files::open_regular(path, files::MAX_ARCHIVE).context(|| format!("cannot read {}", path.display()))?;
+        Self::of(file, path, None)
+    }
+
+    /// The same of a file's bytes, which came from the place that is called `path`.
+    ///
+    /// # Errors
+    /// As [`TensorFile::open`].
+    pub fn of_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self> {
+        let bytes: Arc<[u8]> = bytes.into();
+        Self::of(Regular::of_bytes(Arc::clone(&bytes)), path, Some(bytes))
+    }
+
+    fn of(mut file: Regular, path: &Path, bytes: Option<Arc<[u8]>>) -> Result<Self> {
         let named = || format!("cannot read {}", path.display());
-        let mut file = files::open_regular(path, files::MAX_ARCHIVE).context(named)?;
         let length = file.length();
         let mut start = [0; 4];
         let known = usize::try_from(length).unwrap_or(usize::MAX).min(4);
@@ -39,7 +55,7 @@ impl TensorFile {
             _ => safetensors_header::entries(file, length),
         };
         let (entries, metadata) = found.context(named)?;
-        Ok(Self { path: path.to_owned(), entries, metadata })
+        Ok(Self { path: path.to_owned(), bytes, entries, metadata })
     }
 
     /// The file's path.
@@ -96,7 +112,10 @@ impl TensorFile {
     /// The bytes from a tensor's first element to its last.
     fn stored_bytes(&self, entry: &Entry) -> Result<Vec<u8>> {
         let count = entry.extent().unwrap_or(0) * entry.element_size();
-        let mut file = files::open_regular(&self.path, files::MAX_ARCHIVE)?;
+        let mut file = match &self.bytes {
+            Some(bytes) => Regular::of_bytes(Arc::clone(bytes)),
+            None => files::open_regular(&self.path, files::MAX_ARCHIVE)?,
+        };
         file.seek(SeekFrom::Start(entry.offset))?;
         let mut bytes = vec![0; count];
         file.read_exact(&mut bytes)?;
