@@ -118,8 +118,11 @@ impl Host for FolderStores {
     }
 }
 
+/// A sample: its id, label and bytes.
+pub type SampleContent = (String, u32, Vec<u8>);
+
 /// Ids, labels and bytes in the order of the ids, and the revisions.
-pub fn content(dataset: &impl Dataset) -> (Vec<(String, u32, Vec<u8>)>, Vec<u64>) {
+pub fn content(dataset: &impl Dataset) -> (Vec<SampleContent>, Vec<u64>) {
     let mut samples = dataset.samples().unwrap();
     samples.sort_by(|one, other| one.id.cmp(&other.id));
     let revisions = samples.iter().map(|sample| sample.revision).collect();

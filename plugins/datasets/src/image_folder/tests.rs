@@ -90,7 +90,7 @@ mod links_and_names {
     #[test]
     fn links_are_followed_and_one_that_leads_nowhere_is_left_to_the_host() {
         let (folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
-        let root = first.unwrap().root;
+        let root = first.unwrap().root.path().to_owned();
         std::fs::create_dir(folder.path().join("elsewhere")).unwrap();
         std::fs::write(folder.path().join("elsewhere/3.jpg"), "3").unwrap();
         symlink(folder.path().join("elsewhere"), root.join("c")).unwrap();
@@ -113,7 +113,7 @@ mod links_and_names {
     #[test]
     fn a_link_to_a_folder_above_is_one_bad_sample_and_no_endless_listing() {
         let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
-        let root = first.unwrap().root;
+        let root = first.unwrap().root.path().to_owned();
         symlink(&root, root.join("a/loop")).unwrap();
         symlink("itself.jpg", root.join("b/itself.jpg")).unwrap();
         let config = ImageFolderConfig {
@@ -137,7 +137,7 @@ mod links_and_names {
     #[test]
     fn names_that_are_not_utf8_are_left_out_as_files_and_refused_as_classes() {
         let (_folder, first) = dataset(&["a/1.jpg", "b/2.jpg"], None);
-        let root = first.unwrap().root;
+        let root = first.unwrap().root.path().to_owned();
         std::fs::write(root.join("a").join(OsStr::from_bytes(b"caf\xe9.jpg")), "").unwrap();
         let config = ImageFolderConfig {
             root: root.clone().into(),

@@ -45,7 +45,10 @@ impl Metered {
     pub fn with_end(file: Regular, source: &Source) -> std::io::Result<Self> {
         match source {
             Source::File(_) => Ok(Self::new(file)),
-            Source::Object(object) => Self::with_parts(file, object, &[object.size().saturating_sub(END)..object.size()]),
+            Source::Object(object) => {
+                let end = object.size().saturating_sub(END)..object.size();
+                Self::with_parts(file, object, std::slice::from_ref(&end))
+            }
         }
     }
 
