@@ -97,6 +97,7 @@ pub fn plan(arguments: &PlanArguments, catalog: &Catalog, progress: &Progress) -
         steps: steps(&recipe, &run.device, &prepared, &works)?,
     };
     if arguments.json {
+        prepared.remember(&recipe);
         answer!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::run)?);
     } else {
         listed(&answer);

@@ -73,6 +73,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// The hashes of the files that the recipe names.
     pub files: FileHashes,
+    /// Since when they were looked at.
+    pub(super) begun: SystemTime,
 }
 
 /// What planning a run depends on besides its recipe.
@@ -92,8 +94,9 @@ pub struct Planning<'a> {
 /// # Errors
 /// What is wrong with the dataset, at its place in the recipe; an id that an exporter cannot write.
 pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, PipelineError> {
-    let (host, begun) = (|| Arc::new(HostSide::new(Arc::clone(planning.cancel))), SystemTime::now());
+    let host = || Arc::new(HostSide::new(Arc::clone(planning.cancel)));
     recipe.take_up_cache();
+    let begun = SystemTime::now();
     let rescan = planning.rescan;
     let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
     let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
@@ -106,11 +109,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     check_ids(recipe, &samples, |configured| self::context(recipe, configured, host(), Machine { classes: &samples.classes, ..Machine::default() }))?;
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
-    if recipe.store.is_remote() {
-        files.save();
-        recipe.share_cache(begun);
-    }
-    Ok(Prepared { dataset, samples, plan, files })
+    Ok(Prepared { dataset, samples, plan, files, begun })
 }
 
 /// What the recipe's selector wants, which decides what steps there are.
@@ -170,9 +169,14 @@ impl Session {
     pub fn open(recipe: Recipe, options: Options) -> Result<Self, PipelineError> {
         let threads = options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let planning = Planning { limit: options.limit, device: &options.device, rescan: options.rescan, cancel: &options.cancel };
-        let Prepared { dataset, samples, plan, files } = prepare(&recipe, &planning)?;
+        let prepared = prepare(&recipe, &planning)?;
         let lock = work_dir::enter(&recipe, options.part.is_some(), &options.cancel)?;
-        files.save();
+        match recipe.store.is_remote() {
+            true => prepared.remember(&recipe),
+            // The dataset does so by itself.
+            false => prepared.files.save(),
+        }
+        let Prepared { dataset, samples, plan, .. } = prepared;
         let part = options.part.as_ref().map(Part::name);
         let ledger = Ledger::begin(&recipe.work_dir, part, recipe.sections.on_error, recipe.sections.max_errors)?;
         let pool = rayon::ThreadPoolBuilder::new()

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const LARGEST: u64 = 256 << 20;
 
 /// Takes up what another machine kept of the training, where this one has nothing; trains; keeps what is done meanwhile.
-pub(super) fn kept<T>(stage: &Stage, train: impl FnOnce() -> T) -> Result<T, FileError> {
+pub(super) fn kept<T, E>(stage: &Stage, train: impl FnOnce() -> Result<T, E>) -> Result<Result<T, E>, FileError> {
     if !stage.store.is_remote() {
         return Ok(train());
     }
@@ -29,14 +29,19 @@ pub(super) fn kept<T>(stage: &Stage, train: impl FnOnce() -> T) -> Result<T, Fil
     Ok(std::thread::scope(|scope| {
         scope.spawn(move || {
             loop {
-                let over = ended.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-                copies.update();
-                if over {
-                    return;
+                match ended.recv_timeout(INTERVAL) {
+                    Err(RecvTimeoutError::Timeout) => copies.update(),
+                    Ok(()) => return copies.update(),
+                    // It has ended well: the checkpoint is what counts.
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         });
         let trained = train();
+        if trained.is_err() {
+            // The thread waits for it.
+            let _ = end.send(());
+        }
         drop(end);
         trained
     }))
