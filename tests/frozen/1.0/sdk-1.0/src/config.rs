@@ -61,7 +61,7 @@ impl InputEntry {
 
 input! {
     /// A folder that must exist. The host makes its path absolute, as that of a file, and refuses the recipe when it is missing.
-    /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples.
+    /// Its path is part of the keys of the stages that read it; its content is not, except for a dataset's samples. With `x-address: true` in the schema it may be an address of an object store.
     InputFolder(PathBuf as Path), "input-folder", "path of an existing folder, relative to the recipe"
 }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
+
 /// How loud a log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -28,6 +30,13 @@ pub trait Host: Send + Sync {
     fn progress(&self, position: u64, total: u64, message: &str);
     /// Whether the user asked to stop; a long call then returns an error of kind [`crate::ErrorKind::Interrupted`] as soon as nothing is lost by it.
     fn cancelled(&self) -> bool;
+    /// What the host answers to a method, messages both; nothing where it has none of that name.
+    ///
+    /// # Errors
+    /// What the host says.
+    fn call(&self, _method: &str, _message: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 }
 
 /// The settings of a run that every plugin may read.

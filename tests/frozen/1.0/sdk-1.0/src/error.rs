@@ -31,18 +31,18 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// All of them.
-    pub const ALL: &'static [ErrorKind] = &[
-        Self::Other,
-        Self::Config,
-        Self::InvalidInput,
-        Self::Io,
-        Self::Numeric,
-        Self::Unsupported,
-        Self::Interrupted,
-        Self::Panic,
-        Self::OutOfMemory,
-        Self::Device,
+    /// All of them, with their names.
+    const NAMES: &'static [(Self, &'static str)] = &[
+        (Self::Other, "other"),
+        (Self::Config, "config"),
+        (Self::InvalidInput, "invalid-input"),
+        (Self::Io, "io"),
+        (Self::Numeric, "numeric"),
+        (Self::Unsupported, "unsupported"),
+        (Self::Interrupted, "interrupted"),
+        (Self::Panic, "panic"),
+        (Self::OutOfMemory, "out-of-memory"),
+        (Self::Device, "device"),
     ];
 
     /// The kind of an error of any type, by the I/O error among its causes. One that the system reported is the world's, unless it speaks of the name; one that a
@@ -59,23 +59,12 @@ impl ErrorKind {
 
     /// Its name in files, such as `invalid-input`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Other => "other",
-            Self::Config => "config",
-            Self::InvalidInput => "invalid-input",
-            Self::Io => "io",
-            Self::Numeric => "numeric",
-            Self::Unsupported => "unsupported",
-            Self::Interrupted => "interrupted",
-            Self::Panic => "panic",
-            Self::OutOfMemory => "out-of-memory",
-            Self::Device => "device",
-        }
+        Self::NAMES.iter().find(|(kind, _)| *kind == self).map_or("other", |(_, name)| name)
     }
 
     /// The kind of a [name](ErrorKind::name); one from a newer version reads as [`ErrorKind::Other`].
     pub fn from_name(name: &str) -> Self {
-        Self::ALL.iter().copied().find(|kind| kind.name() == name).unwrap_or(Self::Other)
+        Self::NAMES.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(kind, _)| *kind)
     }
 }
 
@@ -161,8 +150,11 @@ fn kind_of(error: &(dyn std::error::Error + 'static)) -> Option<ErrorKind> {
     let error = error.downcast_ref::<std::io::Error>()?;
     let named = matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput);
     match error.raw_os_error() {
-        // A library may have wrapped what the system reported.
-        None => error.get_ref().and_then(|inner| kind_of(inner)).or(Some(ErrorKind::InvalidInput)),
+        // A library may have wrapped what the system reported, or waited in vain for somebody else.
+        None => error.get_ref().and_then(|inner| kind_of(inner)).or(Some(match error.kind() {
+            io::ErrorKind::TimedOut => ErrorKind::Io,
+            _ => ErrorKind::InvalidInput,
+        })),
         Some(number) if named || LOOPS.contains(&number) => Some(ErrorKind::InvalidInput),
         Some(_) => Some(ErrorKind::Io),
     }

@@ -95,8 +95,10 @@ pub trait HostSide: Send + Sync + Clone {
     /// How far a long call has come.
     fn progress(&self, position: u64, total: u64, message: RStr<'_>);
     /// Whether the user asked to stop.
-    #[sabi(last_prefix_field)]
     fn cancelled(&self) -> bool;
+    /// The answer of a method; nothing where there is none of that name. Called from several threads at once.
+    #[sabi(last_prefix_field)]
+    fn call(&self, method: RStr<'_>, message: RSlice<'_, u8>) -> Fallible<ROption<Message>>;
 }
 
 pub type HostObject = HostSide_TO<'static, RArc<()>>;

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use abi_stable::sabi_trait::TD_Opaque;
-use abi_stable::std_types::{RArc, RStr};
-use convert_abi::{abi_stable, HostObject, HostSide, HostSide_TO};
+use abi_stable::std_types::{RArc, ROption, RSlice, RStr};
+use convert_abi::{abi_stable, Fallible, HostObject, HostSide, HostSide_TO, Message};
 
-use crate::{Host, LogLevel};
+use super::ask::received;
+use super::guard::guard;
+use crate::{Host, LogLevel, Result};
 
 #[derive(Clone)]
 struct Exported(Arc<dyn Host>);
@@ -22,6 +24,9 @@ impl HostSide for Exported {
     }
     fn cancelled(&self) -> bool {
         self.0.cancelled()
+    }
+    fn call(&self, method: RStr<'_>, message: RSlice<'_, u8>) -> Fallible<ROption<Message>> {
+        guard(|| self.0.call(method.as_str(), &message), |answer| answer.map(Message::from).into())
     }
 }
 
@@ -42,5 +47,8 @@ impl Host for Foreign {
     }
     fn cancelled(&self) -> bool {
         self.0.cancelled()
+    }
+    fn call(&self, method: &str, message: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(received(self.0.call(method.into(), message.into()))?.into_option().map(Into::into))
     }
 }

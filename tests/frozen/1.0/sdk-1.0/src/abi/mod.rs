@@ -1,6 +1,6 @@
 //! The stable ABI between the host and plugin libraries. Plugin authors need nothing from here.
 //!
-//! What crosses are calls of methods by name, with [messages](message) that may grow and images that are lent; their few types are those of convert-abi. Of each role, one file holds the side
+//! What crosses are calls of methods by name, with messages that may grow and images that are lent; their few types are those of convert-abi. Of each role, one file holds the side
 //! that answers them in a plugin (`serve`) and the `Foreign…` side that makes them the role's ordinary trait again, so that the host cannot tell a loaded plugin from local code.
 //! Whoever changes a method, or a type that it takes or gives, reads docs/abi.md first.
 #![allow(missing_docs)] // the traits' docs say it
@@ -14,7 +14,8 @@ mod guard;
 mod host;
 mod image;
 mod labeler;
-pub(crate) mod message;
+#[doc(hidden)] // for hosts, and what answers as one
+pub mod message;
 mod module;
 mod postprocessor;
 mod proposer;
