@@ -1,5 +1,6 @@
 //! The command line.
 
+mod look;
 mod meant;
 mod scheduler;
 
@@ -9,6 +10,7 @@ use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::Role;
 
+pub use look::{PredictArguments, ViewArguments};
 pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
@@ -277,6 +279,10 @@ pub enum Command {
         #[arg(long, default_value_t = 0.5)]
         threshold: f32,
     },
+    /// Look at a finished run in a browser: filter its images, see regions and labels, correct them. Prints the address.
+    View(ViewArguments),
+    /// Say what a run's labeler sees in an image, and in a region of it (paper, F.5).
+    Predict(PredictArguments),
     /// Run one stage of a recipe on a part of the shards, for a scheduler of your own. Exit codes: 0 done, 1 try again, 2 wrong for good, 130 stopped from outside.
     Stage(StageArguments),
     /// Run parts of a recipe that a scheduler names, a JSON line each, with the models kept in memory from one to the next; answers one JSON line each

@@ -24,10 +24,12 @@ mod new_plugin;
 mod pairs;
 mod plan;
 mod plugins;
+mod predict;
 mod run;
 mod stage;
 mod stats;
 mod summary;
+mod view;
 mod weights;
 mod worker;
 
@@ -95,6 +97,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         }
         Some(Command::Doctor { work_dir: None }) => doctor::doctor(&catalog()?),
         Some(Command::Doctor { work_dir: Some(place) }) => doctor::try_work_dir(&place),
+        Some(Command::View(arguments)) => view::view(&arguments, catalog()?, progress),
+        Some(Command::Predict(arguments)) => predict::predict(&arguments, &catalog()?, &progress),
         Some(Command::Stage(arguments)) => stage::stage(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
         Some(Command::Worker(arguments)) => worker::worker(&arguments, &catalog()?, progress).map_err(Failure::of_a_part),
     }

@@ -19,6 +19,7 @@ mod recipe;
 mod sha256;
 pub mod storage;
 mod terminal;
+mod view;
 
 pub use commands::execute;
 pub use crashes::listen as say_crashes;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use comfy_table::{Cell, CellAlignment};
 
-use super::{finished, summary};
+use super::{cancel_on_ctrl_c, finished, summary};
 use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Suspect, look_alikes, near_duplicates};
 use crate::failure::Failure;
@@ -29,7 +29,7 @@ pub struct Options {
 
 /// Writes the list of all images and prints its head, the classes that are taken for each other, and near duplicates with different labels.
 pub fn audit(run: &Path, options: &Options, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let session = finished::reopen(run, options.threads, catalog, progress)?;
+    let session = finished::reopen(run, options.threads, catalog, progress, &cancel_on_ctrl_c()?)?;
     let suspects = session.audit()?;
     let classes = &session.samples.classes;
     let name = |class: u32| classes.get(class as usize).map_or("?", String::as_str);

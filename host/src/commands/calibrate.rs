@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment};
 use convert_sdk::{AddedLabels, CalibrationReport, ChosenThreshold};
 use serde::Serialize;
 
-use super::{finished, summary, writable};
+use super::{cancel_on_ctrl_c, finished, summary, writable};
 use crate::engine::{Progress, replace_file};
 use crate::failure::Failure;
 use crate::plugins::Catalog;
@@ -37,7 +37,7 @@ struct Report<'a> {
 /// Prints the figures and the lines of the recipe that use them. The run stays as it is.
 pub fn calibrate(run: &Path, options: &Options<'_>, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let json = options.json.map(writable).transpose()?;
-    let session = finished::reopen(run, options.threads, catalog, progress)?;
+    let session = finished::reopen(run, options.threads, catalog, progress, &cancel_on_ctrl_c()?)?;
     let sections = &session.recipe.sections;
     if sections.aggregate.mode == AggregateMode::Hard && sections.calibrate.is_none() {
         let run = run.display();

@@ -1,10 +1,11 @@
 //! The run that a work directory holds, opened again by the commands that look at finished runs.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use serde::Deserialize;
 
-use super::cancel_on_ctrl_c;
 use crate::command_name;
 use crate::engine::Progress;
 use crate::errors::FileError;
@@ -25,7 +26,7 @@ struct Recorded {
 ///
 /// # Errors
 /// A folder without a finished run; a recipe, dataset or plugin that has changed for the worse since.
-pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Progress) -> Result<Session, Failure> {
+pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Progress, cancel: &Arc<AtomicBool>) -> Result<Session, Failure> {
     if run.is_file() {
         let run = run.display();
         return Err(Failure::usage(format!("{run} is a file: name the work directory of a finished run, where its {RUN} lies")));
@@ -59,7 +60,7 @@ pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Pro
         rescan: false,
         part: Some(Part::every(0, 1)),
         progress,
-        cancel: cancel_on_ctrl_c()?,
+        cancel: Arc::clone(cancel),
     };
     Ok(Session::open(recipe, options)?)
 }

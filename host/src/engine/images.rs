@@ -147,6 +147,12 @@ fn jpeg_exif(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// Whether a camera noted in a JPEG file that it is to be turned: who shows the file as it is shows it so.
+pub fn is_turned(file: &[u8]) -> bool {
+    let exif = if file.starts_with(&[0xff, 0xd8]) { jpeg_exif(file) } else { None };
+    exif.and_then(Orientation::from_exif_chunk).is_some_and(|orientation| orientation != Orientation::NoTransforms)
+}
+
 fn decode_jpeg(bytes: &[u8]) -> Result<Image<'static>> {
     let scans = scans(bytes).ok_or_else(|| Error::invalid(format!("the JPEG file is truncated after {} bytes", bytes.len())))?;
     read_jpeg(bytes, scans)

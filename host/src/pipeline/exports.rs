@@ -49,6 +49,10 @@ struct FinishedRun<'a> {
     samples: usize,
     classes: &'a [String],
     exports: Vec<FinishedExport<'a>>,
+    configurations: Vec<&'a str>,
+    /// A label counts when its probability is above this.
+    threshold: f32,
+    stages: FinishedStages,
     statistics: &'a Statistics,
     #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<&'a HeldOut>,
@@ -74,6 +78,22 @@ pub struct Outcome {
 struct FinishedDataset<'a> {
     plugin: &'a str,
     config: &'a serde_json::Value,
+}
+
+/// The stages that the labels come from, each by its folder in `stages`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FinishedStages {
+    /// Regions of all configurations.
+    pub regions: String,
+    /// Which of them the labeler was trained on; none with a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selections: Option<String>,
+    /// The labeler's probabilities.
+    pub predictions: String,
+    /// The images' labels, before calibration.
+    pub labels: String,
+    /// Samples of a shard.
+    pub shard_size: usize,
 }
 
 #[derive(Serialize)]
@@ -222,7 +242,7 @@ impl Session {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn record_run(&self, outcome: &Outcome) -> Result<(), FileError> {
+    pub fn record_run(&self, outcome: &Outcome) -> Result<(), PipelineError> {
         let Outcome { trained, statistics, evaluation, calibration } = outcome;
         let within = |file: &Path| file.strip_prefix(&self.recipe.work_dir).unwrap_or(file).to_owned();
         let exports = self.recipe.export.iter().map(|(configured, file)| FinishedExport { plugin: &configured.plugin.name, file: within(file) });
@@ -236,6 +256,9 @@ impl Session {
             samples: self.samples.list.len(),
             classes: &self.samples.classes,
             exports: exports.collect(),
+            configurations: self.recipe.proposals.iter().map(|(name, _)| name.as_str()).collect(),
+            threshold: calibration.as_ref().and_then(Calibration::threshold).unwrap_or(0.5),
+            stages: self.finished_stages()?,
             statistics,
             held_out: trained.as_ref().and_then(|trained| trained.held_out.as_ref()),
             evaluation: evaluation.as_ref(),
@@ -250,7 +273,19 @@ impl Session {
         }
         let complete = serde_yaml::to_string(&self.recipe.complete()).map_err(FileError::of("write", &self.recipe.store.place(COMPLETE_RECIPE)))?;
         self.recipe.write_record(COMPLETE_RECIPE, complete.as_bytes())?;
-        self.write_json(RUN, &run)
+        Ok(self.write_json(RUN, &run)?)
+    }
+
+    fn finished_stages(&self) -> Result<FinishedStages, PipelineError> {
+        let id = |action| self.plan.stage_of(action).map(Stage::id);
+        let rounds = self.plan.needs.rounds;
+        Ok(FinishedStages {
+            regions: id(Action::Regions)?,
+            selections: self.plan.find(Action::Select { round: rounds }).map(|step| step.stage.id()),
+            predictions: id(Action::Predict { round: rounds })?,
+            labels: id(Action::Labels)?,
+            shard_size: self.recipe.sections.shard_size,
+        })
     }
 
     /// What the exporters are given of a shard.

@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use convert_sdk::{LabelModel, Labeler};
 
 use super::error::PipelineError;
-use super::plan::Step;
+use super::plan::{Plan, Step};
 use super::session::Session;
+use super::train::checkpoint_of;
+use crate::recipe::Recipe;
 
 /// The labeler on demand.
 pub(super) struct LabelerOnDemand<'a> {
@@ -39,23 +41,23 @@ impl<'a> LabelerOnDemand<'a> {
     /// # Errors
     /// That it is not trained yet, and as [`LabelerOnDemand::get`].
     pub fn model_for(&self, step: &Step) -> Result<Box<dyn LabelModel>, PipelineError> {
-        let checkpoint = self.checkpoint_for(step)?;
+        let checkpoint = checkpoint_for(&self.session.recipe, &self.session.plan, step)?;
         self.load(&checkpoint)
-    }
-
-    fn checkpoint_for(&self, step: &Step) -> Result<PathBuf, PipelineError> {
-        let plan = &self.session.plan;
-        match plan.reads(step).find(|read| read.trains()) {
-            Some(train) => self.session.checkpoint_of(&train.stage),
-            None => {
-                let given = self.session.recipe.checkpoint.clone();
-                given.ok_or_else(|| PipelineError::Untrained { stage: step.stage.name.clone() })
-            }
-        }
     }
 
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>, PipelineError> {
         let labeler = self.get()?;
         self.session.build(&self.session.recipe.label, |_, _| labeler.load(checkpoint))
+    }
+}
+
+/// The checkpoint that a step of predictions or label maps works with.
+///
+/// # Errors
+/// That it is not trained yet.
+pub(super) fn checkpoint_for(recipe: &Recipe, plan: &Plan, step: &Step) -> Result<PathBuf, PipelineError> {
+    match plan.reads(step).find(|read| read.trains()) {
+        Some(train) => checkpoint_of(&train.stage),
+        None => recipe.checkpoint.clone().ok_or_else(|| PipelineError::Untrained { stage: step.stage.name.clone() }),
     }
 }

@@ -134,11 +134,11 @@ pub fn check_plugins(recipe: &Recipe, prepared: &Prepared) -> Result<CostEstimat
 }
 
 /// What a plugin's context says beside the recipe.
-struct Machine<'a> {
-    classes: &'a [String],
-    device: &'a str,
-    threads: usize,
-    rescan: bool,
+pub(super) struct Machine<'a> {
+    pub classes: &'a [String],
+    pub device: &'a str,
+    pub threads: usize,
+    pub rescan: bool,
 }
 
 impl Default for Machine<'_> {
@@ -147,7 +147,7 @@ impl Default for Machine<'_> {
     }
 }
 
-fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, machine: Machine<'_>) -> Context {
+pub(super) fn context(recipe: &Recipe, configured: &Configured, host: Arc<HostSide>, machine: Machine<'_>) -> Context {
     let settings = Settings {
         plugin: configured.plugin.name.clone(),
         profile: recipe.sections.profile.name().to_owned(),
@@ -325,7 +325,7 @@ fn try_build(recipe: &Recipe, configured: &Configured, context: &Context, before
 }
 
 /// A plugin that could not be built: what is wrong with its config is shown at its place in the recipe, what the device or its memory did is not.
-fn refused(recipe: &Recipe, configured: &Configured, error: Error) -> PipelineError {
+pub(super) fn refused(recipe: &Recipe, configured: &Configured, error: Error) -> PipelineError {
     let kind = error.kind;
     let error = NotBuilt::of(configured, error);
     match kind {

@@ -22,6 +22,7 @@ use predict::Predicting;
 use select::Selecting;
 
 pub(super) use labels::LabelInputs;
+pub(super) use predict::sparse;
 
 /// A per-sample step of a plan, as the engine runs it.
 pub(super) struct PlanStep<'a> {

@@ -43,6 +43,31 @@ pub struct Trained {
 }
 
 impl Trained {
+    /// What an earlier run trained in a stage, if it ended.
+    ///
+    /// # Errors
+    /// A record that cannot be read.
+    pub(super) fn of(stage: &Stage) -> Result<Option<Trained>, PipelineError> {
+        let (store, key) = (&stage.store, stage.object(TRAINED));
+        let path = store.place(&key);
+        let Some(bytes) = store.get(&key).map_err(FileError::of("read", &path))? else { return Ok(None) };
+        match seal::check_json(&bytes).and_then(|()| Ok(serde_json::from_slice::<Trained>(&bytes)?)) {
+            Ok(trained) => {
+                fetch_checkpoint(stage, &trained)?;
+                Ok(Some(absolute(stage, trained)))
+            }
+            Err(error) => {
+                // The labeler goes on from its own checkpoint of the last epoch.
+                let aside = key.replace(".json", ".damaged");
+                let moved = store.replace(&aside, &bytes).and_then(|()| store.delete(&key));
+                moved.map_err(FileError::of("set aside the damaged", &path))?;
+                let aside = store.place(&aside);
+                tracing::warn!("{} is damaged ({error}); it is kept as {}, and the training is ended again", path.display(), aside.display());
+                Ok(None)
+            }
+        }
+    }
+
     /// Whether the checkpoint is as the training left it. One that is not is trained again, from the labeler's own checkpoint of the last epoch where there is one.
     fn is_whole(&self, stage: &Stage) -> bool {
         let Some(expected) = &self.blake3 else { return true };
@@ -68,6 +93,15 @@ impl Trained {
     }
 }
 
+/// The checkpoint that a stage trained.
+///
+/// # Errors
+/// That there is none: the message says what to run.
+pub(super) fn checkpoint_of(stage: &Stage) -> Result<PathBuf, PipelineError> {
+    let trained = Trained::of(stage)?;
+    trained.map(|trained| trained.checkpoint).ok_or_else(|| PipelineError::NoCheckpoint { stage: stage.name.clone() })
+}
+
 impl Session {
     /// What an earlier run trained in a stage, or what is trained now by the labeler on the set that `prepare` gives.
     ///
@@ -78,7 +112,7 @@ impl Session {
         stage: &Stage,
         prepare: impl FnOnce() -> Result<(&'a dyn Labeler, Box<dyn NamedSet + 'a>), PipelineError>,
     ) -> Result<Trained, PipelineError> {
-        if let Some(trained) = self.trained(stage)?.filter(|trained| trained.is_whole(stage)) {
+        if let Some(trained) = Trained::of(stage)?.filter(|trained| trained.is_whole(stage)) {
             self.note_trained(stage, 0.0, trained.images, trained.images);
             trained.warn(stage);
             return Ok(trained);
@@ -86,7 +120,7 @@ impl Session {
         fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
         let _lock = self.lock_training(stage)?;
         // Another process may have trained meanwhile.
-        if let Some(trained) = self.trained(stage)? {
+        if let Some(trained) = Trained::of(stage)? {
             self.note_trained(stage, 0.0, trained.images, trained.images);
             trained.warn(stage);
             return Ok(trained);
@@ -136,40 +170,6 @@ impl Session {
 
     fn note_trained(&self, stage: &Stage, seconds: f64, images: u64, cached: u64) {
         self.runner.note(StageInfo { name: stage.name.clone(), seconds, images, cached });
-    }
-
-    /// The checkpoint of a stage that an earlier run or an earlier step of this one trained.
-    ///
-    /// # Errors
-    /// That there is none: the message says what to run.
-    pub(super) fn checkpoint_of(&self, stage: &Stage) -> Result<PathBuf, PipelineError> {
-        let trained = self.trained(stage)?;
-        trained.map(|trained| trained.checkpoint).ok_or_else(|| PipelineError::NoCheckpoint { stage: stage.name.clone() })
-    }
-
-    /// What an earlier run trained in a stage, if it ended.
-    ///
-    /// # Errors
-    /// A record that cannot be read.
-    pub(super) fn trained(&self, stage: &Stage) -> Result<Option<Trained>, PipelineError> {
-        let (store, key) = (&stage.store, stage.object(TRAINED));
-        let path = store.place(&key);
-        let Some(bytes) = store.get(&key).map_err(FileError::of("read", &path))? else { return Ok(None) };
-        match seal::check_json(&bytes).and_then(|()| Ok(serde_json::from_slice::<Trained>(&bytes)?)) {
-            Ok(trained) => {
-                fetch_checkpoint(stage, &trained)?;
-                Ok(Some(absolute(stage, trained)))
-            }
-            Err(error) => {
-                // The labeler goes on from its own checkpoint of the last epoch.
-                let aside = key.replace(".json", ".damaged");
-                let moved = store.replace(&aside, &bytes).and_then(|()| store.delete(&key));
-                moved.map_err(FileError::of("set aside the damaged", &path))?;
-                let aside = store.place(&aside);
-                tracing::warn!("{} is damaged ({error}); it is kept as {}, and the training is ended again", path.display(), aside.display());
-                Ok(None)
-            }
-        }
     }
 
     /// Stores what a training gave: its checkpoint, and last the record that it has ended.

@@ -8,7 +8,7 @@ use ::safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
-use crate::commands::{finished, summary, writable};
+use crate::commands::{cancel_on_ctrl_c, finished, summary, writable};
 use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Neighbours, neighbours};
 use crate::failure::Failure;
@@ -41,7 +41,7 @@ struct Report {
 pub fn neighbours_of(run: &Path, options: &Options<'_>, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let json = options.json.map(writable).transpose()?;
     let vectors_file = options.vectors.map(writable).transpose()?;
-    let session = finished::reopen(run, options.threads, catalog, progress)?;
+    let session = finished::reopen(run, options.threads, catalog, progress, &cancel_on_ctrl_c()?)?;
     let vectors = session.region_vectors(options.images)?;
     if let Some(file) = vectors_file {
         let ids: Vec<&str> = vectors.samples.iter().map(|sample| session.samples.list[*sample].id.as_str()).collect();

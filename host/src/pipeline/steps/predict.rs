@@ -41,7 +41,7 @@ impl SampleWork<Record> for Predicting<'_> {
 }
 
 /// The entries that matter, best first.
-pub(super) fn sparse(probabilities: &[f32], classes: usize) -> Result<Vec<ClassScore>, Error> {
+pub(in crate::pipeline) fn sparse(probabilities: &[f32], classes: usize) -> Result<Vec<ClassScore>, Error> {
     if probabilities.len() != classes {
         return Err(Error::invalid(format!("the labeler gave {} probabilities for {classes} classes", probabilities.len())));
     }
