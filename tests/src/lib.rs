@@ -5,6 +5,7 @@ pub mod file_server;
 pub mod hostile;
 pub mod random_vit;
 pub mod s3_server;
+pub mod viewer;
 pub mod worker;
 
 use std::io::Write;
