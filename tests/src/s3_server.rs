@@ -98,14 +98,14 @@ const BUSY: &str = "<Error><Code>SlowDown</Code><Message>Please reduce your requ
 /// A proxy before a server, which goes with the process.
 pub struct FaultProxy {
     port: u16,
-    fates: Arc<Mutex<Vec<Fate>>>,
+    met: Arc<Mutex<Vec<(String, Fate)>>>,
 }
 
 struct Behind {
     server: u16,
     fate: Box<dyn Fn(u64) -> Fate + Send + Sync>,
     number: AtomicU64,
-    fates: Arc<Mutex<Vec<Fate>>>,
+    met: Arc<Mutex<Vec<(String, Fate)>>>,
     /// Where requests go through one at a time, those that are conditional are decided one at a time.
     turn: Option<Mutex<()>>,
 }
@@ -118,16 +118,16 @@ impl FaultProxy {
     pub fn start(server: u16, in_turn: bool, fate: impl Fn(u64) -> Fate + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let fates = Arc::new(Mutex::new(Vec::new()));
+        let met = Arc::new(Mutex::new(Vec::new()));
         let turn = in_turn.then(|| Mutex::new(()));
-        let behind = Arc::new(Behind { server, fate: Box::new(fate), number: AtomicU64::new(0), fates: Arc::clone(&fates), turn });
+        let behind = Arc::new(Behind { server, fate: Box::new(fate), number: AtomicU64::new(0), met: Arc::clone(&met), turn });
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let behind = Arc::clone(&behind);
                 std::thread::spawn(move || while behind.serve(&client).is_ok_and(|goes_on| goes_on) {});
             }
         });
-        Self { port, fates }
+        Self { port, met }
     }
 
     /// One request in three meets something, by a seed: the same numbers meet the same.
@@ -149,7 +149,12 @@ impl FaultProxy {
 
     /// How many requests met a fate.
     pub fn count(&self, fate: Fate) -> usize {
-        self.fates.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|met| **met == fate).count()
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(_, met)| *met == fate).count()
+    }
+
+    /// The method and path of each request, in turn.
+    pub fn requests(&self) -> Vec<String> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(request, _)| request.clone()).collect()
     }
 }
 
@@ -159,7 +164,8 @@ impl Behind {
         let mut reader = BufReader::new(client);
         let (head, length) = request_head(&mut reader)?;
         let fate = (self.fate)(self.number.fetch_add(1, Ordering::SeqCst));
-        self.fates.lock().unwrap_or_else(PoisonError::into_inner).push(fate);
+        let request = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).push((request, fate));
         let mut writer = client;
         if fate == Fate::CutRequest {
             io::copy(&mut reader.take(length / 2), &mut io::sink())?;

@@ -1,8 +1,9 @@
 use convert_sdk::{BoundingBox, Context, Error, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work, config};
-use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Rect, set_num_threads, set_rng_seed};
+use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Rect, set_rng_seed};
 use opencv::imgproc::{DIST_L2, DIST_MASK_PRECISE, GC_BGD, GC_FGD, GC_INIT_WITH_MASK, GC_PR_BGD, GC_PR_FGD, distance_transform_def, grab_cut};
 
 use crate::change::keep_if_alike;
+use crate::keep_opencv_on_one_thread;
 
 /// The most pixels of the window that a mask is refined in; GrabCut's graph of one of this size takes about 4 GB.
 const MAX_PIXELS: u64 = 1 << 24;
@@ -50,8 +51,6 @@ impl Plugin for GrabCut {
     type Config = GrabCutConfig;
 
     fn new(config: GrabCutConfig, _: Context) -> Result<Self> {
-        // The host is at as many images at once as there are threads.
-        set_num_threads(0)?;
         Ok(Self { config })
     }
 }
@@ -95,6 +94,7 @@ struct Window<'a> {
 impl<'a> Window<'a> {
     /// The window around a mask: its box, the band around it, and some surroundings; `None` around an empty mask.
     fn around(mask: &'a Mask, config: &GrabCutConfig) -> Result<Option<Self>> {
+        keep_opencv_on_one_thread()?;
         let Some(bounds) = mask.bounding_box() else { return Ok(None) };
         let unit = f64::from(mask.area()).sqrt();
         let outer = (config.outer_band * unit).max(1.0);

@@ -4,12 +4,15 @@ use convert_sdk::{Mask, Result};
 use opencv::core::{BORDER_CONSTANT, CV_32S, Mat, MatTraitConst, MatTraitConstManual, Scalar, copy_make_border};
 use opencv::imgproc::connected_components;
 
+use crate::keep_opencv_on_one_thread;
+
 /// The mask with its holes filled, as `scipy.ndimage.binary_fill_holes` does it: background from which no path of 4-connected background
 /// leads to the border becomes foreground.
 ///
 /// # Errors
 /// What OpenCV reports.
 pub fn fill_holes(mask: &Mask) -> Result<Mask> {
+    keep_opencv_on_one_thread()?;
     let (width, height) = (mask.width() as usize, mask.height() as usize);
     let background: Vec<u8> = mask.to_pixels().iter().map(|pixel| 1 - pixel).collect();
     let image = Mat::new_rows_cols_with_data(mask.height() as i32, mask.width() as i32, &background)?;

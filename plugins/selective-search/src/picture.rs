@@ -36,6 +36,8 @@ impl Picture {
     /// # Errors
     /// What OpenCV reports.
     pub fn new(image: &Image<'_>, space: ColourSpace, sigma: f64) -> Result<Self> {
+        // The host is at as many images at once as there are threads. Said before every use: OpenCV crashes when it is said while threads of its own are at work.
+        opencv::core::set_num_threads(0)?;
         let rgb = Mat::new_rows_cols_with_data(image.height() as i32, image.width() as i32 * 3, image.pixels())?;
         let rgb = rgb.reshape(3, image.height() as i32)?;
         let mut bytes = Mat::default();

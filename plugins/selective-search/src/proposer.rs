@@ -17,8 +17,6 @@ impl Plugin for SelectiveSearch {
 
     fn new(config: SelectiveSearchConfig, _: Context) -> Result<Self> {
         config.check()?;
-        // The host is at as many images at once as there are threads.
-        opencv::core::set_num_threads(0)?;
         Ok(Self { config })
     }
 }
