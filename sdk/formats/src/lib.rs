@@ -4,11 +4,13 @@
 #![warn(missing_docs)]
 
 pub mod coco;
+pub mod exchange;
 pub mod files;
 pub mod imagenet;
 pub mod imagenet_s;
 pub mod label_sets;
 pub mod outline;
+pub mod reviews;
 pub mod storage;
 pub mod tensors;
 pub mod whole_file;

@@ -34,7 +34,7 @@ pub fn write<E: From<io::Error>>(path: &Path, write: impl FnOnce(&File) -> Resul
 }
 
 /// A rename itself must survive a power cut, where the file system knows how: some network file systems do not sync folders.
-fn sync_folder(file: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(file: &Path) -> io::Result<()> {
     match File::open(folder_of(file)).and_then(|folder| folder.sync_all()) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP | libc::ENOSYS)) => Ok(()),
         other => other,

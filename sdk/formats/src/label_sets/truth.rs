@@ -1,5 +1,7 @@
 //! The true classes of images, from a file of any known form.
 
+mod reviewed;
+
 use std::fmt::Display;
 use std::path::Path;
 
@@ -7,9 +9,9 @@ use super::MAX_IMAGE_CLASSES;
 use super::image_name::{NameIndex, validation_number};
 use super::json::{CocoLabels, LabelFile, NamedLabels};
 use super::multilabel_tsv::read_multilabel_tsv;
-use crate::files;
-use crate::imagenet;
-use convert_sdk::{Error, Result};
+use crate::reviews::is_review_file;
+use crate::{files, imagenet};
+use convert_sdk::{Error, Result, ResultExt};
 
 /// The form of a file of true labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum TruthFormat {
     Coco,
     /// The tab-separated label file of the paper's authors.
     MultilabelTsv,
+    /// Reviews of a run: the classes of the images that somebody has finished.
+    Reviews,
 }
 
 impl TruthFormat {
@@ -32,6 +36,7 @@ impl TruthFormat {
             Self::ByName => "JSON by image name",
             Self::Coco => "COCO JSON",
             Self::MultilabelTsv => "multilabel tsv",
+            Self::Reviews => "reviews",
         }
     }
 }
@@ -45,18 +50,23 @@ pub struct Truth {
     names: Option<NameIndex>,
     classes: u32,
     categories: Vec<String>,
+    numbered: bool,
 }
 
 impl Truth {
     /// Reads a file; its form is detected. Where the file holds probabilities, classes above `threshold` count.
     ///
-    /// Categories of a COCO file are classes in the order of their ids.
+    /// Categories of a COCO file are classes in the order of their ids. Reviews name classes: they are those of the file `classes.txt` beside them, a name a line, as runs write it, or where there is none
+    /// those that are named, in alphabetical order.
     ///
     /// # Errors
     /// A file that cannot be read, is of no known form, or names an image twice; a class index beyond [`super::MAX_CLASSES`], an image with more than
     /// [`MAX_IMAGE_CLASSES`] of them.
     pub fn read(path: &Path, threshold: f32) -> Result<Self> {
         let duplicate = |name: &str| Error::invalid(format!("{} has two entries for the image `{name}`", path.display()));
+        if is_review_file(path) {
+            return Self::of_reviews(path, &duplicate);
+        }
         if is_tsv(path)? {
             let mut truth = Self::empty(TruthFormat::MultilabelTsv);
             for image in read_multilabel_tsv(path)? {
@@ -135,7 +145,7 @@ impl Truth {
     }
 
     fn empty(format: TruthFormat) -> Self {
-        Self { format, sets: Vec::new(), names: Some(NameIndex::default()), classes: 0, categories: Vec::new() }
+        Self { format, sets: Vec::new(), names: Some(NameIndex::default()), classes: 0, categories: Vec::new(), numbered: true }
     }
 
     fn push(&mut self, mut list: Vec<u32>, image: &dyn Display) -> Result<()> {
@@ -158,12 +168,17 @@ impl Truth {
         self.format
     }
 
-    /// How many classes there are, as far as the file knows: 1,000 for ReaL and ImageNetV2, the categories of COCO, the scores of the training JSON, else one more than the highest index.
+    /// How many classes there are, as far as the file knows: 1,000 for ReaL and ImageNetV2, the categories of COCO, the names that reviews know, the scores of the training JSON, else one more than the highest index.
     pub fn classes(&self) -> u32 {
         self.classes
     }
 
-    /// The names of a COCO file's categories, by class; of files of another form, and where a category has no name, there are none.
+    /// Whether the indices of classes mean anything outside the file: not those of reviews without a list of classes, which are known by their names alone.
+    pub fn is_numbered(&self) -> bool {
+        self.numbered
+    }
+
+    /// The names of a COCO file's categories, or of the classes of reviews, by class; of files of another form, and where a category has no name, there are none.
     pub fn categories(&self) -> &[String] {
         &self.categories
     }
@@ -195,7 +210,6 @@ fn check_count(classes: usize, image: &dyn Display) -> Result<()> {
 pub(super) fn is_tsv(path: &Path) -> Result<bool> {
     use std::io::Read;
 
-    use convert_sdk::ResultExt;
     let mut start = Vec::new();
     let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
     file.take(64).read_to_end(&mut start).context(|| format!("cannot read {}", path.display()))?;
