@@ -7,7 +7,7 @@ use convert_formats::files;
 use convert_sdk::{ClassScore, Image, Mask};
 use serde_json::{Value, json};
 
-use super::summary::{fitted, table};
+use super::summary::table;
 use super::{cancel_on_ctrl_c, load};
 use crate::cli::PredictArguments;
 use crate::engine::Progress;
@@ -15,7 +15,7 @@ use crate::errors::{FileError, PluginError};
 use crate::failure::Failure;
 use crate::pipeline::Consultation;
 use crate::plugins::Catalog;
-use crate::terminal::width;
+use crate::terminal::{fitted, width};
 use crate::view::Shape;
 
 /// The largest file that is read as a mask in JSON.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_sdk::ClassScore;
+use convert_sdk::{ClassScore, Mask};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -38,8 +38,8 @@ pub struct MaskCounts {
     pub counts: String,
 }
 
-impl From<&convert_sdk::Mask> for MaskCounts {
-    fn from(mask: &convert_sdk::Mask) -> Self {
+impl From<&Mask> for MaskCounts {
+    fn from(mask: &Mask) -> Self {
         Self { size: [mask.height(), mask.width()], counts: mask.counts() }
     }
 }
@@ -76,6 +76,15 @@ impl Details {
             })
         };
         Ok(row.regions.iter().enumerate().map(region).collect())
+    }
+
+    /// The masks of a sample's regions.
+    ///
+    /// # Errors
+    /// A shard that cannot be read.
+    pub fn masks(&self, run: &FinishedRun, sample: usize, id: &str) -> Result<Vec<Mask>, FileError> {
+        let shard = self.shard(run, run.shard_of(sample))?;
+        Ok(shard.regions.get(id).map_or_else(Vec::new, |row| row.regions.iter().map(|region| region.mask.clone()).collect()))
     }
 
     fn shard(&self, run: &FinishedRun, number: usize) -> Result<Arc<Shard>, FileError> {

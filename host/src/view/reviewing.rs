@@ -132,17 +132,23 @@ impl Reviewed {
             tally.add(image, index.given(sample), current());
         }
         let figures = tally.figures();
-        self.precision = figures.by_class.iter().filter_map(|class| Some((class.class, class.precision?))).collect();
+        let all = &figures.quality.all;
+        self.precision = figures.by_class.iter().filter_map(|class| Some((class.class, class.quality.all.precision?))).collect();
+        let by_class = figures.by_class.iter().map(|class| {
+            let measured = &class.quality.all;
+            json!({ "class": class.class, "precision": measured.precision, "recall": measured.recall })
+        });
         self.figures = json!({
             "images": self.complete.len(),
             "events": self.reviews.events(),
             "reviewers": self.reviews.reviewers(),
-            "precision": figures.all.precision,
-            "recall": figures.all.recall,
-            "added": { "precision": figures.added.precision, "recall": figures.added.recall },
-            "random_images": figures.images,
+            "precision": all.precision,
+            "recall": all.recall,
+            "added": figures.quality.added,
+            "random_images": figures.random_images,
             "kappa": figures.kappa,
-            "by_class": figures.by_class,
+            "by_class": by_class.collect::<Vec<_>>(),
+            "ignored": self.reviews.ignored().describe(),
         });
     }
 }
@@ -216,8 +222,8 @@ impl Reviewing {
         serde_json::to_value(events).map_err(|error| Refusal::failed(&error))
     }
 
-    /// What the reviews make of a sample: its labels with what became of them, and what `who` can take back.
-    pub fn state(&self, index: &Index, sample: usize, threshold: f32, who: &str) -> Value {
+    /// What the reviews make of a sample with these regions: its labels with what became of them, and what `who` can take back.
+    pub fn state(&self, index: &Index, sample: usize, masks: &[Mask], threshold: f32, who: &str) -> Value {
         let reviewed = self.reviewed();
         let current = index.labels(sample).map(|label| (label.class, of_units(label.p)));
         let nothing = Default::default();
@@ -227,7 +233,7 @@ impl Reviewing {
         let labels: Vec<Value> = labels.iter().map(|label| json!([label.class, rounded(label.p), label.state])).collect();
         json!({
             "labels": labels,
-            "bad_masks": image.bad_masks(),
+            "bad_masks": (0..).zip(masks).filter(|(place, mask)| image.is_bad(*place, mask)).map(|(place, _)| place).collect::<Vec<u32>>(),
             "drawn": image.drawn().map(|drawn| json!({ "class": drawn.class, "mask": MaskCounts::from(drawn.mask), "event": drawn.event.id })).collect::<Vec<_>>(),
             "complete_by": image.complete_by(),
             "undo": image.undoable(who),
@@ -238,7 +244,7 @@ impl Reviewing {
     ///
     /// # Errors
     /// A class, region or mask that is missing or is not of the image.
-    pub fn understood(&self, review: &Review, index: &Index, classes: &[String], threshold: f32) -> Result<Event, Refusal> {
+    pub fn understood(&self, review: &Review, index: &Index, masks: &[Mask], classes: &[String], threshold: f32) -> Result<Event, Refusal> {
         let (sample, id) = (review.sample, index.id(review.sample));
         let class = || {
             let class = review.class.ok_or_else(|| Refusal::bad(format!("{} needs a `class`", review.action)))?;
@@ -246,8 +252,8 @@ impl Reviewing {
             name.cloned().ok_or_else(|| Refusal::bad(format!("there is no class {class}: there are {}, counted from 0", classes.len())))
         };
         let region = || match review.region {
-            Some(region) if region < index.regions(sample) => Ok(region),
-            Some(region) => Err(Refusal::bad(format!("{id} has no region {region}: it has {}, counted from 0", index.regions(sample)))),
+            Some(region) if (region as usize) < masks.len() => Ok(region),
+            Some(region) => Err(Refusal::bad(format!("{id} has no region {region}: it has {}, counted from 0", masks.len()))),
             None => Err(Refusal::bad(format!("{} needs a `region`", review.action))),
         };
         let mask = |mask: &MaskCounts| {
@@ -262,7 +268,10 @@ impl Reviewing {
             "accept" => Action::Accept { class: class()? },
             "reject" => Action::Reject { class: class()? },
             "add" => Action::Add { class: class()?, mask: review.mask.as_ref().map(mask).transpose()? },
-            "bad-mask" => Action::BadMask { region: region()? },
+            "bad-mask" => {
+                let region = region()?;
+                Action::BadMask { region, mask: masks.get(region as usize).cloned() }
+            }
             "good-mask" => Action::GoodMask { region: region()? },
             "complete" => Action::Complete { labels: self.shown(index, sample, classes, threshold) },
             "undo" => Action::Undo { of: review.of.clone().ok_or_else(|| Refusal::bad("undo needs the event, `of`"))? },

@@ -204,9 +204,10 @@ impl Viewer {
         let reviewing = &self.reviews.reviewing;
         // Others may have said something meanwhile.
         reviewing.refresh(&index, threshold)?;
-        let event = reviewing.understood(review, &index, &self.run.record.classes, threshold)?;
+        let masks = self.masks(&index, review.sample)?;
+        let event = reviewing.understood(review, &index, &masks, &self.run.record.classes, threshold)?;
         reviewing.append(&event, &index, threshold)?;
-        Ok(json!({ "id": event.id, "state": reviewing.state(&index, review.sample, threshold, event.who.as_str()) }))
+        Ok(json!({ "id": event.id, "state": reviewing.state(&index, review.sample, &masks, threshold, event.who.as_str()) }))
     }
 
     /// What the reviews make of a sample.
@@ -216,7 +217,11 @@ impl Viewer {
     pub fn state_of(&self, index: &Index, sample: usize, who: &str) -> Result<Value, Refusal> {
         let (reviewing, threshold) = (&self.reviews.reviewing, self.reviews.threshold);
         reviewing.refresh(index, threshold)?;
-        Ok(reviewing.state(index, sample, threshold, who))
+        Ok(reviewing.state(index, sample, &self.masks(index, sample)?, threshold, who))
+    }
+
+    fn masks(&self, index: &Index, sample: usize) -> Result<Vec<convert_sdk::Mask>, Refusal> {
+        self.details.masks(&self.run, sample, index.id(sample)).map_err(|error| Refusal::failed(&error))
     }
 
     /// What the page begins with.
