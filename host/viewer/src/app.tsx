@@ -40,7 +40,7 @@ export function App() {
     const name = sample !== null ? `Image ${sample}` : view === "class" ? "Class" : VIEWS.find(([key]) => key === view)![1];
     document.title = `${name} · ${known?.name ?? "convert view"}`;
   }, [place.value, known]);
-  useKeys((event) => {
+  useKeys(0, (event) => {
     if (event.key === "?" && known) return (helpOpen.value = true);
     return false;
   });

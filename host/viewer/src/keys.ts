@@ -15,15 +15,24 @@ export function isTaken(event: KeyboardEvent): boolean {
   return target.matches("button, a, summary") && (event.key === "Enter" || event.key === " ");
 }
 
-/** Calls `handle` for every free key; true means that the key is used up. */
-export function useKeys(handle: (event: KeyboardEvent) => boolean | void): void {
+interface Handler {
+  depth: number;
+  handle: (event: KeyboardEvent) => boolean | void;
+}
+const handlers: Handler[] = [];
+
+addEventListener("keydown", (event) => {
+  if (!isTaken(event) && handlers.some(({ handle }) => handle(event))) event.preventDefault();
+});
+
+/** Offers every free key to `handle`, the innermost part of the page first; true means that the key is used up. */
+export function useKeys(depth: number, handle: Handler["handle"]): void {
   const latest = useRef(handle);
   latest.current = handle;
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (!isTaken(event) && latest.current(event)) event.preventDefault();
-    };
-    addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+    const mine: Handler = { depth, handle: (event) => latest.current(event) };
+    handlers.push(mine);
+    handlers.sort((a, b) => b.depth - a.depth);
+    return () => void handlers.splice(handlers.indexOf(mine), 1);
   }, []);
 }

@@ -12,7 +12,9 @@ import { rowOf, rowsError, rowsVersion, wantRows } from "./rows.ts";
 import { Badges, Thumbnail, TileText } from "./tile.tsx";
 import { useLongScroll } from "./long-scroll.ts";
 
-const TILES = { small: { width: 132, text: 74, thumbnail: 160 }, medium: { width: 200, text: 92, thumbnail: 256 }, large: { width: 320, text: 112, thumbnail: 512 } };
+const TILES = { 
+  small: { width: 132, text: 64, thumbnail: 160, lines: 2 }, medium: { width: 200, text: 90, thumbnail: 256, lines: 3 }, large: { width: 320, text: 129, thumbnail: 512, lines: 5 },
+ };
 const GAP = 12;
 
 export function Gallery() {
@@ -124,7 +126,7 @@ function Tiles({ result }: { result: Uint32Array }) {
                     {(settled || row) && <Thumbnail sample={sample} size={shape.thumbnail} alt={row ? "" : `image ${sample}`} />}
                     {row && <Badges row={row} />}
                   </span>
-                  {row && <TileText row={row} />}
+                  {row && <TileText row={row} lines={shape.lines} />}
                 </a>
               </div>
             );

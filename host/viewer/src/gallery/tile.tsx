@@ -18,18 +18,21 @@ export function Thumbnail({ sample, size, alt }: { sample: number; size: number;
   );
 }
 
-/** The given label first, then the most probable. */
-export function labelsAbove(row: Row, tau: number) {
+/** The given label first, then the one that was filtered for, then the most probable. */
+function labelsAbove(row: Row, tau: number, wanted: number | undefined) {
   const above = row.labels.filter(([, p]) => p > tau);
-  return above.sort((a, b) => Number(b[0] === row.given) - Number(a[0] === row.given) || b[1] - a[1]);
+  const rank = (index: number) => (index === row.given ? 2 : index === wanted ? 1 : 0);
+  return above.sort((a, b) => rank(b[0]) - rank(a[0]) || b[1] - a[1]);
 }
 
-export function TileText({ row }: { row: Row }) {
+export function TileText({ row, lines }: { row: Row; lines: number }) {
   const blind = place.value.blind;
   const tau = threshold.value;
-  const labels = labelsAbove(row, tau);
+  const labels = labelsAbove(row, tau, place.value.filters.label);
   const hasGiven = labels.some(([index]) => index === row.given);
   const known = run.value?.truth ? row.truth : null;
+  const room = hasGiven ? lines : lines - 1;
+  const shown = labels.length > room ? labels.slice(0, room - 1) : labels;
   return (
     <>
       <ul class="tile-labels">
@@ -38,7 +41,7 @@ export function TileText({ row }: { row: Row }) {
             <span class="name">{className(row.given)}</span> <span class="tag plain">given</span>
           </li>
         )}
-        {labels.map(([index, p]) => (
+        {shown.map(([index, p]) => (
           <li key={index}>
             <span class="name">{className(index)}</span>
             {index === row.given && <span class="tag">given</span>}
@@ -46,6 +49,7 @@ export function TileText({ row }: { row: Row }) {
             {known && !blind && <Truth right={known.includes(index)} />}
           </li>
         ))}
+        {shown.length < labels.length && <li class="more">+{labels.length - shown.length} more</li>}
       </ul>
       <span class="file">{row.id}</span>
     </>
@@ -61,7 +65,7 @@ export function Truth({ right }: { right: boolean }) {
 }
 
 export function Badges({ row }: { row: Row }) {
-  const unsupported = row.support !== null && row.support < threshold.value;
+  const unsupported = !place.value.blind && row.support !== null && row.support < threshold.value;
   return (
     <span class="badges">
       {row.skipped.length > 0 && <span class="badge warn" title={row.skipped.join("\n")}>skipped</span>}

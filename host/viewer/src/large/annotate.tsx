@@ -75,7 +75,7 @@ export function DrawingPanel({ drawing, blind, onChoose, onAccept, onDrop }: Pro
   const accept = (classIndex: number | undefined) => {
     if (offer && classIndex !== undefined) onAccept(classIndex, offer.mask);
   };
-  useKeys((event) => {
+  useKeys(4, (event) => {
     if (event.key === "Escape") return onDrop(), true;
     if (!offer || drawing.state !== "offered") return false;
     if (event.key === "Enter") return accept(offer.top[0]?.[0]), true;

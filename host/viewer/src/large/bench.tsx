@@ -100,7 +100,7 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
     void send({ action: "undo" }, "undo");
   };
 
-  useKeys((event) => {
+  useKeys(2, (event) => {
     if (event.key === "ArrowDown" && !event.shiftKey) return focusLabel((focusedLabel + 1) % labels.length), true;
     if (event.key === "ArrowUp" && !event.shiftKey) return focusLabel((focusedLabel + labels.length - 1) % labels.length), true;
     if (/^[1-9]$/.test(event.key) && labels.length >= Number(event.key)) return focusLabel(Number(event.key) - 1), true;

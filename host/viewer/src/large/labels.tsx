@@ -53,7 +53,7 @@ export function Labels({ labels, given, truth, colourOf, focused, blind, judging
                 {index === given && <span class="tag">given</span>}
                 {!blind && (p > 0 || state !== "added") && <span class="p">{probability(p)}</span>}
                 {truth && !blind && <Truth right={truth.includes(index)} />}
-                {STATE_TEXT[state] && <span class="state">{STATE_TEXT[state]}</span>}
+                {STATE_TEXT[state] && !(blind && state === "below") && <span class="state">{STATE_TEXT[state]}</span>}
               </button>
               {judging && (
                 <span class="judge">

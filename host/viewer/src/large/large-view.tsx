@@ -55,7 +55,7 @@ export function LargeView({ sample, sequence, head, focusClass }: Props) {
     const next = sequence.sampleAt((sequence.position ?? -1) + 1);
     if (next !== undefined) lookAhead(next, who);
   }, [shown, who]);
-  useKeys((event) => {
+  useKeys(1, (event) => {
     if (event.shiftKey) return false;
     if (event.key === "ArrowRight" || event.key === "j") return move(1), true;
     if (event.key === "ArrowLeft" || event.key === "k") return move(-1), true;

@@ -65,8 +65,9 @@ function paintShape(context: CanvasRenderingContext2D, shape: Shape, frame: Fram
 
 /** The number of a region on a dark ground, whatever the image is. */
 function paintNumber(context: CanvasRenderingContext2D, shape: Shape, text: string, frame: Frame, lit: boolean): void {
-  const middle = shape.spans[shape.spans.length >> 1];
-  if (!middle) return;
+  if (shape.spans.length === 0) return;
+  // The longest run is surely inside, which the middle of the box is not.
+  const middle = shape.spans.reduce((best, span) => (span.bottom - span.top > best.bottom - best.top ? span : best));
   const x = middle.column + 0.5;
   const y = (middle.top + middle.bottom) / 2;
   const unit = 1 / frame.scale;

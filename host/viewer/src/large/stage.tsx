@@ -159,7 +159,7 @@ export function Stage({ scene, tool, label, onHover, onSelect, onDrawn, holds }:
     }
   };
 
-  useKeys((event) => {
+  useKeys(3, (event) => {
     const { width: w, height: h } = sight();
     if (event.key === "+" || event.key === "=") return put(zoomed(frame.current, 1.3, w / 2, h / 2)), true;
     if (event.key === "-" || event.key === "_") return put(zoomed(frame.current, 1 / 1.3, w / 2, h / 2)), true;

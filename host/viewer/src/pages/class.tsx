@@ -35,9 +35,9 @@ function Details({ details }: { details: ClassDetails }) {
         {FIGURES.map(([key, name, meaning]) => <div key={key}><dt title={meaning}>{name}</dt><dd>{count(details[key])}</dd><dd class="note">{meaning}</dd></div>)}
       </dl>
       <p class="links">
-        <a class="button" {...linkTo({ filters: { ...filters, label: own } })}>Images labelled so</a>
-        <a class="button" {...linkTo({ filters: { ...filters, given: own } })}>Images given it</a>
-        <a class="button" {...linkTo({ filters: { ...filters, given: own, unsupported: "yes" }, order: "unsupported" })}>Unsupported ones</a>
+        <a class="button" {...linkTo({ filters: { ...filters, label: own } })}>Images with this label</a>
+        <a class="button" {...linkTo({ filters: { ...filters, given: own } })}>Images given this label</a>
+        <a class="button" {...linkTo({ filters: { ...filters, given: own, unsupported: "yes" }, order: "unsupported" })}>Given it, but unsupported</a>
       </p>
       <section class="panel">
         <h2>Precision of reviewed labels</h2>
