@@ -1,7 +1,7 @@
 // The frame of the page: what is shown, the way to the other views, and what went wrong.
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useLayoutEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type View, resultQuery } from "./address.ts";
 import { forbidden, getJson, lineOf, unready } from "./api.ts";
 import { NameDialog } from "./controls/name-dialog.tsx";
@@ -98,11 +98,13 @@ function FromGallery({ sample }: { sample: number }) {
 function Header({ name }: { name: string }) {
   const { view, sample } = place.value;
   const current = view === "class" ? "classes" : view;
+  const nav = useRef<HTMLElement>(null);
+  useEffect(() => nav.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" }), [current]);
   const next = { system: "light", light: "dark", dark: "system" } as const;
   return (
     <header class={sample !== null ? "head in-large" : "head"}>
       <p class="run-name" title={name}>{name}</p>
-      <nav aria-label="Views">
+      <nav aria-label="Views" ref={nav}>
         {VIEWS.map(([key, text]) => <a key={key} {...linkTo({ view: key })} aria-current={key === current ? "page" : undefined}>{text}</a>)}
       </nav>
       {run.value!.read_only && <span class="tag">read only</span>}

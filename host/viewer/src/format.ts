@@ -5,7 +5,7 @@ const whole = new Intl.NumberFormat("en");
 
 export const count = (value: number): string => whole.format(value);
 export const probability = (value: number): string => value.toFixed(2);
-export const percent = (value: number, digits = 1): string => `${(100 * value).toFixed(digits)} %`;
+export const percent = (value: number, digits = 1): string => `${(100 * value).toFixed(digits)}\u00a0%`;
 export const plural = (value: number, one: string, many = `${one}s`): string => `${count(value)} ${value === 1 ? one : many}`;
 
 export const intervalText = ({ value, low, high }: Interval): string => `${percent(value)} (${percent(low, 0)} to ${percent(high, 0)})`;

@@ -74,7 +74,7 @@ export function LargeView({ sample, sequence, head, focusClass }: Props) {
         <button type="button" onClick={sequence.onClose}><span aria-hidden="true">←</span> Back <kbd>Esc</kbd></button>
         <h1 class="id" title={shown?.id}>{shown?.id ?? `Image ${sample}`}</h1>
         <div class="steps">
-          <span class="where">{sequence.position === null ? "" : `${count(sequence.position + 1)} of ${count(sequence.total)}`}</span>
+          <span class="where">{head || sequence.position === null ? "" : `${count(sequence.position + 1)} of ${count(sequence.total)}`}</span>
           <button type="button" class="icon" aria-label="Previous image" title="Previous (←, k)" disabled={!sequence.position} onClick={() => move(-1)}>‹</button>
           <button type="button" class="icon" aria-label="Next image" title="Next (→, j)" disabled={sequence.position !== null && sequence.position + 1 >= sequence.total && !sequence.onEnd} onClick={() => move(1)}>›</button>
         </div>

@@ -34,7 +34,7 @@ function Figures({ summary }: { summary: Summary }) {
       </dl>
       <p class="hint wide">
         Precision and recall are estimates for the whole run. They come from the {plural(random_images, "completed image")} of the random queue alone: the other queues pick images that are unlike the rest.
-        Intervals are Wilson's, 95 %. Few images give a wide interval; that is not a fault of the labels.
+        Intervals are Wilson's, 95 %. Few images give a wide interval; that is not a fault of the labels.
       </p>
       {random_images < 50 && <p><a class="button" {...linkTo({ view: "queue", queue: { kind: "random", n: 50 } })}>Review random images</a></p>}
       {judged.length > 0 && (
