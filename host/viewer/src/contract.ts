@@ -65,8 +65,16 @@ export type JudgedLabel = [classIndex: number, probability: number, state: Label
 export interface ReviewState {
   labels: JudgedLabel[];
   bad_masks: number[];
+  /** Regions that reviewers drew, with the event that says so. */
+  drawn: DrawnRegion[];
   complete_by: string[];
   undo: string | null;
+}
+
+export interface DrawnRegion {
+  class: number;
+  mask: Mask;
+  event: string;
 }
 
 export type Action = "accept" | "reject" | "add" | "bad-mask" | "good-mask" | "complete" | "undo";
@@ -75,7 +83,8 @@ export interface ReviewEvent {
   id: string;
   who: string;
   action: Action;
-  class?: number | null;
+  /** By name, as `reviews.jsonl` keeps it. */
+  class?: string | null;
   region?: number | null;
   mask?: Mask | null;
 }
@@ -104,6 +113,8 @@ export interface QueueEntry {
   sample: number;
   why: string;
   class: number | null;
+  /** What a review of it says of how it came up: in the mixed queue each has its own. */
+  queue?: QueueKind;
 }
 
 export interface Thresholds {
@@ -149,6 +160,8 @@ export interface Summary {
   reviewers: string[];
   precision: Interval | null;
   recall: Interval | null;
+  /** The same over labels besides the given one. */
+  added?: { precision: Interval | null; recall: Interval | null };
   random_images: number;
   kappa: { value: number; images: number; labels: number } | null;
   by_class: { class: number; precision: Interval | null }[];

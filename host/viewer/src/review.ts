@@ -14,8 +14,11 @@ export function applied(state: ReviewState, step: Step, who: string): ReviewStat
   switch (step.action) {
     case "accept":
     case "reject":
-    case "add":
-      return step.class === undefined ? state : { ...state, labels: withLabel(state.labels, step.class, judged[step.action]!) };
+    case "add": {
+      if (step.class === undefined) return state;
+      const drawn = step.mask ? [...state.drawn, { class: step.class, mask: step.mask, event: "" }] : state.drawn;
+      return { ...state, drawn, labels: withLabel(state.labels, step.class, judged[step.action]!) };
+    }
     case "bad-mask":
     case "good-mask": {
       const others = state.bad_masks.filter((region) => region !== step.region);
@@ -34,17 +37,19 @@ function withLabel(labels: JudgedLabel[], classIndex: number, state: LabelState)
   return labels.map((label) => (label[0] === classIndex ? [label[0], label[1], state] : label));
 }
 
-/** The image as one reviewer's own events leave it: a second opinion must not see the first. */
-export function ownState(labels: JudgedLabel[], events: ReviewEvent[], who: string, undo: string | null): ReviewState {
-  const first: ReviewState = { labels, bad_masks: [], complete_by: [], undo };
-  return events.filter((event) => event.who === who).reduce((state, event) => applied(state, stepOf(event), who), first);
+/** The image as one reviewer's own steps leave it: a second opinion must not see the first. */
+export function ownState(labels: JudgedLabel[], steps: Step[], who: string, undo: string | null): ReviewState {
+  const first: ReviewState = { labels, bad_masks: [], drawn: [], complete_by: [], undo };
+  return steps.reduce((state, step) => applied(state, step, who), first);
 }
 
-function stepOf(event: ReviewEvent): Step {
+export function stepOf(event: ReviewEvent, classes: string[]): Step {
+  const index = event.class == null ? -1 : classes.indexOf(event.class);
   return {
     action: event.action,
-    ...(event.class != null && { class: event.class }),
+    ...(index >= 0 && { class: index }),
     ...(event.region != null && { region: event.region }),
+    ...(event.mask && { mask: event.mask }),
   };
 }
 

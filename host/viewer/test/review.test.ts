@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReviewState } from "../src/contract.ts";
-import { addOrAccept, applied, ownState } from "../src/review.ts";
+import { addOrAccept, applied, ownState, stepOf } from "../src/review.ts";
 
-const state: ReviewState = { labels: [[3, 0.9, "kept"], [5, 0.6, "kept"]], bad_masks: [], complete_by: [], undo: null };
+const state: ReviewState = { labels: [[3, 0.9, "kept"], [5, 0.6, "kept"]], bad_masks: [], drawn: [], complete_by: [], undo: null };
 
 test("labels are judged, and judged again", () => {
   const rejected = applied(state, { action: "reject", class: 5 }, "anna");
@@ -28,15 +28,24 @@ test("an image is complete by a reviewer once", () => {
 });
 
 test("a second opinion does not see the first", () => {
+  const classes = ["a", "b", "c", "d", "e", "f"];
   const events = [
-    { id: "1", who: "anna", action: "reject", class: 3 },
-    { id: "2", who: "anna", action: "complete", class: null },
-    { id: "3", who: "ben", action: "accept", class: 5 },
+    { id: "1", who: "anna", action: "reject", class: "d" },
+    { id: "2", who: "anna", action: "complete" },
+    { id: "3", who: "ben", action: "accept", class: "f" },
   ] as const;
-  const own = ownState(state.labels, [...events], "ben", "3");
+  const steps = events.filter(({ who }) => who === "ben").map((event) => stepOf(event, classes));
+  const own = ownState(state.labels, steps, "ben", "3");
   assert.deepEqual(own.labels, [[3, 0.9, "kept"], [5, 0.6, "accepted"]]);
   assert.deepEqual(own.complete_by, []);
   assert.equal(own.undo, "3");
+});
+
+test("a drawn region comes with its label", () => {
+  const mask = { size: [1, 1] as [number, number], counts: "01" };
+  const drawn = applied(state, { action: "add", class: 8, mask }, "anna");
+  assert.deepEqual(drawn.drawn, [{ class: 8, mask, event: "" }]);
+  assert.deepEqual(drawn.labels[2], [8, 0, "added"]);
 });
 
 test("adding what is labelled accepts it, unless it comes with a mask", () => {

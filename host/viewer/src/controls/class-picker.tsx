@@ -57,7 +57,7 @@ export function ClassPicker({ label, value, onChange, forgets, focused }: Props)
     <div class="picker">
       <label for={id}>{label}</label>
       <div class="picker-field">
-        <input ref={input} id={id} type="text" role="combobox" autocomplete="off" spellcheck={false} placeholder="any" aria-autocomplete="list"
+        <input ref={input} id={id} type="text" role="combobox" autofocus={focused ?? false} autocomplete="off" spellcheck={false} placeholder="any" aria-autocomplete="list"
           aria-expanded={open} aria-controls={`${id}-list`} aria-activedescendant={open && offered.length > 0 ? `${id}-${active}` : undefined}
           value={text ?? (value === null ? "" : className(value))}
           onFocus={(event) => event.currentTarget.select()}

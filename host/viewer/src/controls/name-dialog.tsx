@@ -15,7 +15,7 @@ export function NameDialog({ answer, first }: { answer: (name: string | null) =>
     <Modal title="Who reviews?" onClose={() => answer(null)} className="small">
       <form onSubmit={onSubmit}>
         <label for={id}>Your name</label>
-        <input ref={input} id={id} type="text" autocomplete="nickname" defaultValue={first} maxLength={60} required />
+        <input ref={input} id={id} type="text" autofocus autocomplete="nickname" defaultValue={first} maxLength={60} required />
         <p class="hint">It is written beside each of your judgements, and asked once in this browser.</p>
         <button type="submit" class="primary">Begin</button>
       </form>

@@ -30,7 +30,7 @@ export function About({ sample, state, events, blind }: { sample: Sample; state:
           <summary>Review events ({events.length})</summary>
           <ol class="events">
             {events.map((event) => (
-              <li key={event.id}>{event.who} {ACTION_TEXT[event.action] ?? event.action} {event.class != null ? className(event.class) : event.region != null ? event.region + 1 : ""}</li>
+              <li key={event.id}>{event.who} {ACTION_TEXT[event.action] ?? event.action} {event.class != null ? event.class : event.region != null ? event.region + 1 : ""}</li>
             ))}
           </ol>
         </details>

@@ -1,9 +1,9 @@
 // The image beside its labels and regions, with the keys of reviewing.
 import { useMemo, useState } from "preact/hooks";
-import type { Mask, Sample } from "../contract.ts";
+import type { Mask, QueueKind, Sample } from "../contract.ts";
 import { useKeys } from "../keys.ts";
 import { useMedia } from "../media.ts";
-import { addOrAccept, ownState, type Step } from "../review.ts";
+import { type Step, addOrAccept, ownState, stepOf } from "../review.ts";
 import { act, finished, receive, shownState } from "../reviewing/journal.ts";
 import { className, masksShown, notify, numbers, opacity, outlines, place, reviewer, reviewerName, run } from "../store.ts";
 import { Actions, AddLabel } from "./actions.tsx";
@@ -16,15 +16,20 @@ import { Stage, type Tool } from "./stage.tsx";
 import { About } from "./about.tsx";
 import { MaskSettings, Tools, toolsOffered } from "./view-bar.tsx";
 
+/** Not among the colours of regions. */
+const OFFER_COLOUR = "#ff3ddb";
+
 interface Props {
   sample: Sample;
   picture: Picture | null;
   focusClass: number | null;
+  /** The queue that the image came from. */
+  cameFrom: QueueKind | null;
   onNext: () => void;
   onMove: (sample: number) => void;
 }
 
-export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
+export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }: Props) {
   const known = run.value!;
   const { blind, queue } = place.value;
   const who = reviewer.value.value;
@@ -34,14 +39,15 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
 
   const whole = shownState(journal.value);
   const above = sample.labels.filter(([, p]) => p > known.threshold).map(([index, p]) => [index, p, "kept"] as [number, number, "kept"]);
-  const events = [...journal.value.events, ...journal.value.pending.map((step) => ({ id: "", who, ...step }))];
-  const state = second ? ownState(above, events, who, whole.undo) : whole;
+  const { events, pending } = journal.value;
+  const own = () => [...events.filter((event) => event.who === who).map((event) => stepOf(event, known.classes)), ...pending];
+  const state = second ? ownState(above, own(), who, whole.undo) : whole;
   const pGiven = sample.labels.find(([index]) => index === sample.given)?.[1] ?? 0;
   const labels = listedLabels(state.labels, sample.given, pGiven, blind);
 
   const [labelAt, setLabelAt] = useState(() => Math.max(0, labels.findIndex(([index]) => index === focusClass)));
   const focusedLabel = Math.min(labelAt, labels.length - 1);
-  const drawn = events.filter(({ action, mask, who: by }) => action === "add" && mask && (!second || by === who));
+  const drawn = (state.drawn ?? []).map(({ class: index, mask, event }) => ({ classIndex: index, mask, who: events.find(({ id }) => id === event)?.who ?? who }));
   const shapes = useMemo(() => shapesOf(sample, drawn, labels.map(([index]) => index)), [sample, drawn.length]);
   const evidence = new Map(labels.map(([index]) => [index, evidenceFor(shapes, index)]));
   const [regionAt, setRegionAt] = useState<number | null>(null);
@@ -50,7 +56,7 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
 
   const [tool, setTool] = useState<Tool>("look");
   const [adding, setAdding] = useState(false);
-  const { drawing, ask, choose, drop } = useDrawing(sample.sample, "#f59f0b");
+  const { drawing, ask, choose, drop } = useDrawing(sample.sample, OFFER_COLOUR);
   const offered = drawing?.state === "offered" ? (drawing.offers[drawing.chosen]?.shape ?? null) : null;
   const narrow = useMedia("(max-width: 900px)");
 
@@ -64,7 +70,7 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
   };
   const send = async (step: Step, name: string) => {
     const reviewerIs = await reviewerName();
-    return reviewerIs !== null && act(sample.sample, step, reviewerIs, name);
+    return reviewerIs !== null && act(sample.sample, step, { who: reviewerIs, queue: cameFrom }, name);
   };
   const judge = (position: number, right: boolean) => {
     const label = labels[position];
@@ -87,15 +93,15 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
   const complete = async () => {
     const reviewerIs = await reviewerName();
     if (reviewerIs === null) return;
-    void act(sample.sample, { action: "complete" }, reviewerIs, `complete ${sample.id}`);
+    void act(sample.sample, { action: "complete" }, { who: reviewerIs, queue: cameFrom }, `complete ${sample.id}`);
     onNext();
   };
   const undo = () => {
     const last = finished.at(-1);
-    if (state.undo === null && journal.value.pending.length === 0 && last !== undefined && last !== sample.sample) {
+    if (state.undo === null && pending.length === 0 && last !== undefined && last !== sample.sample) {
       finished.pop();
       onMove(last);
-      return void act(last, { action: "undo" }, who, "undo");
+      return void act(last, { action: "undo" }, { who, queue: cameFrom }, "undo");
     }
     void send({ action: "undo" }, "undo");
   };
@@ -131,7 +137,7 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
     opacity: Number(opacity.value.value), outlines: outlines.value.value === "on", numbers: numbers.value.value === "on", offered,
   };
   const actions = judging && (
-    <Actions state={state} who={who} pending={journal.value.pending.length > 0} onAccept={() => judge(focusedLabel, true)} onReject={() => judge(focusedLabel, false)}
+    <Actions state={state} who={who} pending={pending.length > 0} onAccept={() => judge(focusedLabel, true)} onReject={() => judge(focusedLabel, false)}
       onAdd={() => setAdding(true)} onUndo={undo} onComplete={() => void complete()} focused={labels[focusedLabel] ? className(labels[focusedLabel][0]) : ""} />
   );
   return (
@@ -160,7 +166,7 @@ export function Bench({ sample, picture, focusClass, onNext, onMove }: Props) {
           <Regions shapes={shapes} pixels={sample.width * sample.height} focused={focusedRegion} bad={scene.bad} blind={blind} selection={known.selection} judging={judging}
             onFocus={setRegionAt} onHover={setHovered} onMark={mark} />
         </section>
-        <About sample={sample} state={state} events={second ? [] : journal.value.events} blind={blind} />
+        <About sample={sample} state={state} events={second ? [] : events} blind={blind} />
       </div>
       {narrow && actions}
     </div>

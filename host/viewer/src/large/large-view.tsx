@@ -3,6 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { lineOf } from "../api.ts";
 import { Failure, Waiting } from "../controls/states.tsx";
+import type { QueueKind } from "../contract.ts";
 import { count } from "../format.ts";
 import { useKeys } from "../keys.ts";
 import { useResource } from "../resource.ts";
@@ -30,9 +31,10 @@ interface Props {
   /** Why the image came up, in a queue. */
   head?: ComponentChildren;
   focusClass?: number | null;
+  cameFrom?: QueueKind | null;
 }
 
-export function LargeView({ sample, sequence, head, focusClass }: Props) {
+export function LargeView({ sample, sequence, head, focusClass, cameFrom }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const who = reviewer.value.value;
   const load = useCallback(async (_: string, signal: AbortSignal) => {
@@ -81,7 +83,7 @@ export function LargeView({ sample, sequence, head, focusClass }: Props) {
       </div>
       {head}
       {error !== null ? <Failure line={error} retry={retry} /> : shown === null ? <Waiting what="Asking for the image" /> : (
-        <Bench key={`${sample} ${place.value.queue?.kind}`} sample={shown} picture={picture} focusClass={focusClass ?? null} onNext={() => move(1)} onMove={sequence.onMove} />
+        <Bench key={`${sample} ${place.value.queue?.kind}`} sample={shown} picture={picture} focusClass={focusClass ?? null} cameFrom={cameFrom ?? null} onNext={() => move(1)} onMove={sequence.onMove} />
       )}
     </div>
   );

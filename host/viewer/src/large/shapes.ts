@@ -1,5 +1,5 @@
 // Masks made ready to be painted and pointed at.
-import type { ClassProbability, Mask, ReviewEvent, Sample } from "../contract.ts";
+import type { ClassProbability, Mask, Sample } from "../contract.ts";
 import { colourAt } from "../format.ts";
 import { type Box, type Span, areaOf, boxOf, covers, outlineOf, spansOf } from "../rle.ts";
 
@@ -57,8 +57,14 @@ function filled(spans: Span[], box: Box, colour: string): HTMLCanvasElement {
   return canvas;
 }
 
+export interface Drawn {
+  classIndex: number;
+  mask: Mask;
+  who: string;
+}
+
 /** The sample's regions and what reviewers drew, with one colour a class: labels first, so that neighbours differ. */
-export function shapesOf(sample: Sample, drawn: ReviewEvent[], labels: number[]): Shape[] {
+export function shapesOf(sample: Sample, drawn: Drawn[], labels: number[]): Shape[] {
   const order = [...new Set([...labels, ...sample.regions.map((region) => region.top[0]?.[0] ?? -1)])];
   const colourOf = (index: number | undefined) => colourAt(Math.max(0, order.indexOf(index ?? -1)));
   const regions = sample.regions.map((region, place) =>
@@ -66,10 +72,8 @@ export function shapesOf(sample: Sample, drawn: ReviewEvent[], labels: number[])
       region: place, source: region.source, score: region.score, selected: region.selected, top: region.top, colour: colourOf(region.top[0]?.[0]),
     }),
   );
-  const added = drawn.flatMap(({ mask, class: index, who }) =>
-    mask && index != null
-      ? [shapeOf(mask, { region: null, source: `drawn by ${who}`, score: null, selected: false, top: [[index, 1]], colour: colourOf(index) })]
-      : [],
+  const added = drawn.map(({ mask, classIndex, who }) =>
+    shapeOf(mask, { region: null, source: `drawn by ${who}`, score: null, selected: false, top: [[classIndex, 1]], colour: colourOf(classIndex) }),
   );
   return [...regions, ...added];
 }

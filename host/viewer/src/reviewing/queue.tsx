@@ -99,7 +99,7 @@ function Working({ kind, n }: { kind: QueueKind; n: number }) {
     </div>
   );
   return (
-    <LargeView sample={sample} head={head} focusClass={entry?.class ?? null} sequence={{
+    <LargeView sample={sample} head={head} focusClass={entry?.class ?? null} cameFrom={entry?.queue ?? kind} sequence={{
       total: entries.length,
       position: position < 0 ? null : position,
       sampleAt: (at) => entries[at]?.sample,

@@ -16,7 +16,7 @@ export function SummaryPage() {
 }
 
 function Figures({ summary }: { summary: Summary }) {
-  const { images, events, reviewers, precision, recall, random_images, kappa, by_class } = summary;
+  const { images, events, reviewers, precision, recall, random_images, kappa, by_class, added } = summary;
   const judged = by_class.filter((entry): entry is { class: number; precision: Interval } => entry.precision !== null);
   return (
     <>
@@ -26,6 +26,8 @@ function Figures({ summary }: { summary: Summary }) {
       <dl class="figures">
         <Figure name="Precision" interval={precision} note={precision ? `${count(precision.right)} of ${count(precision.of)} labels are right` : "needs completed images from the random queue"} />
         <Figure name="Recall" interval={recall} note={recall ? `${count(recall.right)} of ${count(recall.of)} true classes are labelled` : "needs completed images from the random queue"} />
+        {added?.precision && <Figure name="Precision of added labels" interval={added.precision} note={`${count(added.precision.right)} of ${count(added.precision.of)}, the given labels left out`} />}
+        {added?.recall && <Figure name="Recall of what was not given" interval={added.recall} note={`${count(added.recall.right)} of ${count(added.recall.of)} true classes besides the given one`} />}
         <div>
           <dt>Agreement (Cohen's κ)</dt>
           <dd>{kappa ? kappa.value.toFixed(2) : "–"}</dd>
