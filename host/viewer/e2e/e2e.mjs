@@ -29,7 +29,7 @@ const problems = [];
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, colorScheme: "light", ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   page.on("pageerror", (error) => problems.push(`the page failed: ${error.message}`));
   page.on("console", (message) => {
     if (message.type() === "error" && /Content Security Policy/.test(message.text())) problems.push(message.text());
