@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use convert_sdk::{BoundingBox, Mask};
 use convert_tests::viewer::Viewer;
 use convert_tests::{Place, convert, stderr, stdout};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ shard_size: 16
 dataset: { plugin: scenes, count: 40, size: 128 }
 proposals:
   - { name: coarse, plugin: maskcut, config: { backbone: { family: patch-stats }, input_size: 96, tau: 0.9, masks: 3, min_area: 0.0 } }
-  - { name: cells, plugin: grid, config: { rows: 1, columns: 2 } }
+  - { name: cells, plugin: grid, config: { cells: 2 } }
 select: { plugin: keep-largest }
 label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 96, epochs: 30, hidden: 32 } }
 export: [ { plugin: multilabel-tsv, file: labels.tsv }, { plugin: coco, file: annotations.json } ]
@@ -141,12 +142,13 @@ fn a_region_named_by_hand_has_the_probabilities_that_the_run_stored() {
         assert_eq!(status, 200, "{answer}");
         assert_eq!(answer["top"].as_array().unwrap()[..5], region["top"].as_array().unwrap()[..], "the stored probabilities");
     }
-    // The left half of the image is a cell of the grid.
-    let half = regions.iter().position(|region| region["source"] == "cells").unwrap();
     let (_, drawn) = viewer.post("/api/predict", &json!({ "sample": 5, "box": [0, 0, 64, 128] }));
-    assert_eq!((&drawn["mask"], &drawn["top"][0]), (&regions[half]["mask"], &regions[half]["top"][0]));
-    let (status, offered) = viewer.post("/api/propose", &json!({ "sample": 5, "x": 10.5, "y": 64.0 }));
-    assert!(status == 200 && offered["masks"].as_array().unwrap().iter().any(|mask| mask["mask"] == regions[half]["mask"]), "{offered}");
+    assert_eq!(drawn["mask"], json!({ "size": [128, 128], "counts": Mask::from_box(128, 128, BoundingBox { x: 0, y: 0, width: 64, height: 128 }).unwrap().counts() }));
+    // What a run finds at a point is offered there.
+    let cell = regions.iter().find(|region| region["source"] == "cells").unwrap();
+    let (status, offered) = viewer.post("/api/propose", &json!({ "sample": 5, "x": 10.5, "y": 20.0 }));
+    let found = offered["masks"].as_array().unwrap().iter().find(|mask| mask["source"] == "cells").unwrap();
+    assert_eq!((status, &found["mask"], &found["top"]), (200, &cell["mask"], &cell["top"]));
     let (status, refusal) = viewer.post("/api/predict", &json!({ "sample": 5, "box": [500, 0, 10, 10] }));
     assert!(status == 400 && refusal["error"].as_str().unwrap().contains("no pixel of the image, which has 128x128"), "{refusal}");
 

@@ -39,7 +39,7 @@ pub fn view(arguments: &ViewArguments, catalog: Catalog, progress: Progress) -> 
     let is_known = viewer.take_up_index();
 
     answer!("{}", access.address());
-    answer!("the page of {} is at this address, until Ctrl-C", arguments.run.display());
+    tracing::info!("{} is shown at this address until Ctrl-C", arguments.run.display());
     if !address.ip().is_loopback() {
         tracing::warn!("whoever has this address can read the run, and what is sent is not encrypted: show it through an SSH tunnel or a proxy with TLS");
     }

@@ -1,6 +1,7 @@
 //! The addresses of the viewer and what each answers. Requests name samples and classes by number, never files.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::{Path, Query as Parameters, State};
@@ -34,6 +35,9 @@ const PAGE: [(&str, &str, &[u8]); 3] = [
 const MOST_ROWS: usize = 500;
 /// So many labels of a row are shown in a gallery, and how probable they are at least, in ten-thousandths.
 const ROW_LABELS: (usize, u16) = (20, 500);
+/// How long a request waits for the dataset to be opened, and how often it looks.
+const TO_OPEN: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(20);
 /// Pictures do not change while a run does not.
 const FOR_GOOD: &str = "private, max-age=86400";
 
@@ -70,6 +74,15 @@ async fn at_work<T: Send + 'static>(viewer: &Arc<Viewer>, work: impl FnOnce(&Vie
     let _turn = viewer.turns.acquire().await.map_err(|error| Refusal::failed(&error))?;
     let viewer = Arc::clone(viewer);
     tokio::task::spawn_blocking(move || work(&viewer)).await.map_err(|error| Refusal::failed(&error))?
+}
+
+/// As [`at_work`], once the dataset is open. A run of a million images takes a few seconds for that.
+async fn at_work_on_images<T: Send + 'static>(viewer: &Arc<Viewer>, work: impl FnOnce(&Viewer) -> Answer<T> + Send + 'static) -> Answer<T> {
+    let begun = Instant::now();
+    while !viewer.is_open() && begun.elapsed() < TO_OPEN {
+        tokio::time::sleep(GLANCE).await;
+    }
+    at_work(viewer, work).await
 }
 
 async fn run(State(viewer): Shared) -> Json<Value> {
@@ -147,20 +160,20 @@ fn usual_size() -> u32 {
 }
 
 async fn thumbnail(State(viewer): Shared, Path(sample): Path<usize>, Parameters(Size { size }): Parameters<Size>) -> Answer<Response> {
-    let file = at_work(&viewer, move |viewer| {
-        let (index, models) = (viewer.index()?, viewer.models()?);
+    let file = at_work_on_images(&viewer, move |viewer| {
+        let index = viewer.index()?;
         viewer.check(&index, sample)?;
-        let id = index.id(sample);
+        let (models, id) = (viewer.models()?, index.id(sample));
         viewer.thumbnails.get(models, sample, id, size).map_err(|error| Refusal::missing(format!("{id}: {error}")))
     });
     Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, FOR_GOOD)], file.await?.to_vec()).into_response())
 }
 
 async fn image(State(viewer): Shared, Path(sample): Path<usize>) -> Answer<Response> {
-    let (kind, file) = at_work(&viewer, move |viewer| {
-        let (index, models) = (viewer.index()?, viewer.models()?);
+    let (kind, file) = at_work_on_images(&viewer, move |viewer| {
+        let index = viewer.index()?;
         viewer.check(&index, sample)?;
-        let id = index.id(sample);
+        let (models, id) = (viewer.models()?, index.id(sample));
         picture(models, id).map_err(|error| Refusal::missing(format!("{id}: {error}")))
     })
     .await?;
@@ -242,7 +255,7 @@ struct Drawn {
 }
 
 async fn predict(State(viewer): Shared, Json(Drawn { sample, shape }): Json<Drawn>) -> Answer<Json<Value>> {
-    let answer = at_work(&viewer, move |viewer| {
+    let answer = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;
         annotate::predict(viewer.annotating()?, index.id(sample), &shape)
@@ -258,7 +271,7 @@ struct Point {
 }
 
 async fn propose(State(viewer): Shared, Json(Point { sample, x, y }): Json<Point>) -> Answer<Json<Value>> {
-    let answer = at_work(&viewer, move |viewer| {
+    let answer = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;
         annotate::propose(viewer.annotating()?, index.id(sample), x, y)

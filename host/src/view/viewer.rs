@@ -161,6 +161,11 @@ impl Viewer {
         if sample < samples { Ok(()) } else { Err(Refusal::missing(format!("there is no sample {sample}: there are {samples}, counted from 0"))) }
     }
 
+    /// Whether the dataset is open, or will not be.
+    pub fn is_open(&self) -> bool {
+        self.models.get().is_some()
+    }
+
     /// The dataset and the models.
     ///
     /// # Errors
