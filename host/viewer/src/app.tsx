@@ -47,6 +47,7 @@ export function App() {
 
   if (forbidden.value) return <Plain title="Not allowed in"><p>Open the address that <code>convert view</code> printed: it holds the token that lets this browser in.</p></Plain>;
   if (!known) return <Plain title="convert view">{failed ? <Failure line={failed.line} retry={failed.retry} /> : <Waiting what="Asking for the run" />}</Plain>;
+  if (known.index.error) return <Plain title="The index cannot be built"><p>{known.index.error}</p><p>Start <code>convert view</code> again once this is put right.</p></Plain>;
   if (!known.index.ready) return <Building shards={known.index.shards} done={known.index.done} />;
   return (
     <>
@@ -155,7 +156,7 @@ function useRun(): { line: string; retry: () => void } | null {
         (answer) => {
           run.value = answer;
           setLine(null);
-          if (!answer.index.ready) timer = setTimeout(ask, 500);
+          if (!answer.index.ready && !answer.index.error) timer = setTimeout(ask, 500);
         },
         (error: unknown) => !controller.signal.aborted && setLine(lineOf(error)),
       );

@@ -30,10 +30,8 @@ export interface Run {
   selection: boolean;
   predict: boolean;
   propose: boolean;
-  index: { ready: boolean; shards: number; done: number };
+  index: { ready: boolean; shards: number; done: number; error?: string | null };
   reviewer?: string;
-  /** Whether the masks fit the image as the camera was held (EXIF) and not as it was stored. */
-  exif_orientation?: boolean;
 }
 
 export interface Row {

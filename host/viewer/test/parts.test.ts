@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { searchClasses } from "../src/controls/class-search.ts";
-import { withoutExif } from "../src/jpeg.ts";
 import { fitted, panned, toImage, zoomed } from "../src/large/frame.ts";
 
 test("classes are found by any part of their name, beginnings first", () => {
@@ -10,19 +9,6 @@ test("classes are found by any part of their name, beginnings first", () => {
   assert.deepEqual(searchClasses(classes, "SHARK", 10), [4, 0, 2]);
   assert.deepEqual(searchClasses(classes, "", 2), [0, 1]);
   assert.deepEqual(searchClasses(classes, "whale", 10), []);
-});
-
-test("EXIF is cut out of a JPEG, and nothing else", () => {
-  const segment = (marker: number, ...content: number[]) => [0xff, marker, 0, content.length + 2, ...content];
-  const exif = segment(0xe1, ...new TextEncoder().encode("Exif\0\0MM"));
-  const jfif = segment(0xe0, ...new TextEncoder().encode("JFIF\0"));
-  const rest = [0xff, 0xda, 0, 2, 0xff, 0xe1, 1, 2, 0xff, 0xd9];
-  const joined = (parts: Uint8Array[]) => parts.flatMap((part) => [...part]);
-  assert.deepEqual(joined(withoutExif(Uint8Array.from([0xff, 0xd8, ...jfif, ...exif, ...rest]))), [0xff, 0xd8, ...jfif, ...rest]);
-  const png = Uint8Array.from([0x89, 0x50, 0x4e, 0x47]);
-  assert.deepEqual(joined(withoutExif(png)), [...png]);
-  const cut = Uint8Array.from([0xff, 0xd8, 0xff, 0xe0, 0xff, 0xff, 1]);
-  assert.deepEqual(joined(withoutExif(cut)), [...cut]);
 });
 
 test("an image fits its frame and is in the middle of it", () => {

@@ -1,7 +1,5 @@
-// The image of a sample: loaded once, turned only if the masks are, replaced by its thumbnail where the browser cannot read it.
+// The image of a sample: loaded once, replaced by its thumbnail where the browser cannot read it. The server sends it turned as the masks are.
 import { isAbort, lineOf, request } from "../api.ts";
-import { withoutExif } from "../jpeg.ts";
-import { run } from "../store.ts";
 
 export interface Picture {
   image: HTMLImageElement | null;
@@ -28,9 +26,7 @@ export function loadPicture(sample: number): Promise<Picture> {
 async function read(sample: number): Promise<Picture> {
   try {
     const blob = await (await request(`/api/image/${sample}`)).blob();
-    const bytes = new Uint8Array(await blob.arrayBuffer());
-    const parts = run.value?.exif_orientation ? [bytes] : withoutExif(bytes);
-    return { image: await decoded(URL.createObjectURL(new Blob(parts, { type: blob.type }))), problem: null };
+    return { image: await decoded(URL.createObjectURL(blob)), problem: null };
   } catch (error) {
     if (isAbort(error)) throw error;
     const problem = lineOf(error);
