@@ -100,7 +100,7 @@ impl Session {
             None => row.labels,
         };
         let (labels, regions) = match handed_on.reviews.and_then(|reviews| reviews.of(&sample.id)) {
-            Some(image) => (image.apply(&labels), reviewed_regions(image, inputs.labelled_regions(), (width, height))?),
+            Some(image) => (image.apply(&labels), reviewed_regions(image, inputs.labelled_regions(), (width, height))),
             None => (labels, inputs.labelled_regions()),
         };
         Ok(LabelledSample {

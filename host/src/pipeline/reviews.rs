@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use convert_formats::reviews::{ImageReviews, LabelState, ReviewFigures, ReviewTally, Reviews};
-use convert_sdk::{ClassScore, Error, LabelVector, LabelledRegion, Probability};
+use convert_sdk::{ClassScore, LabelVector, LabelledRegion, Probability};
 use serde::Serialize;
 
 use super::action::Action;
@@ -75,21 +75,25 @@ impl AppliedReviews {
 }
 
 /// An image's regions after review: without those whose masks are of no use, and with what was drawn.
-pub(super) fn reviewed_regions(image: &ImageReviews, regions: Vec<LabelledRegion>, size: (u32, u32)) -> Result<Vec<LabelledRegion>, Error> {
+pub(super) fn reviewed_regions(image: &ImageReviews, regions: Vec<LabelledRegion>, size: (u32, u32)) -> Vec<LabelledRegion> {
     let mut kept = Vec::new();
     for (region, place) in regions.into_iter().zip(0..) {
         if !image.is_bad(place, &region.mask) {
             kept.push(region);
         }
     }
-    for drawn in image.drawn() {
-        let mask = drawn.mask.fit_to(size.0, size.1)?;
-        if !mask.is_empty() {
-            let top = vec![ClassScore { class: drawn.class, probability: Probability::ONE }];
-            kept.push(LabelledRegion { mask, source: SOURCE.into(), score: 1.0, selected: false, top });
+    for drawn in image.drawn().filter(|drawn| !drawn.mask.is_empty()) {
+        let (mask, drawn_on) = (drawn.mask.clone(), (drawn.mask.width(), drawn.mask.height()));
+        if drawn_on != size {
+            // It was drawn on another image, or on one that has been turned since.
+            let (sample, (width, height)) = (&drawn.event.sample, size);
+            tracing::warn!("{sample}: a drawn mask of {}x{} pixels is left out, the image has {width}x{height}", drawn_on.0, drawn_on.1);
+            continue;
         }
+        let top = vec![ClassScore { class: drawn.class, probability: Probability::ONE }];
+        kept.push(LabelledRegion { mask, source: SOURCE.into(), score: 1.0, selected: false, top });
     }
-    Ok(kept)
+    kept
 }
 
 impl Session {

@@ -74,7 +74,7 @@ fn print(reviews: &Reviews, reviewers: &[&str], figures: &ReviewFigures, classes
         Some(kappa) => {
             answer!("Cohen's κ {:.3}, over {} labels of {} images that two people or more have finished", kappa.value, kappa.labels, kappa.images)
         }
-        None => answer!("Cohen's κ: no two people have finished the same images, or they never differ"),
+        None => answer!("Cohen's κ: no two people have finished the same images, or all say the same of every label"),
     }
 }
 
