@@ -2,6 +2,7 @@
 
 mod look;
 mod meant;
+mod review;
 mod scheduler;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::Role;
 
 pub use look::{PredictArguments, ViewArguments};
+pub use review::{ExchangeFormat, ExportArguments, ReviewCommand};
 pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
@@ -237,7 +239,7 @@ pub enum Command {
     Calibrate {
         /// The work directory of a finished run.
         run: PathBuf,
-        /// The true classes of some images, all of each: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv. What the recipe or the dataset knows by default.
+        /// The true classes of some images, all of each: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews.jsonl. What the recipe or the dataset knows by default.
         #[arg(long, value_name = "FILE")]
         truth: Option<PathBuf>,
         /// Believe all classes equally far.
@@ -255,7 +257,7 @@ pub enum Command {
     },
     /// List the pairs of classes that occur together most often (paper, Table 8), tab-separated.
     Pairs {
-        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.
+        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews.jsonl.
         #[arg(long, value_name = "FILE")]
         truth: PathBuf,
         /// Class names by index, one a line; ImageNet's by default where the truth is ReaL's or ImageNetV2's.
@@ -283,6 +285,14 @@ pub enum Command {
     View(ViewArguments),
     /// Say what a run's labeler sees in an image, and in a region of it (paper, F.5).
     Predict(PredictArguments),
+    /// Write the files of a finished run again, with what people said of its labels and masks (docs/reviews.md).
+    Export(ExportArguments),
+    /// Figures of what people said of a run, and the exchange with other tools.
+    Review {
+        /// What to do.
+        #[command(subcommand)]
+        command: ReviewCommand,
+    },
     /// Run one stage of a recipe on a part of the shards, for a scheduler of your own. Exit codes: 0 done, 1 try again, 2 wrong for good, 130 stopped from outside.
     Stage(StageArguments),
     /// Run parts of a recipe that a scheduler names, a JSON line each, with the models kept in memory from one to the next; answers one JSON line each
@@ -298,7 +308,7 @@ pub enum EvaluateCommand {
         /// A multilabel tsv, the authors' training JSON, or a COCO file.
         #[arg(long, value_name = "FILE")]
         predictions: PathBuf,
-        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv.
+        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews.jsonl.
         #[arg(long, value_name = "FILE")]
         truth: PathBuf,
         /// Write every figure to this file.

@@ -16,6 +16,7 @@ mod calibrate;
 mod check;
 mod doctor;
 mod evaluate;
+mod export;
 mod features;
 mod finished;
 mod measure;
@@ -25,6 +26,7 @@ mod pairs;
 mod plan;
 mod plugins;
 mod predict;
+mod review;
 mod run;
 mod stage;
 mod stats;
@@ -90,6 +92,8 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
             let options = calibrate::Options { truth: truth.as_deref(), shared, precisions: &precision, json: json.as_deref(), threads };
             calibrate::calibrate(&run, &options, &catalog()?, progress)
         }
+        Some(Command::Export(arguments)) => export::export(&arguments, &catalog()?, progress),
+        Some(Command::Review { command }) => review::review(&command, &catalog()?, progress),
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads, yes }) => {
             let options = features::Options { device, threads: threads.map(|threads| threads as usize), yes, progress };

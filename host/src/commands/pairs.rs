@@ -23,9 +23,15 @@ pub struct Choice {
 /// Prints the pairs of a truth as tab-separated rows, or writes them to `output`.
 pub fn pairs(truth: &Path, classes: Option<&Path>, choice: &Choice, output: Option<&Path>) -> Result<(), Failure> {
     let output = output.map(writable).transpose()?;
-    let labels = Truth::read(truth, 0.5).map_err(|error| Failure::usage(PluginError(error)))?;
+    let usage = |error| Failure::usage(PluginError(error));
+    let mut labels = Truth::read(truth, 0.5).map_err(usage)?;
     let names = match classes {
-        Some(file) => read_names(file)?,
+        Some(file) => {
+            let names = read_names(file)?;
+            labels = labels.of_classes(&names).map_err(usage)?;
+            names
+        }
+        None if labels.format() == TruthFormat::Reviews => labels.categories().to_vec(),
         None if matches!(labels.format(), TruthFormat::Real | TruthFormat::ByName) => {
             imagenet::classes().iter().map(|class| class.name.to_owned()).collect()
         }

@@ -43,6 +43,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     session.runner.progress.begin_run(&session.recipe.place());
 
     session.check_exports()?;
+    session.check_reviews()?;
     session.check_plugins()?;
     session.end_interrupted_retry()?;
     if arguments.retry_errors {

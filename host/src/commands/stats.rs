@@ -18,6 +18,6 @@ pub fn stats(file: &Path, threshold: f32) -> Result<(), Failure> {
         let image = image.map_err(usage)?;
         tally.add_count(image.scores.iter().filter(|score| score.probability.get() > threshold).count());
     }
-    answer!("{}", fitted(summary::label_count_table(&tally.statistics(0)), width()));
+    answer!("{}", fitted(summary::label_count_table(&tally.statistics(0), None), width()));
     Ok(())
 }

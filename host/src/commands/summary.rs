@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use convert_sdk::{CalibrationReport, ChosenThreshold, Evaluation, ScoreRow, Statistics};
 
 use crate::engine::progress::rate;
-use crate::pipeline::{Outcome, Session};
+use crate::pipeline::{Outcome, ReviewCounts, Session};
 use crate::terminal::{error_width, fitted};
 
 /// A table in the house's style.
@@ -20,13 +20,19 @@ fn number(text: impl ToString) -> Cell {
     Cell::new(text.to_string()).set_alignment(CellAlignment::Right)
 }
 
-/// Labels per image, as in the paper's Table 5.
-pub fn label_count_table(statistics: &Statistics) -> Table {
+/// Labels per image, as in the paper's Table 5, and how many of the images people looked through.
+pub fn label_count_table(statistics: &Statistics, reviews: Option<&ReviewCounts>) -> Table {
     let mut rows = table(&["labels per image", "images", "share"]);
+    let share = |images: u64| if statistics.images == 0 { 0.0 } else { images as f64 * 100.0 / statistics.images as f64 };
+    let mut add = |name: String, images: u64| {
+        rows.add_row([Cell::new(name), number(images), number(format!("{:.1} %", share(images)))]);
+    };
     for (count, images) in statistics.by_count.iter().enumerate() {
-        let share = if statistics.images == 0 { 0.0 } else { *images as f64 * 100.0 / statistics.images as f64 };
-        let name = if count == 4 { "4 or more".to_owned() } else { count.to_string() };
-        rows.add_row([Cell::new(name), number(images), number(format!("{share:.1} %"))]);
+        add(if count == 4 { "4 or more".to_owned() } else { count.to_string() }, *images);
+    }
+    if let Some(reviews) = reviews {
+        add("reviewed".to_owned(), reviews.images);
+        add("changed by review".to_owned(), reviews.changed);
     }
     rows.add_row([Cell::new(format!("mean (τ = {})", statistics.threshold)), number(format!("{:.3}", statistics.average)), Cell::new("")]);
     rows
@@ -70,6 +76,9 @@ fn lines(outcome: &Outcome) -> String {
     if let Some(calibration) = &outcome.calibration {
         text += &calibrated(&calibration.report);
     }
+    if let Some(reviews) = &outcome.reviews {
+        text += &reviewed(&reviews.counts);
+    }
     if let Some(held_out) = outcome.trained.as_ref().and_then(|trained| trained.held_out.as_ref()) {
         let (regions, accuracy) = (held_out.regions, held_out.accuracy * 100.0);
         text += &format!("labeler: {accuracy:.1} % of {regions} held-out regions get the class that they were kept for\n");
@@ -99,6 +108,18 @@ fn calibrated(report: &CalibrationReport) -> String {
     text
 }
 
+/// What people changed.
+pub fn reviewed(counts: &ReviewCounts) -> String {
+    let ReviewCounts { images, complete, changed, accepted, rejected, added, bad_masks, drawn, elsewhere } = counts;
+    let mut text = format!(
+        "reviews: {images} images, {complete} of them finished; the labels of {changed} changed: {added} added, {rejected} taken out, {accepted} confirmed; {bad_masks} masks left out, {drawn} drawn\n"
+    );
+    if *elsewhere > 0 {
+        text += &format!("reviews: {elsewhere} reviewed images have no labels in this run\n");
+    }
+    text
+}
+
 /// What came of a run.
 pub fn print(session: &Session, outcome: &Outcome) {
     let Outcome { statistics, evaluation, .. } = outcome;
@@ -108,7 +129,8 @@ pub fn print(session: &Session, outcome: &Outcome) {
         stages.add_row([Cell::new(&stage.name), number(stage.images), number(stage.cached), number(format!("{:.1}", stage.seconds)), number(speed)]);
     }
     let fitted = |table| fitted(table, error_width());
-    let mut text = format!("\n{}\n{}\n", fitted(stages), fitted(label_count_table(statistics)));
+    let mut text =
+        format!("\n{}\n{}\n", fitted(stages), fitted(label_count_table(statistics, outcome.reviews.as_ref().map(|reviews| &reviews.counts))));
     if let Some(evaluation) = evaluation {
         text += &format!("{}\n", fitted(evaluation_table(evaluation)));
     }

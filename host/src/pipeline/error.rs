@@ -113,6 +113,14 @@ pub enum PipelineError {
         /// The file.
         file: PathBuf,
     },
+    /// Reviews that cannot be used.
+    #[error("reviews: cannot use {}", .file.display())]
+    Reviews {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: PluginError,
+    },
     /// What is stored of a sample does not fit together.
     #[error("{sample}")]
     Sample {
@@ -182,6 +190,7 @@ impl PipelineError {
             | Self::SlotInUse { .. }
             | Self::SamePlace { .. }
             | Self::KnownClasses { .. }
+            | Self::Reviews { .. }
             | Self::NoKnownImage { .. } => true,
             Self::MissingStep(_) | Self::WholeSet { .. } | Self::Untrained { .. } | Self::Aggregate(_) => true,
             Self::Recipe(_)

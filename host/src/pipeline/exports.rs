@@ -1,22 +1,21 @@
 //! The exporters: every labelled sample to each file whose content may have changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use convert_formats::whole_file::Temporary;
-use convert_sdk::{
-    CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, LabelledSample, Mask, PluginInfo, Statistics, TruthObject,
-};
+use convert_sdk::{CalibrationReport, Error, Evaluation, ExportRun, ExportWriter, HeldOut, Mask, PluginInfo, Statistics, TruthObject};
 use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::calibration::Calibration;
 use super::error::PipelineError;
-use super::rows::{ImageLabels, ImagePrediction, ImageRegions, ImageSelections};
+use super::labelled::HandedOn;
+use super::reviews::{AppliedReviews, ReviewCounts};
+use super::rows::{ImageLabels, ImageRegions};
 use super::session::Session;
-use super::steps::LabelInputs;
 use super::train::Trained;
 use super::work_dir::{CLASSES, COMPLETE_RECIPE, EVALUATION, RECORD, RUN};
 use crate::engine::{Key, Stage};
@@ -60,6 +59,8 @@ struct FinishedRun<'a> {
     evaluation: Option<&'a Evaluation>,
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<&'a CalibrationReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reviews: Option<&'a ReviewCounts>,
 }
 
 /// What came of a run's steps, which exporters, `run.json` and the tables at the end show.
@@ -72,6 +73,15 @@ pub struct Outcome {
     pub evaluation: Option<Evaluation>,
     /// What is done to the labels before they are written, where the recipe wants it.
     pub calibration: Option<Calibration>,
+    /// What people said of the labels, where the recipe names that.
+    pub reviews: Option<AppliedReviews>,
+}
+
+impl Outcome {
+    /// What is done to stored labels before they are written.
+    pub fn handed_on(&self) -> HandedOn<'_> {
+        HandedOn { calibration: self.calibration.as_ref(), reviews: self.reviews.as_ref() }
+    }
 }
 
 #[derive(Serialize)]
@@ -113,13 +123,25 @@ impl Session {
         store.delete(RECORD).map_err(FileError::of("remove", &store.place(RECORD)))
     }
 
-    /// The calibration, Table 5 of the labels, and their comparison with the truth where the dataset knows it; that is also written to `evaluation.json`.
+    /// What came of the steps, as [`Session::outcome`] finds it; the comparison with the truth is also written to `evaluation.json`.
     ///
     /// # Errors
-    /// As [`Session::calibrate`]; stored labels that cannot be read; a file that cannot be written.
+    /// As [`Session::outcome`]; a file that cannot be written.
     pub fn summarise(&self, trained: Option<Trained>) -> Result<Outcome, PipelineError> {
+        let outcome = self.outcome(trained)?;
+        if let Some(evaluation) = &outcome.evaluation {
+            self.write_json(EVALUATION, evaluation)?;
+        }
+        Ok(outcome)
+    }
+
+    /// The calibration, the reviews, Table 5 of the labels, and their comparison with the truth where the dataset knows it.
+    ///
+    /// # Errors
+    /// As [`Session::calibrate`] and [`Session::reviews`]; stored labels that cannot be read.
+    pub fn outcome(&self, trained: Option<Trained>) -> Result<Outcome, PipelineError> {
         let (labels, regions) = (self.plan.stage_of(Action::Labels)?, self.plan.stage_of(Action::Regions)?);
-        let calibration = self.calibration()?;
+        let (calibration, mut reviews) = (self.calibration()?, self.reviews()?);
         let threshold = calibration.as_ref().and_then(Calibration::threshold).unwrap_or(0.5);
         let (mut tally, mut scorer) = (Tally::new(threshold), Scorer::new(self.samples.classes.len(), threshold));
         // Large, and wanted only where the dataset knows true masks.
@@ -133,15 +155,17 @@ impl Session {
             let mut with_masks = BTreeMap::new();
             for (index, row) in rows {
                 let sample = &self.samples.list[index];
-                match &calibration {
-                    Some(calibration) => tally.add(&calibration.labels(sample.label, &row.labels)?),
-                    None => tally.add(&row.labels),
-                }
+                let calibrated = calibration.as_ref().map(|calibration| calibration.labels(sample.label, &row.labels)).transpose()?;
+                let handed_out = calibrated.as_ref().unwrap_or(&row.labels);
+                let reviewed = reviews.as_mut().and_then(|reviews| reviews.count(&sample.id, handed_out, threshold));
+                tally.add(reviewed.as_ref().unwrap_or(handed_out));
                 if let Some(truth) = self.truth(labels, &sample.id)? {
                     let compared = match &calibration {
                         Some(calibration) => calibration.unseen_labels(index, sample.label, &row.labels)?,
                         None => row.labels,
                     };
+                    let said = reviews.as_ref().and_then(|reviews| reviews.of(&sample.id));
+                    let compared = said.map_or_else(|| compared.clone(), |said| said.apply(&compared));
                     scorer.add(sample.label, &compared, truth.iter().map(|object| object.class));
                     with_masks.insert(index, truth.into_iter().filter_map(|object| object.mask).collect::<Vec<_>>());
                 }
@@ -161,10 +185,7 @@ impl Session {
             Ok(())
         })?;
         let (statistics, evaluation) = (tally.statistics(self.runner.ledger.count()), scorer.evaluation());
-        if let Some(evaluation) = &evaluation {
-            self.write_json(EVALUATION, evaluation)?;
-        }
-        Ok(Outcome { trained, statistics, evaluation, calibration })
+        Ok(Outcome { trained, statistics, evaluation, calibration, reviews })
     }
 
     /// What the dataset knows of a sample's true objects, asked for in a stage.
@@ -188,29 +209,55 @@ impl Session {
     pub fn run_exports(&self, outcome: &Outcome) -> Result<(), PipelineError> {
         let record = self.recipe.store.get(RECORD).ok().flatten();
         let mut known: Exported = record.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let run = self.export_run(outcome);
         let mut writers = Vec::new();
         for step in self.plan.steps() {
             let Action::Export { exporter } = step.action else { continue };
-            let ((configured, file), key) = (&self.recipe.export[exporter], &step.stage.key);
-            if known.0.get(&self.recipe.place_of(file).display().to_string()).is_some_and(|entry| *entry == described(key, file)) {
-                continue;
+            let file = self.recipe.export[exporter].1.as_path();
+            let current = described(&step.stage.key, file);
+            if known.0.get(&self.recipe.place_of(file).display().to_string()).is_none_or(|entry| *entry != current) {
+                writers.push(self.begin_export(exporter, &step.stage, file, outcome)?);
             }
-            let temporary = begin(file)?;
-            let begin = |config: &str, context: &_| configured.plugin.builder.exporter(config, context)?.begin(run.clone(), temporary.path());
-            let writer = self.build(configured, begin)?;
-            writers.push(Writing { writer, name: &configured.plugin.name, stage: &step.stage, file, temporary });
         }
+        for (file, key) in self.write_files(writers, outcome)? {
+            known.0.insert(self.recipe.place_of(file).display().to_string(), described(key, file));
+        }
+        Ok(self.write_json(RECORD, &known)?)
+    }
+
+    /// Writes all exporters' files once more, each to a place of its own, which `files` says in the recipe's order. The run does not learn of them.
+    ///
+    /// # Errors
+    /// As [`Session::run_exports`].
+    pub fn write_copies(&self, outcome: &Outcome, files: &[PathBuf]) -> Result<(), PipelineError> {
+        let steps = self.plan.steps().iter().filter_map(|step| match step.action {
+            Action::Export { exporter } => Some((exporter, step)),
+            _ => None,
+        });
+        let writers = steps.zip(files).map(|((exporter, step), file)| self.begin_export(exporter, &step.stage, file, outcome));
+        self.write_files(writers.collect::<Result<_, _>>()?, outcome).map(drop)
+    }
+
+    fn begin_export<'a>(&'a self, exporter: usize, stage: &'a Stage, file: &'a Path, outcome: &Outcome) -> Result<Writing<'a>, PipelineError> {
+        let (configured, temporary) = (&self.recipe.export[exporter].0, begin(file)?);
+        let run = self.export_run(outcome);
+        let writer =
+            self.build(configured, |config, context| configured.plugin.builder.exporter(config, context)?.begin(run.clone(), temporary.path()))?;
+        Ok(Writing { writer, name: &configured.plugin.name, stage, file, temporary })
+    }
+
+    /// Writes files whole; returns them with their exporters' keys.
+    fn write_files<'a>(&self, mut writers: Vec<Writing<'a>>, outcome: &Outcome) -> Result<Vec<(&'a Path, &'a Key)>, PipelineError> {
         if writers.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.runner.in_flight.watched(|| self.write_exports(&mut writers, outcome))?;
+        let mut written = Vec::new();
         for Writing { stage, file, temporary, .. } in writers {
             temporary.replace().map_err(FileError::of("write", file))?;
             self.recipe.publish(file)?;
-            known.0.insert(self.recipe.place_of(file).display().to_string(), described(&stage.key, file));
+            written.push((file, &stage.key));
         }
-        Ok(self.write_json(RECORD, &known)?)
+        Ok(written)
     }
 
     fn write_json(&self, name: &str, value: &impl Serialize) -> Result<(), FileError> {
@@ -221,7 +268,7 @@ impl Session {
     /// Gives every labelled sample to the exporters.
     fn write_exports(&self, writers: &mut [Writing<'_>], outcome: &Outcome) -> Result<(), PipelineError> {
         let progress = self.runner.progress.stage("export", outcome.statistics.images, 0);
-        self.for_each_labelled(outcome.calibration.as_ref(), |sample| {
+        self.for_each_labelled(&outcome.handed_on(), |_, sample| {
             self.runner.stop_if_cancelled()?;
             for writing in writers.iter_mut() {
                 let written = self.runner.in_flight.call_said(writing.stage, Some(&sample.id), || writing.writer.write(sample));
@@ -243,7 +290,7 @@ impl Session {
     /// # Errors
     /// A file that cannot be written.
     pub fn record_run(&self, outcome: &Outcome) -> Result<(), PipelineError> {
-        let Outcome { trained, statistics, evaluation, calibration } = outcome;
+        let Outcome { trained, statistics, evaluation, calibration, reviews } = outcome;
         let within = |file: &Path| file.strip_prefix(&self.recipe.work_dir).unwrap_or(file).to_owned();
         let exports = self.recipe.export.iter().map(|(configured, file)| FinishedExport { plugin: &configured.plugin.name, file: within(file) });
         let run = FinishedRun {
@@ -263,6 +310,7 @@ impl Session {
             held_out: trained.as_ref().and_then(|trained| trained.held_out.as_ref()),
             evaluation: evaluation.as_ref(),
             calibration: calibration.as_ref().map(|calibration| &calibration.report),
+            reviews: reviews.as_ref().map(|reviews| &reviews.counts),
         };
         let classes = self.recipe.work_dir.join(CLASSES);
         // Somebody may have put the list there that the dataset reads.
@@ -288,63 +336,8 @@ impl Session {
         })
     }
 
-    /// What the exporters are given of a shard.
-    fn read_labelled(&self, shard: usize) -> Result<Labelled, PipelineError> {
-        let stage = |action| self.plan.stage_of(action);
-        let mut predictions = HashMap::new();
-        if let Some(step) = self.plan.last(|round| Action::Predict { round }) {
-            predictions.extend(step.stage.read(&self.samples, shard)?);
-        }
-        let mut selections = HashMap::new();
-        if let Some(step) = self.plan.last(|round| Action::Select { round }) {
-            selections.extend(step.stage.read(&self.samples, shard)?);
-        }
-        let regions = stage(Action::Regions)?.read(&self.samples, shard)?.into_iter().collect();
-        Ok(Labelled { labels: stage(Action::Labels)?.read(&self.samples, shard)?, predictions, selections, regions })
-    }
-
-    /// The labelled samples, in order.
-    fn for_each_labelled(
-        &self,
-        calibration: Option<&Calibration>,
-        mut take: impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
-    ) -> Result<(), PipelineError> {
-        self.for_each_shard(|shard| self.read_labelled(shard), |rows| self.for_each_of_shard(rows, calibration, &mut take))
-    }
-
-    fn for_each_of_shard(
-        &self,
-        rows: Labelled,
-        calibration: Option<&Calibration>,
-        take: &mut impl FnMut(&LabelledSample<'_>) -> Result<(), PipelineError>,
-    ) -> Result<(), PipelineError> {
-        let Labelled { labels, mut predictions, selections, mut regions } = rows;
-        for (index, row) in labels {
-            let (Some(regions), Some(prediction)) = (regions.remove(&index), predictions.remove(&index)) else { continue };
-            let inputs = LabelInputs { regions: &regions, prediction: &prediction, selections: selections.get(&index) };
-            let sample = &self.samples.list[index];
-            let of_dataset =
-                |error: Error| PipelineError::Sample { sample: sample.id.clone(), source: error.context("the dataset's number of it").into() };
-            take(&LabelledSample {
-                id: sample.id.clone(),
-                number: self.dataset.sample_number(&sample.id).map_err(of_dataset)?,
-                label: sample.label,
-                width: inputs.regions.width,
-                height: inputs.regions.height,
-                labels: match calibration {
-                    Some(calibration) => calibration.labels(sample.label, &row.labels)?,
-                    None => row.labels,
-                },
-                regions: inputs.labelled_regions(),
-                truth: self.truth(self.plan.stage_of(Action::Labels)?, &sample.id)?,
-                image: self.lasting_image(index),
-            })?;
-        }
-        Ok(())
-    }
-
     fn export_run(&self, outcome: &Outcome) -> ExportRun {
-        let Outcome { trained, statistics, evaluation, calibration } = outcome;
+        let Outcome { trained, statistics, evaluation, calibration, .. } = outcome;
         let mut plugins: Vec<PluginInfo> = Vec::new();
         for configured in self.recipe.plugins() {
             let plugin = &configured.plugin;
@@ -377,14 +370,6 @@ fn begin(file: &Path) -> Result<Temporary, FileError> {
         fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
     }
     Temporary::create(file).map(|(temporary, _)| temporary).map_err(FileError::of("write", file))
-}
-
-/// What stages stored of a shard's samples, by their indices.
-struct Labelled {
-    labels: Vec<(usize, ImageLabels)>,
-    predictions: HashMap<usize, ImagePrediction>,
-    selections: HashMap<usize, ImageSelections>,
-    regions: HashMap<usize, ImageRegions>,
 }
 
 /// An exporter at work on its file.

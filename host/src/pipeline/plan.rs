@@ -259,6 +259,10 @@ impl Planner<'_> {
             }
             dataset = key.finish();
         }
+        // And the labels and masks that people corrected.
+        if let Some(reviews) = &recipe.sections.reviews {
+            dataset = KeyBuilder::new("reviewed").reads(&dataset).with("reviews", self.settings.files.content(reviews)?.as_bytes()).finish();
+        }
         for (exporter, (plugin, file)) in recipe.export.iter().enumerate() {
             let key = self.settings.step("export", plugin)?.reads(self.key(labels)).reads(&dataset);
             let key = select.iter().fold(key, |key, select| key.reads(self.key(*select))).finish();

@@ -8,7 +8,7 @@ use super::diagnostics::Diagnostic;
 use super::tree::Location;
 
 /// Names in the work directory that the run itself uses.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "in-flight",
     "crashes.json",
     "stages",
@@ -21,6 +21,7 @@ const RESERVED: [&str; 14] = [
     "recipe.yaml",
     "classes.txt",
     "audit.tsv",
+    "reviews.jsonl",
     ".lock",
     ".exports.json",
 ];

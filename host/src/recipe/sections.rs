@@ -74,6 +74,10 @@ pub struct Sections {
     /// Brings the probabilities of the labels besides the original ones to what known true labels say, and chooses the threshold; not done by default.
     #[serde(default)]
     pub calibrate: Option<CalibrateSection>,
+    /// What people said of the labels and masks of an earlier run (`reviews.jsonl` in its work directory, docs/reviews.md): their word is believed in the files that are written and in the tables; not done by
+    /// default. What is stored stays as it is.
+    #[serde(default)]
+    pub reviews: Option<convert_sdk::InputFile>,
     /// The files to write.
     #[schemars(length(min = 1))]
     pub export: Vec<ExportSection>,
@@ -266,7 +270,7 @@ pub enum GlobalSignal {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CalibrateSection {
-    /// The true classes of some of the images, such as those that you looked through: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv, as `convert evaluate
+    /// The true classes of some of the images, such as those that you looked through: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews, as `convert evaluate
     /// labels` reads them. All true classes of a listed image must be there. By default what the dataset's own `truth` says; without either the
     /// probabilities stay as they are.
     pub truth: Option<convert_sdk::InputFile>,

@@ -10,7 +10,7 @@ use convert_sdk::{Context, Error, InputFile, Result, ResultExt, config};
 #[config]
 #[derive(Clone, Debug)]
 pub struct PairsConfig {
-    /// True labels of calibration images, whatever these are called: ReaL or ImageNetV2 JSON, COCO JSON, or a multilabel tsv. All its images count.
+    /// True labels of calibration images, whatever these are called: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews. All its images count.
     pub truth: InputFile,
     /// The ambiguous pairs: a tab-separated file with a header that has the columns `class_a` and `class_b`, such as `convert pairs` prints and you have
     /// reviewed. Default: every pair of the truth that `min_count` and `top` choose, none of them reviewed.
@@ -40,7 +40,7 @@ impl PairsConfig {
     /// # Errors
     /// Files that cannot be read, a class that the dataset does not have, a class paired with itself, a pair that comes twice.
     pub fn choose(&self, context: &Context) -> Result<Vec<PairCount>> {
-        let truth = Truth::read(&self.truth, 0.5)?;
+        let truth = Truth::read(&self.truth, 0.5)?.of_classes(context.classes())?;
         let mut counts = Cooccurrence::default();
         truth.sets().iter().try_for_each(|set| counts.add(set))?;
         let chosen = match &self.pairs {

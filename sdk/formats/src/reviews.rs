@@ -242,7 +242,8 @@ mod tests {
         let twice = event(1, "anna", accept("ant"));
         let reviews = reviews([twice.clone(), twice, event(2, "anna", accept("unicorn")), event(3, "bob", Action::Undo { of: "f".repeat(16) })]);
         assert_eq!((reviews.len(), reviews.events(), reviews.reviewers()), (1, 1, ["anna"].into()));
-        let expected = "reviews without effect: 1 of classes that the run does not have (`unicorn`); 1 that take back nothing; 1 that are there twice";
+        let expected =
+            "reviews without effect: 1 of classes that the run does not have (`unicorn`); 1 that take back nothing; 1 that are there twice";
         assert_eq!(reviews.ignored().describe().unwrap(), expected);
         assert_eq!(Ignored::default().describe(), None);
     }

@@ -18,6 +18,13 @@ pub fn labels(predictions: &Path, truth: &Path, json: Option<&Path>, threshold: 
     let json = json.map(writable).transpose()?;
     let usage = |error: convert_sdk::Error| Failure::usage(PluginError(error));
     let (predicted, true_labels) = (Predictions::read(predictions).map_err(usage)?, Truth::read(truth, threshold).map_err(usage)?);
+    if !true_labels.is_numbered() {
+        let truth = truth.display();
+        return Err(Failure::usage(format!(
+            "{truth} knows classes by their names, {} by their indices: put the run's classes.txt beside the reviews",
+            predictions.display()
+        )));
+    }
     let report = evaluate(&predicted, &true_labels, threshold, classes)
         .map_err(|error| Failure::usage(format!("{} and {}: {error}", predictions.display(), truth.display())))?;
     if let Some(file) = json {

@@ -138,8 +138,9 @@ struct PartValue {
 
 pub(super) fn read(path: &Path) -> Result<Vec<Annotation>> {
     let file = files::open_regular(path, files::MAX_STREAM).context(|| format!("cannot read {}", path.display()))?;
-    let tasks: Vec<Task> = serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
-        .map_err(|error| Error::invalid(format!("{} is not Label Studio's JSON of tasks (its export `JSON`), or a broken one: {error}", path.display())))?;
+    let tasks: Vec<Task> = serde_json::from_reader(BufReader::with_capacity(1 << 20, file)).map_err(|error| {
+        Error::invalid(format!("{} is not Label Studio's JSON of tasks (its export `JSON`), or a broken one: {error}", path.display()))
+    })?;
     let mut annotations = Vec::new();
     for (task, number) in tasks.into_iter().zip(1..) {
         let Data { id, image, queue, regions } = task.data;
@@ -148,8 +149,13 @@ pub(super) fn read(path: &Path) -> Result<Vec<Annotation>> {
             Error::invalid(format!("{}: task {number} has neither `id` nor `image` in its `data`, so its image is not known", path.display()))
         })?;
         for made in task.annotations.into_iter().filter(|made| made.was_cancelled != Some(true)) {
-            let mut annotation =
-                Annotation { sample: sample.clone(), who: who(&made.completed_by), queue: queue.clone(), shown: regions.clone(), ..Annotation::default() };
+            let mut annotation = Annotation {
+                sample: sample.clone(),
+                who: who(&made.completed_by),
+                queue: queue.clone(),
+                shown: regions.clone(),
+                ..Annotation::default()
+            };
             made.result.into_iter().for_each(|part| add(&mut annotation, part));
             annotations.push(annotation);
         }
@@ -206,10 +212,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         let read = read(file.path()).unwrap();
-        assert_eq!(read.iter().map(|one| (one.sample.as_str(), one.who.as_deref())).collect::<Vec<_>>(), [
-            ("n1/a.JPEG", Some("Label Studio user 2")),
-            ("n1/b.png", Some("anna@example.org"))
-        ]);
+        assert_eq!(
+            read.iter().map(|one| (one.sample.as_str(), one.who.as_deref())).collect::<Vec<_>>(),
+            [("n1/a.JPEG", Some("Label Studio user 2")), ("n1/b.png", Some("anna@example.org"))]
+        );
         assert_eq!((read[0].classes.as_ref(), read[0].ignored), (None, 1));
         let areas: Vec<_> = read[0].regions.iter().map(|region| (region.class.as_str(), region.shape.mask(200, 100).unwrap().area())).collect();
         // Half of half the image, as pycocotools draws the triangle.

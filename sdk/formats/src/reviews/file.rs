@@ -81,7 +81,11 @@ impl ReviewFile {
         for event in events {
             let line = event.to_line().map_err(|error| Error::invalid(format!("a review of `{}` makes no sense: {error}", event.sample)))?;
             if line.len() as u64 >= LONGEST_LINE {
-                return Err(Error::invalid(format!("a review of `{}` has {} bytes, more than the limit of {LONGEST_LINE}", event.sample, line.len())));
+                return Err(Error::invalid(format!(
+                    "a review of `{}` has {} bytes, more than the limit of {LONGEST_LINE}",
+                    event.sample,
+                    line.len()
+                )));
             }
             text += &line;
             text.push('\n');

@@ -187,8 +187,7 @@ mod tests {
         // tests/data/reviewed.py, which made the file, printed the figures: scikit-learn 1.9.1's precision_score, recall_score and cohen_kappa_score.
         let names = ["a", "b", "c", "d", "e"].map(str::to_owned);
         let (mut reviews, mut tally) = (Reviews::new(&names), ReviewTally::new(0.5));
-        let images: Vec<Reviewed> =
-            include_str!("../../tests/data/reviewed.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let images: Vec<Reviewed> = include_str!("../../tests/data/reviewed.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         for (at, image) in images.iter().enumerate() {
             for (who, seen) in [("anna", &image.anna), ("bob", &image.bob)] {
                 let Some(seen) = seen else { continue };

@@ -54,7 +54,8 @@ impl Truth {
         for set in &mut self.sets {
             for class in set.iter_mut() {
                 let name = &self.categories[*class as usize];
-                *class = *known.get(name.as_str()).ok_or_else(|| Error::invalid(format!("the reviewed class `{name}` is not one of the dataset's")))?;
+                *class =
+                    *known.get(name.as_str()).ok_or_else(|| Error::invalid(format!("the reviewed class `{name}` is not one of the dataset's")))?;
             }
             set.sort_unstable();
         }
