@@ -2,6 +2,7 @@
 
 mod meant;
 mod scheduler;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use convert_sdk::Role;
 
 pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
+pub use sweep::{By, SweepArguments};
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -166,6 +168,8 @@ pub enum Command {
     },
     /// Print the steps of a run with their keys, what each reads, and which shards are done: for schedulers.
     Plan(PlanArguments),
+    /// Try settings of a recipe on the same images, and compare their masks: a table, and a page with the masks of each (docs/sweep.md). Nothing is trained on them.
+    Sweep(SweepArguments),
     /// Write the patch features of images as a safetensors file: one tensor `features` [images, patches, numbers].
     Features {
         /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them. With `plugin`, the name

@@ -5,6 +5,7 @@
 
 pub mod coco;
 pub mod files;
+pub mod html;
 pub mod imagenet;
 pub mod imagenet_s;
 pub mod label_sets;
