@@ -131,11 +131,14 @@ fn the_page_stands_alone_and_shows_each_setting_on_the_same_images() {
 }
 
 #[test]
-fn without_truth_no_setting_is_the_best() {
+fn without_truth_no_setting_is_the_best_and_whole_lists_can_be_tried() {
     let place = place();
-    let (answer, report) = swept(&place, &["--vary", "proposals.tiles.config.cells=2,3"]);
+    let refine = "refine=[],[{plugin: drop-small, config: {min_area: 0.2}}]";
+    let (answer, report) = swept(&place, &["--vary", "proposals.tiles.config.cells=2,3", "--vary", refine]);
     assert!(!answer.contains("CorLoc") && answer.contains("best       not known") && answer.contains("masks/image"), "{answer}");
-    assert!(report["best"].is_null() && report["settings"][1]["masks"] == 12 * 9, "{report}");
+    let masks: Vec<Option<u64>> = report["settings"].as_array().expect("settings").iter().map(|setting| setting["masks"].as_u64()).collect();
+    assert_eq!(masks, [12 * 4, 12 * 4, 12 * 9, 0].map(Some), "a ninth of an image is less than a fifth");
+    assert!(report["best"].is_null());
     assert!(!String::from_utf8_lossy(&place.result("sweep.html")).contains("CorLoc"));
 }
 
@@ -144,7 +147,10 @@ fn without_truth_no_setting_is_the_best() {
 fn what_the_selector_needs_is_trained_once_and_later_rounds_are_left_out() {
     let recipe = std::fs::read_to_string(repository().join("recipes/demo.yaml")).expect("the recipe");
     let place = Place::new(&recipe.replace("../runs/demo", "work"));
-    let output = sweep(&place, &["--vary", "proposals.maskcut.config.tau=0.9,0.95", "--limit", "60", "--by", "recall"]);
+    // What docs/sweep.md begins with.
+    let page = std::fs::read_to_string(repository().join("docs/sweep.md")).expect("the page");
+    let typed = page.lines().find_map(|line| line.trim().strip_prefix("convert sweep recipes/demo.yaml ")).expect("the command");
+    let output = sweep(&place, &[typed.split(' ').collect::<Vec<_>>(), vec!["--by", "recall"]].concat());
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("the first of 3 rounds of choosing is compared"), "{}", stderr(&output));
     let answer = stdout(&output);
@@ -188,28 +194,26 @@ fn what_cannot_be_tried_is_said_before_any_work() {
     assert!(shards(&place).is_empty() && !place.path("work/sweep.html").exists());
 }
 
-/// Rows of docs/proposals.md, which were measured without this command.
+/// The proposals that rows of docs/proposals.md were measured with, by whole runs, and what is varied.
+const MEASURED: [(&str, &str, &[&str]); 3] = [
+    ("{ plugin: grid }", "cells=2,4", &["`grid`, 2 × 2 cells | 4 ", "`grid`, 4 × 4 cells | 16 "]),
+    (
+        "{ plugin: selective-search }",
+        "max_masks=10,50,100",
+        &["`selective-search`, `max_masks: 10` | 10 ", "`selective-search` as it is, 50 masks | 50 ", "`selective-search`, `max_masks: 100` | 99 "],
+    ),
+    (
+        "{ plugin: maskcut, config: { backbone: { family: dinov1, weights: \"${WEIGHTS}\", mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+            feature: q, layer: 8, input_size: 480, masks: 3 } }",
+        "tau=0.5",
+        &["`maskcut`, τ 0.5 (ViT-Ti, as above) | 1.7 "],
+    ),
+];
+
 #[test]
 fn the_sweep_on_coco128_gives_the_rows_of_the_page_on_proposals() {
     let Some(shared) = shared("the_sweep_on_coco128_gives_the_rows_of_the_page_on_proposals") else { return };
-    let recipe = "version: 1
-work_dir: work
-dataset: { plugin: image-folder, root: data }
-proposals:
-  - name: vit
-    plugin: maskcut
-    config:
-      backbone: { family: dinov1, weights: \"${WEIGHTS}\", mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] }
-      feature: q
-      layer: 8
-      input_size: 480
-      tau: 0.5
-      masks: 3
-select: { plugin: keep-largest }
-label: { plugin: mlp-head, config: { backbone: { family: patch-stats }, input_size: 64 } }
-export: [{ plugin: multilabel-tsv, file: labels.tsv }]
-";
-    let (place, photos) = (Place::new(recipe), shared.join("photos/coco128"));
+    let (place, photos) = (Place::new(""), shared.join("photos/coco128"));
     let mut files = files_below(&photos.join("images/train2017"));
     files.sort();
     for (at, photo) in files.iter().enumerate() {
@@ -224,28 +228,28 @@ export: [{ plugin: multilabel-tsv, file: labels.tsv }]
         .output()
         .expect("Python can be started");
     assert!(truth.status.success(), "{}", stderr(&truth));
-    let output = convert()
-        .current_dir(place.path(""))
-        .args(["sweep", "recipe.yaml", "--truth", "truth.json", "--json", "sweep.json", "--vary", "profile=authors-code,paper"])
-        .args(["--vary", "proposals.vit.config.tau=0.5"])
-        .env("WEIGHTS", shared.join("weights/vit_tiny_patch16_224.safetensors"))
-        .output()
-        .expect("convert can be started");
-    assert!(output.status.success(), "{}", stderr(&output));
     let page = std::fs::read_to_string(repository().join("docs/proposals.md")).expect("the page");
-    let report = read(&place.path("sweep.json"));
-    for (setting, row) in report["settings"].as_array().expect("settings").iter().zip(["| profile `authors-code`, τ 0.5 |", "| τ 0.5 |"]) {
-        let boxes = &setting["scores"]["boxes"];
-        let figure = |name: &str| format!("{:.3}", boxes[name].as_f64().expect("a number"));
-        let masks = setting["masks"].as_f64().expect("a number") / setting["images"].as_f64().expect("a number");
-        let expected = format!(
-            "{row} {masks:.1} | {} ({}) | {} | {} | {} |",
-            figure("corloc_first"),
-            figure("corloc_best"),
-            figure("recall"),
-            figure("average_recall"),
-            figure("mean_best_iou")
-        );
-        assert!(page.contains(&expected), "{expected}\n{}", stdout(&output));
+    for (proposals, vary, rows) in MEASURED {
+        let recipe = RECIPE.replace("{ name: tiles, plugin: grid, config: { cells: 2 } }", proposals).replace("shard_size: 4", "shard_size: 128");
+        let recipe: String = recipe.lines().filter(|line| !line.starts_with("refine:")).map(|line| format!("{line}\n")).collect();
+        std::fs::write(place.path("recipe.yaml"), recipe).expect("the recipe");
+        let output = convert()
+            .current_dir(place.path(""))
+            .args(["sweep", "recipe.yaml", "--truth", "truth.json", "--json", "sweep.json", "--vary", &format!("proposals.0.config.{vary}")])
+            .env("WEIGHTS", shared.join("weights/vit_tiny_patch16_224.safetensors"))
+            .output()
+            .expect("convert can be started");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let report = read(&place.path("sweep.json"));
+        let settings = report["settings"].as_array().expect("settings");
+        assert_eq!(settings.len(), rows.len());
+        for (setting, row) in settings.iter().zip(rows) {
+            let boxes = ["corloc_first", "recall", "average_recall", "mean_best_iou"].map(|name| &setting["scores"]["boxes"][name]);
+            let figures: Vec<String> = boxes.iter().map(|figure| format!("{:.3}", figure.as_f64().expect("a number"))).collect();
+            let masks = setting["masks"].as_f64().expect("a number") / setting["images"].as_f64().expect("a number");
+            let expected = format!("| {row}| {} |", figures.join(" | "));
+            assert!(page.contains(&expected), "{expected}\n{}", stdout(&output));
+            assert!(row.ends_with(&format!("| {masks:.1} ").replace(".0 ", " ")), "{masks} masks a photo: {row}");
+        }
     }
 }

@@ -77,7 +77,7 @@ impl Column {
         let (width, height) = view.unwrap_or(drawing.view);
         write!(page, "<td><svg class=\"i{row}\" viewBox=\"0 0 {width} {height}\">")?;
         if boxes {
-            write!(page, "<use href=\"#t{row}\"/>")?;
+            write!(page, "<use class=\"under\" href=\"#t{row}\"/><use class=\"over\" href=\"#t{row}\"/>")?;
         }
         // What is kept lies above the others.
         for (path, colour, kept) in drawing.masks.iter().rev() {
