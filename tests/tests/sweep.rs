@@ -62,7 +62,7 @@ fn shards(place: &Place) -> BTreeMap<PathBuf, SystemTime> {
 #[test]
 fn the_figures_are_those_of_whole_runs_and_nothing_is_computed_twice() {
     let place = place();
-    let grid = ["--vary", "proposals.tiles.config.cells=2,3", "--vary", "refine.0.config.min_area=0.001,0.2"];
+    let grid = ["--vary", "proposals.tiles.config.cells=2,5", "--vary", "refine.0.config.min_area=0.001,0.04"];
     let (answer, report) = swept(&place, &[&grid[..], &["--truth", "truth.json"]].concat());
     let settings = report["settings"].as_array().expect("settings");
     assert_eq!(settings.len(), 4);

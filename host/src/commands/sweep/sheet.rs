@@ -106,12 +106,12 @@ impl Sheet {
         }
         page.push_str("<span class=\"key\">");
         if all.iter().any(|figures| figures.judged > 0) {
-            page.push_str("<i class=\"kept\"></i>mask that the selector keeps <i></i>another mask ");
+            page.push_str("<span><i class=\"kept\"></i>mask that the selector keeps</span><span><i></i>another mask</span>");
         } else {
-            page.push_str("<i></i>mask ");
+            page.push_str("<span><i></i>mask</span>");
         }
         if best.is_some() {
-            page.push_str("<i class=\"true\"></i>box of a true object");
+            page.push_str("<span><i class=\"true\"></i>box of a true object</span>");
         }
         page.push_str("</span></p>\n</header>\n");
         self.boxes(page)?;

@@ -75,7 +75,8 @@ impl Column {
             return Ok(());
         };
         let (width, height) = view.unwrap_or(drawing.view);
-        write!(page, "<td><svg class=\"i{row}\" viewBox=\"0 0 {width} {height}\">")?;
+        let shown = |side: u32| u64::from(side) * u64::from(TRACED) / u64::from(width.max(height).max(1));
+        write!(page, "<td><svg class=\"i{row}\" viewBox=\"0 0 {width} {height}\" width=\"{}\" height=\"{}\">", shown(width), shown(height))?;
         if boxes {
             write!(page, "<use class=\"under\" href=\"#t{row}\"/><use class=\"over\" href=\"#t{row}\"/>")?;
         }
