@@ -4,6 +4,7 @@ mod look;
 mod meant;
 mod review;
 mod scheduler;
+mod sweep;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use convert_sdk::Role;
 pub use look::{PredictArguments, ViewArguments};
 pub use review::{ExchangeFormat, ExportArguments, ReviewCommand};
 pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
+pub use sweep::{By, SweepArguments};
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -170,6 +172,8 @@ pub enum Command {
     },
     /// Print the steps of a run with their keys, what each reads, and which shards are done: for schedulers.
     Plan(PlanArguments),
+    /// Try settings of a recipe on the same images, and compare their masks: a table, and a page with the masks of each (docs/sweep.md). Nothing is trained on them.
+    Sweep(SweepArguments),
     /// Write the patch features of images as a safetensors file: one tensor `features` [images, patches, numbers].
     Features {
         /// The backbone: JSON with the keys of a recipe's `backbone:`, and with `feature`, `layer` and `input_size` beside them. With `plugin`, the name

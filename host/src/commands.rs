@@ -31,6 +31,7 @@ mod run;
 mod stage;
 mod stats;
 mod summary;
+mod sweep;
 mod view;
 mod weights;
 mod worker;
@@ -61,6 +62,7 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Check { recipe: Some(recipe), overrides, device, .. }) => check::check(&recipe, &overrides, &device, &catalog()?, &progress),
         Some(Command::Check { .. }) => check::print_schema(&catalog()?),
         Some(Command::Plan(arguments)) => plan::plan(&arguments, &catalog()?, &progress),
+        Some(Command::Sweep(arguments)) => sweep::sweep(&arguments, &catalog()?, progress),
         Some(Command::Weights { command: None | Some(WeightsCommand::List) }) => weights::list(&catalog()?),
         Some(Command::Weights { command: Some(WeightsCommand::Get { names }) }) => weights::get(&names, &catalog()?, &progress),
         Some(Command::Plugins { command: None | Some(PluginsCommand::List) }) => plugins::list(&catalog()?),

@@ -14,5 +14,5 @@ pub use audit::{Suspect, look_alikes};
 pub use calibration::{Calibrator, Choice, KnownLabel, Probabilities};
 pub use neighbours::{Neighbours, near_duplicates, neighbours};
 pub use precision::Scorer;
-pub use proposals::{Scores, score_proposals};
+pub use proposals::{ProposalScores, Scores, TrueObjects, score_proposals};
 pub use tally::Tally;

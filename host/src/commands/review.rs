@@ -6,7 +6,7 @@ mod stats;
 use std::path::Path;
 
 use crate::cli::ReviewCommand;
-use crate::commands::finished;
+use crate::commands::{cancel_on_ctrl_c, finished};
 use crate::engine::Progress;
 use crate::failure::Failure;
 use crate::pipeline::Session;

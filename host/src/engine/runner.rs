@@ -59,6 +59,11 @@ impl Runner {
         self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     }
 
+    /// The notes so far, which are forgotten.
+    pub fn take_notes(&self) -> Vec<StageInfo> {
+        std::mem::take(&mut *self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
     /// Notes what a stage took, for the table at the end.
     pub fn note(&self, info: StageInfo) {
         self.finished.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(info);

@@ -4,6 +4,7 @@
 
 mod coco;
 mod imagenet_s;
+mod samples;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,6 +15,8 @@ use convert_sdk::{BoundingBox, Error, Mask, Result, ResultExt};
 use serde::Serialize;
 
 use coco::Annotation;
+
+pub use samples::TrueObjects;
 
 /// The IoU from which on an object counts as found.
 const FOUND: f64 = 0.5;
@@ -62,7 +65,7 @@ pub struct Scores {
 /// # Errors
 /// A file that cannot be read, and what in it makes no sense.
 pub fn score_proposals(predictions: &Path, truth: &Path) -> Result<ProposalScores> {
-    let mut truth = if truth.is_dir() { imagenet_s::truth(truth)? } else { Truth::read(truth)? };
+    let mut truth = Truth::open(truth)?;
     let mut images: HashMap<u64, Option<usize>> = HashMap::new();
     coco::images(predictions, |image| {
         images.insert(image.id, truth.find(&image.file_name));
@@ -93,22 +96,43 @@ struct Truth {
     last_parts: HashMap<String, Option<usize>>,
     /// By the name without folder and extension, where annotations are files of their own.
     stems: NameIndex,
-    crowds: u64,
 }
 
 struct TrueImage {
     size: (u32, u32),
     objects: Vec<TrueObject>,
+    /// Objects that are left out, since they are crowds.
+    crowds: u64,
     /// The best IoUs of the first prediction.
     first: Option<Overlap>,
     /// The highest score and the best IoUs of its prediction.
     best: Option<(f64, Overlap)>,
 }
 
+impl TrueImage {
+    fn of(size: (u32, u32), objects: Vec<TrueObject>) -> Self {
+        Self { size, objects, crowds: 0, first: None, best: None }
+    }
+
+    /// Forgets what predictions met.
+    fn forget(&mut self) {
+        (self.first, self.best) = (None, None);
+        self.objects.iter_mut().for_each(|object| object.best = Overlap::default());
+    }
+}
+
 struct TrueObject {
+    /// x, y, width, height.
     bounds: [f64; 4],
     mask: Option<Mask>,
     best: Overlap,
+}
+
+impl TrueObject {
+    /// With the box of its pixels.
+    fn of_mask(mask: Mask) -> Self {
+        Self { bounds: mask.bounding_box().map_or([0.0; 4], around), mask: Some(mask), best: Overlap::default() }
+    }
 }
 
 /// IoUs by box and by mask.
@@ -133,11 +157,16 @@ struct Counts {
 }
 
 impl Truth {
+    /// Reads a COCO file or a folder of ImageNet-S's annotations.
+    fn open(path: &Path) -> Result<Self> {
+        if path.is_dir() { imagenet_s::truth(path) } else { Self::read(path) }
+    }
+
     fn read(path: &Path) -> Result<Self> {
         let mut truth = Self::default();
         coco::images(path, |image| {
             let place = truth.images.len();
-            truth.images.push(TrueImage { size: (image.width, image.height), objects: Vec::new(), first: None, best: None });
+            truth.images.push(TrueImage::of((image.width, image.height), Vec::new()));
             truth.ids.insert(image.id, place);
             truth.last_parts.entry(last_part(&image.file_name).to_owned()).and_modify(|known| *known = None).or_insert(Some(place));
             truth.names.insert(image.file_name, place);
@@ -147,11 +176,11 @@ impl Truth {
         coco::annotations(path, |annotation| {
             let place = truth.ids.get(&annotation.image_id).copied();
             let place = place.ok_or_else(|| Error::invalid(format!("an object lies on image {}, which is not listed", annotation.image_id)))?;
+            let image = &mut truth.images[place];
             if annotation.iscrowd != 0 {
-                truth.crowds += 1;
+                image.crowds += 1;
                 return Ok(());
             }
-            let image = &mut truth.images[place];
             let (bounds, mask) = shape(&annotation, image.size).context(|| format!("an object on image {}", annotation.image_id))?;
             memory.take(mask.as_ref().map_or(0, |mask| size_of_val(mask.runs())))?;
             image.objects.push(TrueObject { bounds, mask, best: Overlap::default() });
@@ -176,7 +205,7 @@ impl Truth {
             images: images.len() as u64,
             images_without_predictions: images.iter().filter(|image| image.first.is_none()).count() as u64,
             objects: objects.len() as u64,
-            crowds: self.crowds,
+            crowds: self.images.iter().map(|image| image.crowds).sum(),
             predictions: counts.predictions,
             predictions_elsewhere: counts.elsewhere,
             fitted: counts.fitted,
@@ -206,19 +235,25 @@ fn scores(images: &[&TrueImage], objects: &[&TrueObject], iou: impl Fn(Overlap) 
 }
 
 impl Counts {
-    /// Enters a prediction.
+    /// Enters a prediction of a file.
     fn add(&mut self, image: &mut TrueImage, annotation: &Annotation) -> Result<()> {
         let (bounds, mut mask) = shape(annotation, image.size)?;
         if let Some(other) = mask.take_if(|mask| (mask.width(), mask.height()) != image.size) {
             self.fitted += 1;
             mask = Some(other.fit_to(image.size.0, image.size.1)?);
         }
+        let score = annotation.proposal_score.or(annotation.score).unwrap_or(f64::NEG_INFINITY);
+        self.enter(image, bounds, mask.as_ref(), score)
+    }
+
+    /// Enters a prediction whose mask has the image's size.
+    fn enter(&mut self, image: &mut TrueImage, bounds: [f64; 4], mask: Option<&Mask>, score: f64) -> Result<()> {
         self.predictions += 1;
         self.masks += u64::from(mask.is_some());
         let mut overlap = Overlap::default();
         for object in &mut image.objects {
             let boxes = box_iou(bounds, object.bounds);
-            let masks = match (&mask, &object.mask) {
+            let masks = match (mask, &object.mask) {
                 (Some(mask), Some(truth)) => mask.iou(truth)?,
                 _ => 0.0,
             };
@@ -226,7 +261,6 @@ impl Counts {
             overlap.raise(Overlap { boxes, masks });
         }
         image.first.get_or_insert(overlap);
-        let score = annotation.proposal_score.or(annotation.score).unwrap_or(f64::NEG_INFINITY);
         if image.best.is_none_or(|(best, _)| score > best) {
             image.best = Some((score, overlap));
         }

@@ -104,6 +104,21 @@ fn try_lock(path: &Path, shared: bool) -> Result<Tried, FileError> {
     }
 }
 
+impl Recipe {
+    /// Keeps other sweeps out of the run's folder on this machine, where they would share a ledger.
+    ///
+    /// # Errors
+    /// Another sweep is at work there; a folder that cannot be written.
+    pub fn lock_sweep(&self) -> Result<Lock, PipelineError> {
+        fs::create_dir_all(&self.work_dir).map_err(FileError::of("make the work directory", &self.work_dir))?;
+        match try_lock(&self.work_dir.join(".sweep"), false)? {
+            Tried::Busy => Err(PipelineError::InUse(self.place())),
+            Tried::Held(file) => Ok(Lock { _file: Some(file), _lease: None }),
+            Tried::Unsupported => Ok(Lock { _file: None, _lease: None }),
+        }
+    }
+}
+
 /// A worker's place among those of its machine, held as long as it works.
 pub struct WorkerSlot {
     name: String,

@@ -25,6 +25,11 @@ impl Part {
         Self { name: format!("{index}-of-{count}"), shards: Shards::Every { index, count } }
     }
 
+    /// All shards, worked on beside the run: the files are called after `name`.
+    pub fn beside(name: &str) -> Self {
+        Self { name: name.to_owned(), shards: Shards::Every { index: 0, count: 1 } }
+    }
+
     /// These shards.
     pub fn listed(shards: BTreeSet<usize>) -> Self {
         let list: Vec<String> = shards.iter().map(usize::to_string).collect();

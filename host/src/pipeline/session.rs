@@ -1,8 +1,8 @@
 //! One run of a recipe: its dataset opened, its steps planned, its plugins built where they have work to do.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use convert_sdk::Role;
@@ -58,8 +58,8 @@ pub struct Session {
     /// The samples that the run was limited to.
     pub(super) limit: Option<usize>,
     threads: usize,
-    /// What plugins declared to hold, by their address in the recipe.
-    memory: Mutex<HashMap<usize, u64>>,
+    /// What plugins declared to hold, by what they are and their config.
+    memory: Mutex<HashMap<String, u64>>,
     _lock: Lock,
 }
 
@@ -113,7 +113,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
 }
 
 /// What the recipe's selector wants, which decides what steps there are.
-fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Result<SelectorNeeds, PipelineError> {
+pub(super) fn selector_needs(recipe: &Recipe, samples: &Samples, host: Arc<HostSide>) -> Result<SelectorNeeds, PipelineError> {
     let selector = &recipe.select;
     let context = context(recipe, selector, host, Machine { classes: &samples.classes, ..Machine::default() });
     let built = selector.built(|config| selector.plugin.builder.selector(config, &context));
@@ -215,17 +215,24 @@ impl Session {
     /// # Errors
     /// What a plugin says, at its place in the recipe.
     pub fn check_plugins(&self) -> Result<(), PipelineError> {
-        let mut heard = HashSet::new();
-        for step in self.plan.steps().iter().filter(|step| !step.on_demand) {
+        self.check_plugins_of(|step| !step.on_demand)
+    }
+
+    /// The same for the steps that are `wanted`. A plugin that was built before with the same config is not built again.
+    ///
+    /// # Errors
+    /// As [`Session::check_plugins`].
+    pub fn check_plugins_of(&self, wanted: impl Fn(&Step) -> bool) -> Result<(), PipelineError> {
+        for step in self.plan.steps().iter().filter(|step| wanted(step)) {
             if self.is_finished(step)? {
                 continue;
             }
             for configured in step.plugins(&self.recipe) {
-                if heard.insert(std::ptr::from_ref(configured)) {
-                    let work = try_build(&self.recipe, configured, &self.context(configured), &Work::default())?;
-                    let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    memory.insert(std::ptr::from_ref(configured) as usize, work.memory);
+                if self.memory().contains_key(&described(configured)) {
+                    continue;
                 }
+                let work = try_build(&self.recipe, configured, &self.context(configured), &Work::default())?;
+                self.memory().insert(described(configured), work.memory);
             }
         }
         Ok(())
@@ -241,8 +248,16 @@ impl Session {
 
     /// Bytes that a plugin declared to hold when [`Session::check_plugins`] built it; 0 for one that was not built.
     pub(super) fn declared_memory(&self, configured: &Configured) -> u64 {
-        let memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        memory.get(&(std::ptr::from_ref(configured) as usize)).copied().unwrap_or(0)
+        self.memory().get(&described(configured)).copied().unwrap_or(0)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.threads
     }
 
     /// The device of the networks.
@@ -303,6 +318,11 @@ impl Session {
             },
         )
     }
+}
+
+/// What a plugin is, with its config.
+fn described(configured: &Configured) -> String {
+    format!("{} {} {}", configured.plugin.role.name(), configured.plugin.name, configured.config)
 }
 
 /// Builds a plugin and lets it go again; what an image costs it, of a refiner after the work `before`.

@@ -1,6 +1,6 @@
 //! A mask as an SVG path: crisp at any size, and a few hundred bytes.
 
-use convert_formats::outline::outlines;
+use convert_formats::outline::{outlines, svg_path};
 use convert_sdk::{Mask, Result};
 
 /// Longest side in pixels at which a mask is traced.
@@ -33,16 +33,7 @@ fn traced_size(width: u32, height: u32) -> (u32, u32) {
 /// The outline of a mask, in half pixels of the traced size.
 pub fn outline(mask: &Mask) -> Result<Outline> {
     let (width, height) = traced_size(mask.width(), mask.height());
-    let mut path = String::new();
-    for simplified in outlines(&mask.resize_nearest(width, height)?, TOLERANCE) {
-        let (mut x, mut y) = simplified[0];
-        path.push_str(&format!("M{x} {y}"));
-        for &(next_x, next_y) in &simplified[1..] {
-            path.push_str(&format!("l{} {}", next_x - x, next_y - y));
-            (x, y) = (next_x, next_y);
-        }
-        path.push('z');
-    }
+    let path = svg_path(&outlines(&mask.resize_nearest(width, height)?, TOLERANCE));
     Ok(Outline { width: 2 * width, height: 2 * height, path })
 }
 

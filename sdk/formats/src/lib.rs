@@ -6,6 +6,7 @@
 pub mod coco;
 pub mod exchange;
 pub mod files;
+pub mod html;
 pub mod imagenet;
 pub mod imagenet_s;
 pub mod label_sets;

@@ -12,6 +12,22 @@ pub fn outlines(mask: &Mask, tolerance: f64) -> Vec<Vec<(i32, i32)>> {
     simplified.filter(|border| border.len() >= 3).collect()
 }
 
+/// Polygons as the `d` attribute of an SVG path, in their own coordinates, for `fill-rule="evenodd"`.
+pub fn svg_path(borders: &[Vec<(i32, i32)>]) -> String {
+    let mut path = String::new();
+    for border in borders {
+        let mut corners = border.iter();
+        let Some(&(mut x, mut y)) = corners.next() else { continue };
+        path.push_str(&format!("M{x} {y}"));
+        for &(next_x, next_y) in corners {
+            path.push_str(&format!("l{} {}", next_x - x, next_y - y));
+            (x, y) = (next_x, next_y);
+        }
+        path.push('z');
+    }
+    path
+}
+
 /// The closed borders of a mask, as the middles of the pixels' edges in half pixels, the foreground on the right hand.
 /// Middles instead of corners, since they lie on one line where a border is slanted.
 fn trace(mask: &Mask) -> Vec<Vec<Point>> {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use convert_formats::{files, imagenet_s};
-use convert_sdk::{Error, Image, Mask, Result, ResultExt};
+use convert_sdk::{Error, Image, Result, ResultExt};
 
-use super::{Overlap, TrueImage, TrueObject, Truth, around};
+use super::{TrueImage, TrueObject, Truth};
 
 /// The objects of a folder of PNG files in ImageNet's folders: one for each id.
 ///
@@ -17,13 +17,9 @@ pub fn truth(folder: &Path) -> Result<Truth> {
         let named = || format!("annotation {}", file.display());
         let annotation = read(&file).context(named)?;
         let masks = imagenet_s::class_masks(&annotation).context(named)?;
-        let object = |mask: Mask| {
-            let bounds = mask.bounding_box().map_or([0.0; 4], around);
-            TrueObject { bounds, mask: Some(mask), best: Overlap::default() }
-        };
-        let objects = masks.into_iter().map(|(_, mask)| object(mask)).collect();
+        let objects = masks.into_iter().map(|(_, mask)| TrueObject::of_mask(mask)).collect();
         let place = truth.images.len();
-        truth.images.push(TrueImage { size: (annotation.width(), annotation.height()), objects, first: None, best: None });
+        truth.images.push(TrueImage::of((annotation.width(), annotation.height()), objects));
         truth.stems.insert(&file.strip_prefix(folder).unwrap_or(&file).to_string_lossy(), place);
     }
     if truth.images.iter().all(|image| image.objects.is_empty()) {
