@@ -165,7 +165,9 @@ class Runs(unittest.TestCase):
         os.kill(next(joined[actor] for actor in self.busy()), signal.SIGKILL)
         said = self.finishes(process)
         self.assertIn("the worker was ended by SIGKILL", said)
-        self.assertEqual([answer["outcome"] for answer in events(self.work, "answer") if answer["outcome"] != "done"], ["transient"])
+        # On a busy machine the last shard may be computed twice; the second one is then stopped.
+        outcomes = [answer["outcome"] for answer in events(self.work, "answer")]
+        self.assertEqual([outcome for outcome in outcomes if outcome not in ("done", "preempted")], ["transient"])
         self.assertEqual(set(computed(self.work).values()), {1})
 
     def test_what_is_wrong_for_good_ends_it_with_the_executable_s_own_words(self) -> None:
