@@ -19,6 +19,7 @@ mod recipe;
 mod sha256;
 pub mod storage;
 mod terminal;
+mod thumbnail;
 mod view;
 
 pub use commands::execute;

@@ -57,7 +57,14 @@ fn only_those_are_answered_who_have_the_token_and_come_from_the_page() {
     assert_eq!(viewer.bare("/", &[("cookie", &cookie), ("origin", &viewer.origin)]).0, 200);
     assert_eq!(viewer.bare("/api/run", &[("cookie", &cookie), ("host", &host)]).0, 200);
     // Samples go by number: nothing else leads to a file.
-    for path in ["/api/image/..%2F..%2Fetc%2Fpasswd", "/api/sample/../../etc/passwd", "/../../etc/passwd", "/api/image/-1", "/api/image/40", "/api/sample/999999"] {
+    for path in [
+        "/api/image/..%2F..%2Fetc%2Fpasswd",
+        "/api/sample/../../etc/passwd",
+        "/../../etc/passwd",
+        "/api/image/-1",
+        "/api/image/40",
+        "/api/sample/999999",
+    ] {
         let (status, _, body) = viewer.get(path);
         assert!(status == 404 || status == 400, "{path}: {status} {}", String::from_utf8_lossy(&body));
     }
@@ -90,13 +97,21 @@ fn what_a_query_finds_is_what_was_exported() {
     };
     let given = |row: &Value| row["given"].as_u64().unwrap() as u32;
     let class = given(&rows[0]);
-    let other = rows.iter().flat_map(|row| above(row, 0.5).into_iter().filter(|label| *label != given(row)).collect::<Vec<_>>()).next().expect("an added label");
+    let other = rows
+        .iter()
+        .flat_map(|row| above(row, 0.5).into_iter().filter(|label| *label != given(row)).collect::<Vec<_>>())
+        .next()
+        .expect("an added label");
     let truth = |row: &Value| -> BTreeSet<u32> { row["truth"].as_array().unwrap().iter().map(|class| class.as_u64().unwrap() as u32).collect() };
     assert_eq!(viewer.query(&format!("given={class}")), chosen(&|row| given(row) == class));
     assert_eq!(viewer.query(&format!("label={other}")), chosen(&|row| above(row, 0.5).contains(&other)));
     assert_eq!(viewer.query(&format!("label={other}&tau=0.8")), chosen(&|row| above(row, 0.8).contains(&other)));
     assert_eq!(viewer.query("count=2,9"), chosen(&|row| above(row, 0.5).len() >= 2));
-    assert_eq!(viewer.query(&format!("given={class}&count=1,1")), chosen(&|row| given(row) == class && above(row, 0.5).len() == 1), "filters combine");
+    assert_eq!(
+        viewer.query(&format!("given={class}&count=1,1")),
+        chosen(&|row| given(row) == class && above(row, 0.5).len() == 1),
+        "filters combine"
+    );
     assert_eq!(viewer.query("truth=wrong"), chosen(&|row| !above(row, 0.5).is_subset(&truth(row))));
     assert_eq!(viewer.query("truth=missed"), chosen(&|row| !truth(row).is_subset(&above(row, 0.5))));
     assert_eq!(viewer.query("skipped=any"), [] as [u32; 0]);
@@ -143,7 +158,10 @@ fn a_region_named_by_hand_has_the_probabilities_that_the_run_stored() {
         assert_eq!(answer["top"].as_array().unwrap()[..5], region["top"].as_array().unwrap()[..], "the stored probabilities");
     }
     let (_, drawn) = viewer.post("/api/predict", &json!({ "sample": 5, "box": [0, 0, 64, 128] }));
-    assert_eq!(drawn["mask"], json!({ "size": [128, 128], "counts": Mask::from_box(128, 128, BoundingBox { x: 0, y: 0, width: 64, height: 128 }).unwrap().counts() }));
+    assert_eq!(
+        drawn["mask"],
+        json!({ "size": [128, 128], "counts": Mask::from_box(128, 128, BoundingBox { x: 0, y: 0, width: 64, height: 128 }).unwrap().counts() })
+    );
     // What a run finds at a point is offered there.
     let cell = regions.iter().find(|region| region["source"] == "cells").unwrap();
     let (status, offered) = viewer.post("/api/propose", &json!({ "sample": 5, "x": 10.5, "y": 20.0 }));
@@ -206,7 +224,9 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
     std::thread::scope(|scope| {
         for (at, server) in servers.iter().enumerate() {
             let who = ["ben", "cleo"][at];
-            scope.spawn(move || (0..40).for_each(|sample| _ = say(server, json!({ "sample": sample, "who": who, "action": "complete", "queue": "random" }))));
+            scope.spawn(move || {
+                (0..40).for_each(|sample| _ = say(server, json!({ "sample": sample, "who": who, "action": "complete", "queue": "random" })))
+            });
         }
     });
     let summary = servers[0].json("/api/reviews/summary");

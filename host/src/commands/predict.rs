@@ -37,7 +37,11 @@ pub fn predict(arguments: &PredictArguments, catalog: &Catalog, progress: &Progr
         (Some(bounds), _) => {
             let bounds = <[f64; 4]>::try_from(bounds.clone())
                 .map_err(|bounds| Failure::usage(format!("--box has {} numbers: give four, left, top, width and height", bounds.len())))?;
-            Some(Shape { bounds: Some(bounds), polygon: None, mask: None }.mask(width, height).map_err(|error| Failure::usage(format!("--box: {error}")))?)
+            Some(
+                Shape { bounds: Some(bounds), polygon: None, mask: None }
+                    .mask(width, height)
+                    .map_err(|error| Failure::usage(format!("--box: {error}")))?,
+            )
         }
         (None, Some(file)) => Some(mask(file, width, height, of_file)?),
         (None, None) => None,

@@ -14,7 +14,8 @@ use crate::plugins::Catalog;
 
 /// Does what is asked of a run's reviews.
 pub fn review(command: &ReviewCommand, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-    let open = |run: &Path, threads: &Option<u64>| -> Result<Session, Failure> { finished::reopen(run, *threads, catalog, progress, &cancel_on_ctrl_c()?) };
+    let open =
+        |run: &Path, threads: &Option<u64>| -> Result<Session, Failure> { finished::reopen(run, *threads, catalog, progress, &cancel_on_ctrl_c()?) };
     match command {
         ReviewCommand::Stats { run, reviews, threshold, top, json, threads } => {
             let options = stats::Options { reviews: reviews.as_deref(), threshold: *threshold, top: *top, json: json.as_deref() };

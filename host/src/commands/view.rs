@@ -41,7 +41,9 @@ pub fn view(arguments: &ViewArguments, catalog: Catalog, progress: Progress) -> 
     answer!("{}", access.address());
     tracing::info!("{} is shown at this address until Ctrl-C", arguments.run.display());
     if !address.ip().is_loopback() {
-        tracing::warn!("whoever has this address can read the run, and what is sent is not encrypted: show it through an SSH tunnel or a proxy with TLS");
+        tracing::warn!(
+            "whoever has this address can read the run, and what is sent is not encrypted: show it through an SSH tunnel or a proxy with TLS"
+        );
     }
     if let Some(note) = note {
         tracing::info!("{note}");
@@ -93,9 +95,7 @@ struct Beside {
 
 impl Beside {
     fn open(&self, is_known: bool, catalog: &Catalog, progress: Progress) {
-        if !is_known
-            && let Err(error) = self.index(catalog, progress)
-        {
+        if !is_known && let Err(error) = self.index(catalog, progress) {
             self.viewer.has_failed(&error);
             if !self.cancel.load(Ordering::Relaxed) {
                 tracing::error!("{}", chain(&error));

@@ -106,7 +106,8 @@ impl Consultation {
         if let Some(model) = self.model.get() {
             return Ok(model.as_ref());
         }
-        let step = self.plan.last(|round| Action::Predict { round }).ok_or(PipelineError::MissingStep(Action::Predict { round: self.plan.needs.rounds }))?;
+        let step =
+            self.plan.last(|round| Action::Predict { round }).ok_or(PipelineError::MissingStep(Action::Predict { round: self.plan.needs.rounds }))?;
         let checkpoint = checkpoint_for(&self.recipe, &self.plan, step)?;
         let configured = &self.recipe.label;
         if self.labeler.get().is_none() {
@@ -152,7 +153,8 @@ impl Consultation {
                 }
                 let lazy = LazyImage::new(|| Image::new(image.width(), image.height(), image.pixels().to_vec()));
                 let refined = refiner.refine(&lazy, &proposals).map_err(PluginError)?;
-                proposals = refined.into_iter().filter_map(|refinement| if let Refinement::Keep(kept) = refinement { Some(kept) } else { None }).collect();
+                proposals =
+                    refined.into_iter().filter_map(|refinement| if let Refinement::Keep(kept) = refinement { Some(kept) } else { None }).collect();
             }
             for proposal in proposals {
                 let mask = proposal.mask.fit_to(image.width(), image.height()).map_err(PluginError)?;
@@ -173,9 +175,8 @@ impl Consultation {
         let recipe = &self.recipe;
         let configuration = |(name, configured): &(String, Configured)| {
             let wanted = recipe.refine.iter().filter(|(_, only)| only.as_ref().is_none_or(|names| names.contains(name)));
-            let refiner = |(configured, _): &(Configured, _)| {
-                self.build(configured, |config, context| configured.plugin.builder.refiner(config, context))
-            };
+            let refiner =
+                |(configured, _): &(Configured, _)| self.build(configured, |config, context| configured.plugin.builder.refiner(config, context));
             Ok(Configuration {
                 name: name.clone(),
                 proposer: self.build(configured, |config, context| configured.plugin.builder.proposer(config, context))?,

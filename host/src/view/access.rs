@@ -1,7 +1,9 @@
 //! Who may ask: whoever has the token that was printed, from the page of this very server.
 
 use axum::extract::{Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -45,7 +47,10 @@ impl Access {
         let host = text(headers.get(HOST)).unwrap_or_default();
         if !self.hosts.contains(&host) {
             let names = self.hosts.join(", ");
-            return Some((StatusCode::FORBIDDEN, format!("this server is {names}, not {host:?}: open the address that it printed, or name it with --host")));
+            return Some((
+                StatusCode::FORBIDDEN,
+                format!("this server is {names}, not {host:?}: open the address that it printed, or name it with --host"),
+            ));
         }
         if let Some(origin) = text(headers.get(ORIGIN))
             && origin != format!("http://{host}")
@@ -74,18 +79,17 @@ pub async fn guard(State(access): State<Arc<Access>>, request: Request, next: Ne
     let mut response = if let Some((status, why)) = access.refusal(headers) {
         (status, why + "\n").into_response()
     } else if let Some((token, rest)) = token_of(request.uri().query()) {
-        if same(&token, &access.token) {
-            entered(&access, request.uri().path(), &rest)
-        } else {
-            locked()
-        }
+        if same(&token, &access.token) { entered(&access, request.uri().path(), &rest) } else { locked() }
     } else if access.knows(headers) {
         next.run(request).await
     } else {
         locked()
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'self'; img-src 'self' blob: data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+    );
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if !headers.contains_key(CACHE_CONTROL) {
@@ -97,7 +101,8 @@ pub async fn guard(State(access): State<Arc<Access>>, request: Request, next: Ne
 /// The token of an address's query, and the query without it.
 fn token_of(query: Option<&str>) -> Option<(String, String)> {
     let mut token = None;
-    let rest: Vec<&str> = query?.split('&').filter(|part| part.strip_prefix("token=").map(|value| token = Some(value.to_owned())).is_none()).collect();
+    let rest: Vec<&str> =
+        query?.split('&').filter(|part| part.strip_prefix("token=").map(|value| token = Some(value.to_owned())).is_none()).collect();
     Some((token?, rest.join("&")))
 }
 

@@ -74,9 +74,8 @@ fn of_polygon(corners: &[[f64; 2]], width: u32, height: u32) -> convert_sdk::Res
     let edges: Vec<([f64; 2], [f64; 2])> = corners.iter().copied().zip(corners.iter().copied().cycle().skip(1)).collect();
     for (y, row) in pixels.chunks_exact_mut(width as usize).enumerate() {
         let middle = y as f64 + 0.5;
-        let crossing = |([x1, y1], [x2, y2]): &([f64; 2], [f64; 2])| {
-            ((*y1 <= middle) != (*y2 <= middle)).then(|| x1 + (middle - y1) / (y2 - y1) * (x2 - x1))
-        };
+        let crossing =
+            |([x1, y1], [x2, y2]): &([f64; 2], [f64; 2])| ((*y1 <= middle) != (*y2 <= middle)).then(|| x1 + (middle - y1) / (y2 - y1) * (x2 - x1));
         let mut crossings: Vec<f64> = edges.iter().filter_map(crossing).collect();
         crossings.sort_by(f64::total_cmp);
         for span in crossings.as_chunks::<2>().0 {
@@ -156,7 +155,10 @@ mod tests {
 
     #[test]
     fn boxes_are_cut_off_and_what_is_no_region_is_refused() {
-        assert_eq!(shape(json!({ "box": [-3.2, 1.4, 5.0, 100.0] })).mask(10, 6).unwrap(), Mask::from_box(10, 6, BoundingBox { x: 0, y: 1, width: 2, height: 5 }).unwrap());
+        assert_eq!(
+            shape(json!({ "box": [-3.2, 1.4, 5.0, 100.0] })).mask(10, 6).unwrap(),
+            Mask::from_box(10, 6, BoundingBox { x: 0, y: 1, width: 2, height: 5 }).unwrap()
+        );
         let refused = |json, expected: &str| {
             let error = shape(json).mask(10, 6).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");

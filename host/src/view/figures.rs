@@ -34,8 +34,7 @@ pub struct Thresholds {
 /// # Errors
 /// A filter that makes no sense.
 pub fn thresholds(known: &Known<'_>, query: &Query) -> Result<Thresholds, Refusal> {
-    let mut figures =
-        Thresholds { images: 0, counts: vec![0; BINS], given: vec![0; BINS], multiple: vec![0; THRESHOLDS], none: vec![0; THRESHOLDS] };
+    let mut figures = Thresholds { images: 0, counts: vec![0; BINS], given: vec![0; BINS], multiple: vec![0; THRESHOLDS], none: vec![0; THRESHOLDS] };
     // Images whose second best, and whose best, label is of a hundredth; summed up afterwards.
     let (mut second, mut best) = (vec![0u64; THRESHOLDS + 1], vec![0u64; THRESHOLDS + 1]);
     // The number of thresholds of whole hundredths that lie below a probability.

@@ -194,7 +194,8 @@ impl Index {
         ];
         let field = |(name, column): (&str, &ArrayRef)| Field::new(name, column.data_type().clone(), true);
         let fields: Vec<Field> = COLUMNS.into_iter().chain(["skipped"]).zip(&columns).map(field).collect();
-        let metadata: std::collections::HashMap<String, String> = [("version".to_owned(), VERSION.to_owned()), ("run".to_owned(), run.to_owned())].into();
+        let metadata: std::collections::HashMap<String, String> =
+            [("version".to_owned(), VERSION.to_owned()), ("run".to_owned(), run.to_owned())].into();
         let schema = Arc::new(Schema::new(fields).with_metadata(metadata));
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into())?;
         let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use convert_sdk::{Error, Image, ImageData, Result, ResultExt};
+use convert_sdk::{ImageData, Result, ResultExt};
 
 use crate::pipeline::Consultation;
+use crate::thumbnail::thumbnail;
 
 /// How many bytes of thumbnails are kept, those last asked for.
 const KEPT: usize = 64 << 20;
 /// The sizes that a thumbnail may have.
 pub const SIZES: std::ops::RangeInclusive<u32> = 32..=512;
-const QUALITY: f32 = 82.0;
 
 /// The thumbnails last asked for.
 #[derive(Default)]
@@ -37,11 +37,7 @@ impl Thumbnails {
             return Ok(Arc::clone(file));
         }
         let image = models.image(id)?;
-        let longer = image.width().max(image.height());
-        let (width, height) = (image.width(), image.height());
-        let side = |pixels: u32| (u64::from(pixels) * u64::from(size)).div_ceil(u64::from(longer)).max(1) as u32;
-        let small = if longer <= size { image } else { image.resize_lanczos(side(width), side(height))? };
-        let file: Arc<[u8]> = jpeg(&small)?.into();
+        let file: Arc<[u8]> = thumbnail(&image, size)?.into();
         self.kept().keep((sample, size), Arc::clone(&file));
         Ok(file)
     }
@@ -83,20 +79,4 @@ pub fn picture(models: &Consultation, id: &str) -> Result<(&'static str, Vec<u8>
     let written = image::ImageEncoder::write_image(encoder, pixels.pixels(), pixels.width(), pixels.height(), image::ExtendedColorType::Rgb8);
     written.context(|| format!("{id} cannot be shown"))?;
     Ok(("image/png", file))
-}
-
-fn jpeg(image: &Image<'_>) -> Result<Vec<u8>> {
-    let written = std::panic::catch_unwind(|| {
-        let mut compress = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
-        compress.set_size(image.width() as usize, image.height() as usize);
-        compress.set_quality(QUALITY);
-        compress.set_fastest_defaults();
-        let mut started = compress.start_compress(Vec::new())?;
-        started.write_scanlines(image.pixels())?;
-        started.finish()
-    });
-    match written {
-        Ok(file) => Ok(file?),
-        Err(_) => Err(Error::invalid("its thumbnail cannot be made")),
-    }
 }

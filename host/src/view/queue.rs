@@ -71,7 +71,12 @@ fn near(known: &Known<'_>, classes: &[String], count: usize, open: &dyn Fn(usize
         labels.sort_unstable();
         labels.retain({
             let mut left = count;
-            move |(_, sample, _)| left > 0 && open(*sample as usize) && { left -= 1; true }
+            move |(_, sample, _)| {
+                left > 0 && open(*sample as usize) && {
+                    left -= 1;
+                    true
+                }
+            }
         });
     }
     of_classes.retain(|(_, labels)| !labels.is_empty());

@@ -63,7 +63,9 @@ impl FinishedRun {
         };
         let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| {
             let run = run.display();
-            Failure::usage(format!("{run} was made by another version ({RUN}: {error}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"))
+            Failure::usage(format!(
+                "{run} was made by another version ({RUN}: {error}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"
+            ))
         })?;
         Ok(Self { record, identity: blake3::hash(&bytes).to_hex().to_string(), place })
     }

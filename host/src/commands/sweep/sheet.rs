@@ -1,20 +1,24 @@
 //! The page: a row an image, a column a setting. No script, no other file; each thumbnail is in it once.
 
 mod cells;
-mod thumbnail;
 
 use std::fmt::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use convert_formats::html::Html;
 
 use super::figures::{self, Figures, name};
 use crate::cli::By;
 use crate::evaluate::TrueObjects;
 use crate::pipeline::Session;
+use crate::thumbnail::thumbnail;
 pub use cells::Column;
 use cells::traced_size;
 
 const STYLE: &str = include_str!("sheet.css");
+/// The longest side of a thumbnail in pixels.
+const LONGEST: u32 = 192;
 
 /// The images of the page.
 pub struct Sheet {
@@ -56,7 +60,7 @@ impl Sheet {
         for row in &mut self.rows {
             row.boxes = truth.map_or_else(Vec::new, |truth| truth.boxes(row.sample));
             let lazy = session.image(row.sample);
-            let picture = lazy.get().and_then(|image| Ok((thumbnail::data_url(&image)?, traced_size(image.width(), image.height()))));
+            let picture = lazy.get().and_then(|image| Ok((data_url(&image)?, traced_size(image.width(), image.height()))));
             match picture {
                 Ok(picture) => row.picture = Some(picture),
                 Err(error) => tracing::warn!("{} is not shown on the page: {error}", row.id),
@@ -180,4 +184,9 @@ fn head(page: &mut String, at: usize, names: &[String], figures: &Figures, best:
 /// The name of a file without its folders.
 fn last_part(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
+}
+
+/// A small JPEG of an image, as a data URL.
+fn data_url(image: &convert_sdk::Image<'_>) -> convert_sdk::Result<String> {
+    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(thumbnail(image, LONGEST)?)))
 }

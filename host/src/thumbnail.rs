@@ -1,22 +1,20 @@
-//! A small JPEG of an image, as a data URL.
+//! Small JPEG files of images.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use convert_sdk::{Image, Result};
 
-/// Longest side in pixels.
-const LONGEST: u32 = 192;
-const QUALITY: f32 = 78.0;
+const QUALITY: f32 = 80.0;
 
-/// The image at most [`LONGEST`] pixels in its longest side, as a `data:` URL.
+/// A JPEG file of an image whose longer side is at most so many pixels.
 ///
 /// # Errors
 /// An image that cannot be encoded.
-pub fn data_url(image: &Image<'_>) -> Result<String> {
+pub fn thumbnail(image: &Image<'_>, longest: u32) -> Result<Vec<u8>> {
     let side = image.width().max(image.height());
-    let scale = |length: u32| (u64::from(length) * u64::from(LONGEST) / u64::from(side)).max(1) as u32;
-    let small = if side > LONGEST { image.resize_lanczos(scale(image.width()), scale(image.height()))? } else { image.clone().into_owned() };
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(jpeg(&small)?)))
+    if side <= longest {
+        return jpeg(image);
+    }
+    let scale = |length: u32| (u64::from(length) * u64::from(longest) / u64::from(side)).max(1) as u32;
+    jpeg(&image.resize_lanczos(scale(image.width()), scale(image.height()))?)
 }
 
 fn jpeg(image: &Image<'_>) -> Result<Vec<u8>> {
