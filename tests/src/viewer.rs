@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::build_folder;
 
 /// How long the index of a small run may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A server, ended with this.
 pub struct Viewer {
@@ -122,6 +122,13 @@ impl Viewer {
         let mut answer = request.header("content-type", "application/json").send(body.to_string()).expect("an answer");
         let text = answer.body_mut().read_to_string().unwrap_or_default();
         (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A figure of the server's memory in MiB, as the kernel calls it, such as `VmHWM`.
+    pub fn memory(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).map_or(0, |kib| kib / 1024)
     }
 
     /// Ends it as the kernel would.
