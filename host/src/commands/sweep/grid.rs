@@ -69,8 +69,9 @@ impl Grid {
         }
         let mut settings = vec![Vec::new()];
         for axis in &axes {
-            let with =
-                |setting: &Vec<String>| axis.assignments.iter().map(|value| [setting.as_slice(), &[value.clone()]].concat()).collect::<Vec<_>>();
+            let with = |setting: &Vec<String>| {
+                axis.assignments.iter().map(|value| [setting.as_slice(), std::slice::from_ref(value)].concat()).collect::<Vec<_>>()
+            };
             settings = settings.iter().flat_map(with).collect();
         }
         Ok(Self { names: names(&axes.iter().map(|axis| axis.path.as_str()).collect::<Vec<_>>()), settings, shape })
