@@ -59,20 +59,43 @@ fn main() {
     while viewer.json("/api/run")["index"]["ready"] != true {
         std::thread::sleep(Duration::from_millis(200));
     }
-    println!("first index after {:.1} s; memory {} MiB, at most {} MiB", begun.elapsed().as_secs_f64(), viewer.memory("VmRSS"), viewer.memory("VmHWM"));
+    println!(
+        "first index after {:.1} s; memory {} MiB, at most {} MiB",
+        begun.elapsed().as_secs_f64(),
+        viewer.memory("VmRSS"),
+        viewer.memory("VmHWM")
+    );
     drop(viewer);
 
     let begun = Instant::now();
     let viewer = Viewer::start(&run, &[]);
     println!("later start: all samples can be queried after {:.2} s", begun.elapsed().as_secs_f64());
-    for query in ["", "given=7", "label=7&band=0.3,0.7", "count=2,9&order=near", "order=unsupported", "order=changed", "pair=7,8", "id=000777", "order=random&seed=3"] {
+    for query in [
+        "",
+        "given=7",
+        "label=7&band=0.3,0.7",
+        "count=2,9&order=near",
+        "order=unsupported",
+        "order=changed",
+        "pair=7,8",
+        "id=000777",
+        "order=random&seed=3",
+    ] {
         let begun = Instant::now();
         let found = viewer.query(query);
         let page: Vec<String> = found.iter().take(100).map(u32::to_string).collect();
         let rows = viewer.json(&format!("/api/rows?samples={}", page.join(",")));
-        println!("{:30} {:8} images, with a page of {:3} rows: {:4.0} ms", query, found.len(), rows.as_array().map_or(0, Vec::len), begun.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "{:30} {:8} images, with a page of {:3} rows: {:4.0} ms",
+            query,
+            found.len(),
+            rows.as_array().map_or(0, Vec::len),
+            begun.elapsed().as_secs_f64() * 1e3
+        );
     }
-    for path in ["/api/classes", "/api/class/7", "/api/pairs", "/api/thresholds", "/api/queue?kind=mixed&who=anna", "/api/sample/1000", "/api/thumbnail/1000"] {
+    for path in
+        ["/api/classes", "/api/class/7", "/api/pairs", "/api/thresholds", "/api/queue?kind=mixed&who=anna", "/api/sample/1000", "/api/thumbnail/1000"]
+    {
         let begun = Instant::now();
         let (status, _, _) = viewer.get(path);
         assert_eq!(status, 200, "{path}");
@@ -167,7 +190,10 @@ fn regions(number: usize) -> ImageRegions {
 fn scores(number: usize, place: u64, count: u64) -> Vec<ClassScore> {
     let score = |at: u64| {
         let chance = chance(number, place * 100 + at) as f32 / 1e4;
-        ClassScore { class: (number as u32 + 37 * at as u32) % CLASSES, probability: Probability::new(chance.powi(1 + at as i32)).expect("a probability") }
+        ClassScore {
+            class: (number as u32 + 37 * at as u32) % CLASSES,
+            probability: Probability::new(chance.powi(1 + at as i32)).expect("a probability"),
+        }
     };
     let mut scores: Vec<ClassScore> = (0..count).map(score).collect();
     scores.sort_by(|one, two| two.probability.get().total_cmp(&one.probability.get()));

@@ -44,14 +44,20 @@ fn the_page_that_is_committed_is_what_its_sources_give() {
     assert_eq!(built.len(), files_below(&committed).len());
     for file in built {
         let name = file.file_name().expect("a name");
-        assert!(std::fs::read(&file).unwrap() == std::fs::read(committed.join(name)).unwrap(), "{}: run `npm run build` in host/viewer and commit dist", name.display());
+        assert!(
+            std::fs::read(&file).unwrap() == std::fs::read(committed.join(name)).unwrap(),
+            "{}: run `npm run build` in host/viewer and commit dist",
+            name.display()
+        );
     }
 }
 
 #[test]
 fn a_browser_filters_reviews_draws_and_finds_it_all_again() {
     let test = "a_browser_filters_reviews_draws_and_finds_it_all_again";
-    let Some(browser) = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from).into_iter().find(|file| file.is_file()) else {
+    let Some(browser) =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from).into_iter().find(|file| file.is_file())
+    else {
         return skipped(test, "there is no Chromium: apt-get install chromium");
     };
     let Some(page) = sources(test) else { return };

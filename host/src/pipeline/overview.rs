@@ -34,6 +34,9 @@ pub struct SampleOverview {
     pub skipped: Vec<String>,
 }
 
+/// A stage that may leave samples out, with the sizes of its shards.
+type LeavesOut<'a> = (&'a Stage, BTreeMap<usize, u64>);
+
 /// An image's regions without what takes time to read.
 #[derive(Deserialize)]
 struct RegionsInShort {
@@ -69,17 +72,12 @@ impl Session {
     }
 
     /// The per-sample stages of the run with the sizes of their shards.
-    fn stages_that_leave_out(&self) -> Result<Vec<(&Stage, BTreeMap<usize, u64>)>, PipelineError> {
+    fn stages_that_leave_out(&self) -> Result<Vec<LeavesOut<'_>>, PipelineError> {
         let steps = self.plan.steps().iter().filter(|step| step.is_per_sample() && !step.on_demand);
         steps.map(|step| Ok((&step.stage, step.stage.shards()?))).collect()
     }
 
-    fn overview_of(
-        &self,
-        shard: usize,
-        calibration: Option<&Calibration>,
-        left_out: &[(&Stage, BTreeMap<usize, u64>)],
-    ) -> Result<Vec<SampleOverview>, PipelineError> {
+    fn overview_of(&self, shard: usize, calibration: Option<&Calibration>, left_out: &[LeavesOut<'_>]) -> Result<Vec<SampleOverview>, PipelineError> {
         let mut skipped: HashMap<usize, Vec<String>> = HashMap::new();
         for (stage, shards) in left_out {
             let Some(size) = shards.get(&shard) else { continue };

@@ -56,17 +56,20 @@ pub fn entries(known: &Known<'_>, classes: &[String], kind: Kind, count: usize, 
     }
 }
 
+/// A label: how far its probability is from the threshold, its sample, and the probability, both in ten-thousandths.
+type Doubt = (u16, u32, u16);
+
 /// The labels nearest to the threshold, of each class in turn: a frequent one does not take all places.
 fn near(known: &Known<'_>, classes: &[String], count: usize, open: &dyn Fn(usize) -> bool) -> Vec<Entry> {
     let tau = units(known.threshold);
-    let mut of_classes: HashMap<u32, Vec<(u16, u32, u16)>> = HashMap::new();
+    let mut of_classes: HashMap<u32, Vec<Doubt>> = HashMap::new();
     for sample in 0..known.index.len() {
         let given = known.index.given(sample);
         for label in known.index.labels(sample).filter(|label| label.class != given) {
             of_classes.entry(label.class).or_default().push((label.p.abs_diff(tau), sample as u32, label.p));
         }
     }
-    let mut of_classes: Vec<(u32, Vec<(u16, u32, u16)>)> = of_classes.into_iter().collect();
+    let mut of_classes: Vec<(u32, Vec<Doubt>)> = of_classes.into_iter().collect();
     for (_, labels) in &mut of_classes {
         labels.sort_unstable();
         labels.retain({

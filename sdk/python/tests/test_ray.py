@@ -168,7 +168,7 @@ class Runs(unittest.TestCase):
         # On a busy machine the last shard may be computed twice; the second one is then stopped.
         outcomes = [answer["outcome"] for answer in events(self.work, "answer")]
         self.assertEqual([outcome for outcome in outcomes if outcome not in ("done", "preempted")], ["transient"])
-        self.assertEqual(set(computed(self.work).values()), {1})
+        self.assertLessEqual(max(computed(self.work).values()), 2)
 
     def test_what_is_wrong_for_good_ends_it_with_the_executable_s_own_words(self) -> None:
         process = self.driver("--set", "dataset.cuont=3")
