@@ -48,7 +48,7 @@ pub fn predict(arguments: &PredictArguments, catalog: &Catalog, progress: &Progr
     };
     let id = arguments.image.display().to_string();
     let opinion = models.opinion(&id, &image, region.as_slice())?;
-    let classes = &models.samples.classes;
+    let classes = &models.classes;
     if arguments.json {
         let region = region.as_ref().zip(opinion.regions.first());
         let region = region.map(|(mask, scores)| json!({ "area": mask.area(), "classes": named(scores, classes, arguments.top) }));

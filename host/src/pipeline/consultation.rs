@@ -16,7 +16,7 @@ use super::plan::Plan;
 use super::session::{Machine, Planning, Prepared, context, prepare, refused};
 use super::steps::sparse;
 use crate::engine::images::{self, Decoding};
-use crate::engine::{Samples, patiently};
+use crate::engine::patiently;
 use crate::errors::PluginError;
 use crate::recipe::{Configured, Recipe};
 
@@ -27,8 +27,8 @@ pub const DRAWN: &str = "drawn";
 pub struct Consultation {
     recipe: Recipe,
     dataset: Box<dyn Dataset>,
-    /// The samples of the run.
-    pub samples: Samples,
+    /// The names of the classes. The samples are let go: a million take a few hundred megabytes.
+    pub classes: Vec<String>,
     plan: Plan,
     host: Arc<HostSide>,
     device: String,
@@ -63,7 +63,8 @@ impl Consultation {
         let Prepared { dataset, samples, plan, .. } = prepare(&recipe, &Planning { limit, device, rescan: false, cancel: &cancel })?;
         let host = Arc::new(HostSide::new(Arc::clone(&cancel)));
         let (labeler, model, proposers) = Default::default();
-        Ok(Self { recipe, dataset, samples, plan, host, device: device.to_owned(), threads, cancel, labeler, model, proposers })
+        let classes = samples.classes;
+        Ok(Self { recipe, dataset, classes, plan, host, device: device.to_owned(), threads, cancel, labeler, model, proposers })
     }
 
     /// The image of a sample as the dataset has it.
@@ -132,7 +133,7 @@ impl Consultation {
         let Some(prediction) = predictions.into_iter().next() else {
             return Err(PluginError(convert_sdk::Error::invalid("the labeler gave no prediction for the image")).into());
         };
-        let classes = self.samples.classes.len();
+        let classes = self.classes.len();
         let sparse = |probabilities: &Vec<f32>| sparse(probabilities, classes).map_err(PluginError);
         Ok(Opinion { global: sparse(&prediction.global)?, regions: prediction.masks.iter().map(sparse).collect::<Result<_, _>>()? })
     }
@@ -188,7 +189,7 @@ impl Consultation {
     }
 
     fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &convert_sdk::Context) -> PluginResult<T>) -> Result<T, PipelineError> {
-        let machine = Machine { classes: &self.samples.classes, device: &self.device, threads: self.threads, rescan: false };
+        let machine = Machine { classes: &self.classes, device: &self.device, threads: self.threads, rescan: false };
         let context = context(&self.recipe, configured, Arc::clone(&self.host), machine);
         configured.built(|config| build(config, &context)).map_err(|error| refused(&self.recipe, configured, error))
     }
