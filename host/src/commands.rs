@@ -18,7 +18,7 @@ mod doctor;
 mod evaluate;
 mod export;
 mod features;
-mod finished;
+pub(crate) mod finished;
 mod measure;
 mod measured;
 mod new_plugin;

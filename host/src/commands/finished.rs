@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::command_name;
@@ -22,34 +23,44 @@ struct Recorded {
     device: String,
 }
 
+/// The place of a run, and its record.
+///
+/// # Errors
+/// A place without a finished run.
+pub fn record_of(run: &Path) -> Result<(Place, Bytes), Failure> {
+    if run.is_file() {
+        let run = run.display();
+        return Err(Failure::usage(format!("{run} is a file: name the work directory of a finished run, where its {RUN} lies")));
+    }
+    let place = match run.to_str().filter(|run| is_address(run)) {
+        Some(address) => Place::address(address).map_err(Failure::usage)?,
+        None => Place::folder(run.to_owned()),
+    };
+    let bytes = place.store.get(RUN).map_err(FileError::of("read", &place.store.place(RUN)))?.ok_or_else(|| {
+        let (run, typed) = (run.display(), command_name::typed());
+        Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one"))
+    })?;
+    Ok((place, bytes))
+}
+
+/// A run whose files are not of this version's form.
+pub fn of_another_version(run: &Path, why: &str) -> Failure {
+    let (run, typed) = (run.display(), command_name::typed());
+    Failure::usage(format!("{run} was made by another version ({why}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"))
+}
+
 /// Opens the finished run in the folder `run`, with the samples and the device that it had.
 ///
 /// # Errors
 /// A folder without a finished run; a recipe, dataset or plugin that has changed for the worse since.
 pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Progress, cancel: &Arc<AtomicBool>) -> Result<Session, Failure> {
-    if run.is_file() {
-        let run = run.display();
-        return Err(Failure::usage(format!("{run} is a file: name the work directory of a finished run, where its {RUN} lies")));
-    }
-    let Place { store, folder } = match run.to_str().filter(|run| is_address(run)) {
-        Some(address) => Place::address(address).map_err(Failure::usage)?,
-        None => Place::folder(run.to_owned()),
-    };
-    let read = |name: &str| store.get(name).map_err(FileError::of("read", &store.place(name)));
-    let Some(bytes) = read(RUN)? else {
-        let (run, typed) = (run.display(), command_name::typed());
-        return Err(Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one")));
-    };
-    let unreadable = |why: String| {
-        let (run, typed) = (run.display(), command_name::typed());
-        Failure::usage(format!("{run} was made by another version ({why}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"))
-    };
-    let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| unreadable(format!("{RUN}: {error}")))?;
+    let (Place { store, folder }, bytes) = record_of(run)?;
+    let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| of_another_version(run, &format!("{RUN}: {error}")))?;
     // A recipe of an object store is read from this machine's part of the run.
     let file = folder.join(COMPLETE_RECIPE);
     std::fs::create_dir_all(&folder).map_err(FileError::of("make", &folder))?;
     if !store.fetch(COMPLETE_RECIPE, &file).map_err(FileError::of("read", &store.place(COMPLETE_RECIPE)))? {
-        return Err(unreadable(format!("there is no {COMPLETE_RECIPE}")));
+        return Err(of_another_version(run, &format!("there is no {COMPLETE_RECIPE}")));
     }
     // The folder may have been moved since.
     let recipe = Recipe::load(&file, &Overrides { set: &[], work_dir: Some(run) }, catalog)?;

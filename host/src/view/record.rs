@@ -5,12 +5,12 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::command_name;
+use crate::commands::finished::{of_another_version, record_of};
 use crate::engine::{Row, decode_rows};
 use crate::errors::FileError;
 use crate::failure::Failure;
 use crate::pipeline::{FinishedStages, RUN};
-use crate::storage::{Place, is_address};
+use crate::storage::Place;
 
 /// What is read of `run.json`.
 #[derive(Debug, Deserialize)]
@@ -52,21 +52,8 @@ impl FinishedRun {
     /// # Errors
     /// A place without a finished run, or with one of another version.
     pub fn open(run: &Path) -> Result<Self, Failure> {
-        let place = match run.to_str().filter(|run| is_address(run)) {
-            Some(address) => Place::address(address).map_err(Failure::usage)?,
-            None => Place::folder(run.to_owned()),
-        };
-        let typed = command_name::typed();
-        let Some(bytes) = place.store.get(RUN).map_err(FileError::of("read", &place.store.place(RUN)))? else {
-            let run = run.display();
-            return Err(Failure::usage(format!("{run} holds no finished run, there is no {RUN} in it: `{typed} --recipe FILE` makes one")));
-        };
-        let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| {
-            let run = run.display();
-            Failure::usage(format!(
-                "{run} was made by another version ({RUN}: {error}): `{typed} --recipe FILE` again, which takes seconds, brings it up to date"
-            ))
-        })?;
+        let (place, bytes) = record_of(run)?;
+        let record: RunRecord = serde_json::from_slice(&bytes).map_err(|error| of_another_version(run, &format!("{RUN}: {error}")))?;
         Ok(Self { record, identity: blake3::hash(&bytes).to_hex().to_string(), place })
     }
 

@@ -54,8 +54,6 @@ pub struct Reviewed {
     reviews: Reviews,
     /// Samples that somebody has finished, by number; of the run's alone.
     complete: HashSet<u32>,
-    /// The samples of the run that were reviewed.
-    numbers: HashMap<String, u32>,
     figures: Value,
     by_class: HashMap<u32, Verdicts>,
     precision: HashMap<u32, Interval>,
@@ -75,7 +73,7 @@ pub struct Verdicts {
 impl Reviewed {
     fn new(classes: &[String]) -> Self {
         let reviews = Reviews::new(classes);
-        Self { reviews, complete: HashSet::new(), numbers: HashMap::new(), figures: Value::Null, by_class: HashMap::new(), precision: HashMap::new() }
+        Self { reviews, complete: HashSet::new(), figures: Value::Null, by_class: HashMap::new(), precision: HashMap::new() }
     }
 
     /// Whether somebody has finished a sample.
@@ -110,11 +108,10 @@ impl Reviewed {
 
     /// Counts anew.
     fn count(&mut self, index: &Index, threshold: f32) {
-        (self.complete, self.numbers, self.by_class) = Default::default();
+        (self.complete, self.by_class) = Default::default();
         let mut tally = ReviewTally::new(threshold);
         for (id, image) in self.reviews.images() {
             let Some(sample) = index.find(id) else { continue };
-            self.numbers.insert(id.to_owned(), sample as u32);
             if image.is_complete() {
                 self.complete.insert(sample as u32);
             }

@@ -126,7 +126,7 @@ fn row(viewer: &Viewer, index: &Index, sample: usize, (most, smallest): (usize, 
         "regions": index.regions(sample),
         "skipped": index.skipped(sample),
         "truth": index.truth(sample),
-        "reviewed": viewer.reviews.complete_by(sample),
+        "reviewed": viewer.reviews.complete_by(index, sample),
     }))
 }
 

@@ -28,7 +28,7 @@ pub struct Viewer {
     /// The run.
     pub run: FinishedRun,
     /// What was said of its images.
-    pub reviews: ReviewsOfRun,
+    pub reviews: Reviewing,
     /// Regions of the shards last looked at.
     pub details: Details,
     /// The thumbnails last asked for.
@@ -49,37 +49,14 @@ enum Progress {
     Failed(String),
 }
 
-/// The reviews, with what the viewer asks them.
-pub struct ReviewsOfRun {
-    reviewing: Reviewing,
-    threshold: f32,
-    index: OnceLock<Arc<Index>>,
-}
-
-impl ReviewsOfRun {
-    /// Who has finished a sample.
-    pub fn complete_by(&self, sample: usize) -> Vec<String> {
-        self.index.get().map_or_else(Vec::new, |index| self.reviewing.complete_by(index, sample))
-    }
-
-    /// The events of a sample that count.
-    ///
-    /// # Errors
-    /// An event that cannot be written as JSON.
-    pub fn events_of(&self, id: &str) -> Result<Value, Refusal> {
-        self.reviewing.events_of(id)
-    }
-}
-
 impl Viewer {
     /// A viewer of a run, whose index is not there yet.
     ///
     /// # Errors
     /// Reviews that cannot be read.
     pub fn new(run: FinishedRun, read_only: bool, threads: usize) -> Result<Self, Failure> {
-        let reviewing = Reviewing::open(&run.place.folder.join(REVIEWS), &run.record.classes).map_err(PluginError)?;
+        let reviews = Reviewing::open(&run.place.folder.join(REVIEWS), &run.record.classes).map_err(PluginError)?;
         let reviewer = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
-        let reviews = ReviewsOfRun { reviewing, threshold: run.record.threshold, index: OnceLock::new() };
         Ok(Self {
             run,
             reviews,
@@ -122,8 +99,7 @@ impl Viewer {
 
     fn has_index(&self, index: Index) {
         let index = Arc::new(index);
-        self.reviews.reviewing.count(&index, self.run.record.threshold);
-        let _ = self.reviews.index.set(Arc::clone(&index));
+        self.reviews.count(&index, self.run.record.threshold);
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = Progress::Ready(index);
     }
 
@@ -193,8 +169,8 @@ impl Viewer {
     /// As [`Viewer::index`]; reviews that cannot be read.
     pub fn known<T>(&self, look: impl FnOnce(&Known<'_>) -> T) -> Result<T, Refusal> {
         let (index, record) = (self.index()?, &self.run.record);
-        self.reviews.reviewing.refresh(&index, record.threshold)?;
-        let reviewed = self.reviews.reviewing.reviewed();
+        self.reviews.refresh(&index, record.threshold)?;
+        let reviewed = self.reviews.reviewed();
         Ok(look(&Known { index: &index, sources: &record.configurations, reviewed: &reviewed, threshold: record.threshold }))
     }
 
@@ -206,7 +182,7 @@ impl Viewer {
         self.check_writable()?;
         let (index, threshold) = (self.index()?, self.run.record.threshold);
         self.check(&index, review.sample)?;
-        let reviewing = &self.reviews.reviewing;
+        let reviewing = &self.reviews;
         // Others may have said something meanwhile.
         reviewing.refresh(&index, threshold)?;
         let masks = self.masks(&index, review.sample)?;
@@ -220,7 +196,7 @@ impl Viewer {
     /// # Errors
     /// Reviews that cannot be read.
     pub fn state_of(&self, index: &Index, sample: usize, who: &str) -> Result<Value, Refusal> {
-        let (reviewing, threshold) = (&self.reviews.reviewing, self.reviews.threshold);
+        let (reviewing, threshold) = (&self.reviews, self.run.record.threshold);
         reviewing.refresh(index, threshold)?;
         Ok(reviewing.state(index, sample, &self.masks(index, sample)?, threshold, who))
     }
