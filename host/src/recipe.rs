@@ -23,7 +23,7 @@ use crate::crashes::named;
 use crate::errors::{AnyError, FileError};
 use crate::plugins::{Catalog, Plugin};
 use crate::storage::{Place, Store, is_address};
-use diagnostics::{Diagnostic, Source};
+use diagnostics::{Diagnostic, Source, with_article};
 use outputs::{Output, check_files, check_work_dir};
 use pins::check_pins;
 use places::Places;
@@ -393,8 +393,8 @@ impl Reader<'_> {
             let message = match self.catalog.roles_of(name).as_slice() {
                 [] => format!("unknown {} `{name}`{}", role.name(), suggestion(name, self.catalog.names(role))),
                 roles => {
-                    let roles: Vec<String> = roles.iter().map(|role| role.with_article()).collect();
-                    format!("`{name}` is {}, not {}{}", roles.join(" and "), role.with_article(), suggestion(name, self.catalog.names(role)))
+                    let roles: Vec<String> = roles.iter().map(|role| with_article(role.name())).collect();
+                    format!("`{name}` is {}, not {}{}", roles.join(" and "), with_article(role.name()), suggestion(name, self.catalog.names(role)))
                 }
             };
             let refused = self.catalog.refused_summary();

@@ -26,15 +26,9 @@ pub struct Reliability {
 }
 
 /// Gathers predictions for a [`Reliability`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ReliabilityCounter {
-    bins: Vec<ReliabilityBin>,
-}
-
-impl Default for ReliabilityCounter {
-    fn default() -> Self {
-        Self { bins: vec![ReliabilityBin::default(); BINS] }
-    }
+    bins: [ReliabilityBin; BINS],
 }
 
 impl ReliabilityCounter {
@@ -55,6 +49,6 @@ impl ReliabilityCounter {
             bin.confidence /= bin.count as f64;
             bin.accuracy /= bin.count as f64;
         }
-        (all > 0).then_some(Reliability { ece, bins: self.bins })
+        (all > 0).then_some(Reliability { ece, bins: self.bins.into() })
     }
 }

@@ -75,13 +75,6 @@ impl Role {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
-
-    /// The role's name behind its article.
-    pub fn with_article(self) -> String {
-        let name = self.name();
-        let article = if name.starts_with('e') { "an" } else { "a" };
-        format!("{article} {name}")
-    }
 }
 
 /// A plugin: how it is built. What it does is said by the trait of its role, which it implements as well.

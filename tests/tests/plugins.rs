@@ -175,10 +175,10 @@ fn built_against(file: &str, line: &str, other: &str) -> tempfile::TempDir {
 fn a_plugin_built_against_a_changed_sdk_is_refused_in_one_line() {
     let folder = built_against("sdk/abi/src/lib.rs", "    pub width: u32,\n    pub height: u32,", "    pub height: u32,\n    pub width: u32,");
     refused(folder.path(), &["libconvert_grid.so", "built against another convert-sdk", "rebuild it", "layout report: "]);
-    let version = |other| built_against("sdk/src/abi/version.rs", "Role::Proposer => (1, 0)", other);
-    let newer = "was built for version 1.1 of the role proposer, this convert has 1.0: update convert, or rebuild the plugin with this convert-sdk";
-    refused(version("Role::Proposer => (1, 1)").path(), &["libconvert_grid.so", newer]);
-    let older = "was built for version 0.9 of the role proposer, this convert has 1.0: rebuild the plugin with this convert-sdk";
+    let version = |other| built_against("sdk/src/abi/version.rs", "Role::Proposer => (1, 1)", other);
+    let newer = "was built for version 1.2 of the role proposer, this convert has 1.1: update convert, or rebuild the plugin with this convert-sdk";
+    refused(version("Role::Proposer => (1, 2)").path(), &["libconvert_grid.so", newer]);
+    let older = "was built for version 0.9 of the role proposer, this convert has 1.1: rebuild the plugin with this convert-sdk";
     refused(version("Role::Proposer => (0, 9)").path(), &["libconvert_grid.so", older]);
     let later = built_against("sdk/src/roles.rs", "Self::Proposer => \"proposer\"", "Self::Proposer => \"segmenter\"");
     refused(later.path(), &["libconvert_grid.so", "has the segmenter `grid`, and this convert knows no such role: update convert"]);

@@ -99,6 +99,12 @@ fn snippet(source: &Source, place: Location) -> String {
     rendered.lines().filter(|line| line.contains('|') && !line.trim_end().ends_with('|') || line.contains('^')).collect::<Vec<_>>().join("\n")
 }
 
+/// A word behind its indefinite article.
+pub fn with_article(word: &str) -> String {
+    let article = if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {word}")
+}
+
 /// The name that was probably meant, as the end of a message: `; did you mean …?`, or the known names.
 pub fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();

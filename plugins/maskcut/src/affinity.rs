@@ -143,6 +143,24 @@ impl Affinity {
         &self.active
     }
 
+    /// Which patches are alike to a patch; none, not even itself, where it takes no part.
+    pub fn alike(&self, patch: usize) -> Vec<bool> {
+        let plane = &self.planes[patch / 8 * self.patches..][..self.patches];
+        plane.iter().map(|byte| byte >> (patch % 8) & 1 == 1).collect()
+    }
+
+    /// The normalised cut between the patches of a mask and the others (Shi and Malik 2000, equation 2), in [0, 2]; none where either side is empty.
+    pub fn normalised_cut(&self, mask: &[bool]) -> Option<f64> {
+        let inside: Vec<f64> = mask.iter().map(|inside| f64::from(u8::from(*inside))).collect();
+        let mut within = vec![0.0; self.patches];
+        self.multiply(&inside, &mut within);
+        let dot = |numbers: &[f64]| inside.iter().zip(numbers).map(|(inside, number)| inside * number).sum::<f64>();
+        let degrees = self.degrees();
+        let (kept, part, whole) = (dot(&within), dot(&degrees), degrees.iter().sum::<f64>());
+        let cut = part - kept;
+        (part > 0.0 && mask.contains(&false)).then(|| cut / part + cut / (whole - part))
+    }
+
     /// The affinity of the patches that take part alone.
     pub fn active_part(&self) -> Self {
         let places: Vec<usize> = (0..self.patches).filter(|patch| self.active[*patch]).collect();
@@ -268,6 +286,23 @@ mod tests {
             assert_eq!((of_tensor.patches, &of_tensor.active), (patches, &of_values.active));
             assert!(of_tensor.planes == of_values.planes, "{patches} patches");
         }
+    }
+
+    #[test]
+    fn rows_and_normalised_cuts_are_those_of_the_dense_matrix() {
+        let values = features(37);
+        let affinity = Affinity::new(&values, 37, 0.3, 1e-5).unwrap();
+        let dense = dense(&values, 0.3);
+        let mask = affinity.alike(9);
+        assert_eq!(mask, dense[9].iter().map(|value| *value == 1.0).collect::<Vec<_>>());
+        // By the definition: cut(A, B) / assoc(A, V) + cut(A, B) / assoc(B, V).
+        let sum = |from: bool, to: &[bool]| {
+            let pairs = (0..37).flat_map(|i| (0..37).map(move |j| (i, j)));
+            pairs.filter(|(i, j)| mask[*i] == from && to.contains(&mask[*j])).map(|(i, j)| dense[i][j]).sum::<f64>()
+        };
+        let expected = sum(true, &[false]) / sum(true, &[true, false]) + sum(true, &[false]) / sum(false, &[true, false]);
+        assert!((affinity.normalised_cut(&mask).unwrap() - expected).abs() < 1e-12, "{expected}");
+        assert_eq!([vec![true; 37], vec![false; 37]].map(|one_side| affinity.normalised_cut(&one_side)), [None, None]);
     }
 
     #[test]

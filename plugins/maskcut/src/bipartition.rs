@@ -15,13 +15,19 @@ impl Grid {
         self.rows * self.columns
     }
 
+    /// The patch that has a pixel of an image of `width` x `height` pixels.
+    pub fn patch_at(&self, x: u32, y: u32, width: u32, height: u32) -> usize {
+        let along = |at: u32, side: u32, patches: usize| (at as usize * patches / side as usize).min(patches - 1);
+        along(y, height, self.rows) * self.columns + along(x, width, self.columns)
+    }
+
     fn corners(&self) -> [usize; 4] {
         let (right, bottom) = (self.columns - 1, (self.rows - 1) * self.columns);
         [0, right, bottom, bottom + right]
     }
 
     /// The part of `region` that is 4-connected to `seed`; empty when the seed is outside.
-    fn component(&self, region: &[bool], seed: usize) -> Vec<bool> {
+    pub fn component(&self, region: &[bool], seed: usize) -> Vec<bool> {
         let mut component = vec![false; region.len()];
         let mut stack = vec![seed];
         while let Some(patch) = stack.pop() {

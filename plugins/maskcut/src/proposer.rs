@@ -157,6 +157,18 @@ impl Proposer for MaskCut {
         let cuts = self.backbone.map(images.iter().zip(affinities).collect(), one)?;
         images.iter().zip(&cuts).map(|(sample, cuts)| self.masks(sample.id, cuts, grid)).collect()
     }
+
+    /// The image's masks, and the patches around the point that are alike to the one under it.
+    fn propose_at(&self, sample: &SampleImage<'_>, x: u32, y: u32) -> Result<Vec<Proposal>> {
+        let features = self.backbone.tensor(std::slice::from_ref(&sample.image), &self.request)?;
+        let grid = Grid { rows: features.rows, columns: features.columns };
+        let affinity = self.affinity(&features, 0)?;
+        let patch = grid.patch_at(x, y, sample.image.width(), sample.image.height());
+        let around = around(&affinity, patch, grid, self.request.input_size)?;
+        let mut proposals = self.masks(sample.id, &cut(affinity, grid, &self.parameters)?, grid)?;
+        proposals.extend(around);
+        Ok(proposals)
+    }
 }
 
 impl MaskCut {
@@ -181,6 +193,21 @@ impl MaskCut {
     }
 }
 
+/// The patches that are alike to a patch, as far as they are connected to it; none where they are all of the grid or it is like no patch. The score is 1 less the
+/// normalised cut between them and the others, of which λ₂ is a lower bound.
+fn around(affinity: &Affinity, patch: usize, grid: Grid, size: u32) -> Result<Option<Proposal>> {
+    let component = grid.component(&affinity.alike(patch), patch);
+    let Some(cut) = affinity.normalised_cut(&component) else { return Ok(None) };
+    let proposal = Proposal::new(pixels(&component, grid, size)?, (1.0 - cut) as f32)?;
+    Ok(Some(proposal.with_measure("normalised_cut", cut)))
+}
+
+/// A mask of patches as one of `size` x `size` pixels (method 1.9).
+fn pixels(mask: &[bool], grid: Grid, size: u32) -> Result<Mask> {
+    let pixels: Vec<u8> = mask.iter().map(|inside| u8::from(*inside)).collect();
+    Mask::from_pixels(grid.columns as u32, grid.rows as u32, &pixels)?.resize_nearest(size, size)
+}
+
 /// The cuts as masks of `size` x `size` pixels, each without what earlier ones cover (method 1.9); those with nothing left are not proposed.
 fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
     let mut covered = Mask::empty(size, size)?;
@@ -188,8 +215,7 @@ fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
     let masks =
         cuts.iter().enumerate().flat_map(|(iteration, cut)| std::iter::once(&cut.mask).chain(&cut.others).map(move |mask| (iteration, cut, mask)));
     for (iteration, cut, mask) in masks {
-        let pixels: Vec<u8> = mask.iter().map(|inside| u8::from(*inside)).collect();
-        let mask = Mask::from_pixels(grid.columns as u32, grid.rows as u32, &pixels)?.resize_nearest(size, size)?;
+        let mask = pixels(mask, grid, size)?;
         let visible = mask.difference(&covered)?;
         covered = covered.union(&mask)?;
         if visible.is_empty() {
@@ -211,33 +237,60 @@ fn proposals(cuts: &[Cut], grid: Grid, size: u32) -> Result<Vec<Proposal>> {
 mod tests {
     use super::*;
 
-    fn propose(width: u32, height: u32, masks: usize, colour: impl Fn(u32, u32) -> [u8; 3]) -> Vec<Proposal> {
-        let pixels: Vec<u8> = (0..width * height).flat_map(|at| colour(at % width, at / width)).collect();
+    fn maskcut(masks: usize) -> MaskCut {
         let config = MaskCutConfig { input_size: 128, tau: 0.5, masks, ..MaskCutConfig::default() };
-        let maskcut = MaskCut::new(config, Context::for_tests(&[])).unwrap();
-        let sample = SampleImage { id: "a", image: Image::new(width, height, pixels).unwrap() };
-        maskcut.propose(&[sample]).unwrap().remove(0)
+        MaskCut::new(config, Context::for_tests(&[])).unwrap()
+    }
+
+    fn image(width: u32, height: u32, colour: impl Fn(u32, u32) -> [u8; 3]) -> SampleImage<'static> {
+        let pixels: Vec<u8> = (0..width * height).flat_map(|at| colour(at % width, at / width)).collect();
+        SampleImage { id: "a", image: Image::new(width, height, pixels).unwrap() }
+    }
+
+    fn propose(width: u32, height: u32, masks: usize, colour: impl Fn(u32, u32) -> [u8; 3]) -> Vec<Proposal> {
+        maskcut(masks).propose(&[image(width, height, colour)]).unwrap().remove(0)
+    }
+
+    const SQUARES: [u32; 2] = [16, 72];
+
+    fn square(left: u32) -> Mask {
+        Mask::from_box(128, 128, convert_sdk::BoundingBox { x: left, y: 40, width: 40, height: 40 }).unwrap()
+    }
+
+    fn two_squares(x: u32, y: u32) -> [u8; 3] {
+        match SQUARES.map(|left| (left..left + 40).contains(&x) && (40..80).contains(&y)) {
+            [true, _] => [220, 40, 30],
+            [_, true] => [30, 40, 220],
+            _ => [120, 200, 120],
+        }
     }
 
     #[test]
     fn two_coloured_squares_become_two_masks() {
-        let inside = |x: u32, y: u32, left: u32| (left..left + 40).contains(&x) && (40..80).contains(&y);
-        let found = propose(128, 128, 3, |x, y| {
-            if inside(x, y, 16) {
-                [220, 40, 30]
-            } else if inside(x, y, 72) {
-                [30, 40, 220]
-            } else {
-                [120, 200, 120]
-            }
-        });
+        let found = propose(128, 128, 3, two_squares);
         assert!(found.len() >= 2, "{found:?}");
-        for left in [16, 72] {
-            let square = Mask::from_box(128, 128, convert_sdk::BoundingBox { x: left, y: 40, width: 40, height: 40 }).unwrap();
+        for square in SQUARES.map(square) {
             let best = found.iter().map(|proposal| proposal.mask.iou(&square).unwrap()).fold(0.0, f64::max);
             assert!(best > 0.7, "{best}: {found:?}");
         }
         assert!(found.iter().all(|proposal| proposal.measures.len() == 5 && proposal.score <= 1.0));
+    }
+
+    #[test]
+    fn at_a_point_the_patches_like_the_one_there_are_offered_besides_the_cuts() {
+        let (maskcut, image) = (maskcut(1), image(128, 128, two_squares));
+        let cuts = maskcut.propose(std::slice::from_ref(&image)).unwrap().remove(0);
+        for left in SQUARES {
+            let mut found = maskcut.propose_at(&image, left + 20, 60).unwrap();
+            let around = found.pop().unwrap();
+            assert_eq!(found, cuts);
+            let iou = around.mask.iou(&square(left)).unwrap();
+            assert!(iou > 0.7 && around.score <= 1.0, "{iou}: {around:?}");
+        }
+        // Everything is alike: there is nothing to tell it from.
+        for one_colour in [self::image(40, 30, |_, _| [7, 7, 7]), self::image(1, 1, |_, _| [200, 0, 0])] {
+            assert_eq!(maskcut.propose_at(&one_colour, 0, 0).unwrap(), []);
+        }
     }
 
     #[test]

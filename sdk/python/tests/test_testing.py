@@ -67,6 +67,11 @@ class TooLong(Good):
         return [{"size": list(image.shape[:2]), "counts": [0, image.shape[0] * image.shape[1] + 1]}]
 
 
+class TooLongAtPoints(Good):
+    def propose_at(self, image, id, x, y):
+        return [{"size": list(image.shape[:2]), "counts": [0, image.shape[0] * image.shape[1] + 1]}]
+
+
 class NoSmallOnes(Good):
     def propose(self, image, id):
         if min(image.shape[:2]) < 16:
@@ -314,6 +319,7 @@ WRONG = [
     (Unbuilt, ["it can be built"], "ConfigError: there are no weights (test_testing.py:"),
     (Talkative, ["it prints nothing"], "the first of them 'looking at a.png'"),
     (TooLong, ["it proposes sound masks"], "of the image 1 x 1: run lengths add up to 2 for a mask of 1 x 1"),
+    (TooLongAtPoints, ["it proposes sound masks at a point"], "of the image 1 x 1: run lengths add up to 2 for a mask of 1 x 1"),
     (NoSmallOnes, ["it proposes sound masks", TWICE, ANEW, "a batch gives"], "ValueError: too small (at the image 1 x 1)"),
     (Moody, [TWICE, ANEW, "a batch gives"], "of the image 1 x 1: proposals: 0."),
     (Remembering, [ANEW], "of the image 1 x 1: proposals: 0."),

@@ -1,6 +1,7 @@
 use convert_abi::Object;
 
 use super::ask::{same_count, Remote, Request};
+use super::message;
 use super::serve::{object, reply};
 use crate::{Error, Proposal, Proposer, Result, SampleImage, Work};
 
@@ -13,6 +14,11 @@ pub fn serve(plugin: impl Proposer + 'static) -> Object<'static> {
             let (ids, images) = (call.read::<Vec<&str>>()?, call.images()?);
             let samples: Vec<_> = ids.into_iter().zip(images).map(|(id, image)| SampleImage { id, image }).collect();
             reply(&plugin.propose(&samples)?)
+        }
+        "propose_at" => {
+            let ((id, x, y), mut images) = (call.read()?, call.images()?);
+            let image = images.pop().ok_or_else(|| Error::invalid("a call came without its image"))?;
+            reply(&plugin.propose_at(&SampleImage { id, image }, x, y)?)
         }
         _ => Ok(None),
     })
@@ -46,6 +52,13 @@ impl Proposer for ForeignProposer {
         same_count("proposer", "lists of proposals", proposals.len(), images.len())?;
         check_scores(proposals.iter().flatten())?;
         Ok(proposals)
+    }
+    fn propose_at(&self, image: &SampleImage<'_>, x: u32, y: u32) -> Result<Vec<Proposal>> {
+        let Some(answer) = self.remote.find(Request::new("propose_at", &(image.id, x, y))?.images([&image.image]))? else {
+            return Ok(self.propose(std::slice::from_ref(image))?.concat());
+        };
+        let proposals: Vec<Proposal> = message::read(&answer.message)?;
+        check_scores(proposals.iter()).map(|()| proposals)
     }
 }
 

@@ -18,7 +18,7 @@ impl RoleVersion {
     pub const fn of(role: Role) -> Self {
         let (major, minor) = match role {
             Role::Dataset => (1, 0),
-            Role::Proposer => (1, 0),
+            Role::Proposer => (1, 1),
             Role::Refiner => (1, 0),
             Role::Selector => (1, 0),
             Role::Labeler => (1, 0),

@@ -62,4 +62,10 @@ pub trait Proposer: Send + Sync {
 
     /// The proposals of each image, in the order of the images. After an error the host asks again image by image, so that only the bad one is skipped.
     fn propose(&self, images: &[SampleImage<'_>]) -> Result<Vec<Vec<Proposal>>>;
+
+    /// What to offer somebody who points at the pixel in column `x` and row `y`, in any order: of these the host keeps the masks that have the pixel. The image's proposals,
+    /// unless the proposer can do better where it is told the place. Asked by `convert view`, never in a run.
+    fn propose_at(&self, image: &SampleImage<'_>, _x: u32, _y: u32) -> Result<Vec<Proposal>> {
+        Ok(self.propose(std::slice::from_ref(image))?.concat())
+    }
 }

@@ -27,6 +27,10 @@ pub fn proposer<T: Plugin + Proposer>(config: &str) {
     let singly: Vec<_> = images.iter().map(sample).map(one).collect();
     let batch: Vec<_> = images.iter().map(sample).collect();
     assert_eq!(given("all images in one call", proposer.propose(&batch)), singly, "the proposals of an image depend on the others in its call");
+    for case in images.iter().map(sample) {
+        let [x, y] = [case.image.width() - 1, case.image.height() / 2];
+        steady(&format!("the pixel {x}, {y} of the image {}", case.id), || proposer.propose_at(&case, x, y));
+    }
 }
 
 /// The rules of a refiner.

@@ -51,6 +51,13 @@ impl convert_sdk::Proposer for Proposer {
         let lists = list(&answer.json, "a list for each image")?.iter();
         lists.map(|proposals| list(proposals, "a list of proposals")?.iter().map(|proposal| answer.proposal(proposal)).collect()).collect()
     }
+
+    fn propose_at(&self, image: &SampleImage<'_>, x: u32, y: u32) -> Result<Vec<Proposal>> {
+        let mut call = Outgoing::call("propose_at");
+        let array = call.image(&image.image);
+        let answer = self.0.call(call.with("image", array).with("id", image.id).with("x", x).with("y", y))?;
+        list(&answer.json, "a list of proposals")?.iter().map(|proposal| answer.proposal(proposal)).collect()
+    }
 }
 
 plugin! {

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 
 from ._bench import Bench, images, masks
-from ._roles import Array
+from ._roles import Array, Proposer
 from .worker import Worker
 
 Check = tuple[str, Callable[[], None]]
@@ -93,6 +93,13 @@ def _proposer(bench: Bench) -> Iterator[Check]:
             same(bench.call("propose", images=[image], ids=[id])[0], found, f"proposals of the image {name} alone and in a batch")
 
     yield "a batch gives what its images give one by one", batch
+
+    def at(image: Array) -> Any:
+        height, width = image.shape[:2]
+        return bench.call("propose_at", image=image, id="a.png", x=width - 1, y=height // 2)
+
+    if type(bench.worker.plugin).propose_at is not Proposer.propose_at:
+        yield "it proposes sound masks at a point, on images of every size", lambda: _each_image(lambda name, image: _masks_sound(at(image)))
 
 
 def _refiner(bench: Bench) -> Iterator[Check]:

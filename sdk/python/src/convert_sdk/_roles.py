@@ -74,6 +74,10 @@ class Proposer(Plugin):
         """The proposals of several images, in their order. After an exception each image is asked for by itself."""
         return [self.propose(image, id) for image, id in zip(images, ids)]
 
+    def propose_at(self, image: Array, id: str, x: int, y: int) -> Iterable[Proposal | Array]:
+        """What to offer somebody who points at the pixel `image[y, x]` in `convert view`; the masks that have the pixel are shown. Without this, what is proposed anyway."""
+        return next(iter(self.propose_batch([image], [id])))
+
 
 @dataclass
 class Drop:

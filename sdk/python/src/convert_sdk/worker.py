@@ -218,6 +218,9 @@ class Worker:
         given = [[as_proposal(proposal) for proposal in proposals] for proposals in self.plugin.propose_batch(images, ids)]
         return same_count(given, len(images), "lists of proposals")
 
+    def propose_at(self, image: Any, id: str, x: int, y: int) -> list[dict[str, Any]]:
+        return [as_proposal(proposal) for proposal in self.plugin.propose_at(image, id, x, y)]
+
     def refine(self, image: Any, proposals: list[dict[str, Any]]) -> list[dict[str, Any]]:
         before = [Proposal(given["mask"].view(np.bool_), given["score"], given["measures"]) for given in proposals]
         answers = same_count(list(self.plugin.refine(image, before)), len(before), "answers")
