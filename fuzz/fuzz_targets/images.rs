@@ -12,5 +12,5 @@ fuzz_target!(init: {
         }
     }));
 }, |bytes: &[u8]| {
-    let _ = decode(bytes, Decoding { exif_orientation: true });
+    let _ = decode(bytes, Decoding { exif_orientation: true, longest: None });
 });

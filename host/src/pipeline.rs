@@ -33,7 +33,7 @@ mod vectors;
 mod work_dir;
 
 pub use action::Action;
-pub use consultation::Consultation;
+pub use consultation::{Asked, Consultation};
 pub use cost_estimates::CostEstimates;
 pub use error::PipelineError;
 pub use exports::{FinishedStages, Outcome};

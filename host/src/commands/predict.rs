@@ -13,7 +13,7 @@ use crate::cli::PredictArguments;
 use crate::engine::Progress;
 use crate::errors::{FileError, PluginError};
 use crate::failure::Failure;
-use crate::pipeline::Consultation;
+use crate::pipeline::{Asked, Consultation};
 use crate::plugins::Catalog;
 use crate::terminal::{fitted, width};
 use crate::view::Shape;
@@ -26,7 +26,7 @@ pub fn predict(arguments: &PredictArguments, catalog: &Catalog, progress: &Progr
     let recipe = load(&arguments.recipe, &arguments.overrides, catalog, progress)?;
     let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
     let limit = arguments.limit.map(|limit| limit as usize);
-    let models = Consultation::open(recipe, limit, &arguments.device, threads, cancel_on_ctrl_c()?)?;
+    let models = Consultation::of_recipe(recipe, limit, Asked { device: arguments.device.clone(), threads, cancel: cancel_on_ctrl_c()? })?;
     let of_file = |file: &Path| -> Result<Image<'static>, Failure> {
         let bytes = files::read(file, Image::MAX_PIXELS).map_err(FileError::of("read", file)).map_err(Failure::usage)?;
         models.decode(&bytes).map_err(PluginError).map_err(|error| Failure::usage(FileError::of("read", file)(error)))

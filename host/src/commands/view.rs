@@ -13,7 +13,7 @@ use crate::cli::ViewArguments;
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
-use crate::pipeline::{COMPLETE_RECIPE, Consultation};
+use crate::pipeline::{Asked, COMPLETE_RECIPE, Consultation};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
 use crate::view::{Access, FinishedRun, Viewer, make_folder, note_place, router};
@@ -119,7 +119,8 @@ impl Beside {
         let file = place.folder.join(COMPLETE_RECIPE);
         place.store.fetch(COMPLETE_RECIPE, &file).map_err(FileError::of("read", &place.store.place(COMPLETE_RECIPE)))?;
         let recipe = Recipe::load(&file, &Overrides { set: &[], work_dir: Some(Path::new(&self.run)) }, catalog)?;
-        let limit = self.viewer.run.record.limit;
-        Ok(Consultation::open(recipe, limit, &self.device, self.threads, Arc::clone(&self.cancel))?)
+        let record = &self.viewer.run.record;
+        let machine = Asked { device: self.device.clone(), threads: self.threads, cancel: Arc::clone(&self.cancel) };
+        Ok(Consultation::of_run(recipe, record.classes.clone(), &record.stages, machine)?)
     }
 }

@@ -12,6 +12,13 @@ use crate::recipe::Configured;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(String);
 
+impl Key {
+    /// A key as it is written.
+    pub fn of_text(text: &str) -> Option<Self> {
+        (text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit())).then(|| Self(text.to_owned()))
+    }
+}
+
 impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -29,6 +29,12 @@ impl Stage {
         Self { name, key, store: Arc::clone(store), folder }
     }
 
+    /// The stage with a name and key as in [`Stage::id`]; none where `id` is no such text.
+    pub fn of_id(store: &Arc<dyn Store>, work_dir: &Path, id: &str) -> Option<Self> {
+        let (name, key) = id.rsplit_once('-')?;
+        Some(Self::new(store, work_dir, name, Key::of_text(key)?))
+    }
+
     /// Its name with its key.
     pub fn id(&self) -> String {
         format!("{}-{}", self.name, self.key)

@@ -10,33 +10,44 @@ use convert_sdk::{
 
 use super::action::Action;
 use super::error::PipelineError;
+use super::exports::FinishedStages;
 use super::host_side::HostSide;
-use super::labeler::checkpoint_for;
-use super::plan::Plan;
-use super::session::{Machine, Planning, Prepared, context, prepare, refused};
+use super::labeler::Checkpoint;
+use super::session::{Machine, Planning, Prepared, context, open_dataset, prepare, refused};
 use super::steps::sparse;
 use crate::engine::images::{self, Decoding};
-use crate::engine::patiently;
+use crate::engine::{Stage, patiently};
 use crate::errors::PluginError;
 use crate::recipe::{Configured, Recipe};
 
 /// The source of regions that a person drew.
 pub const DRAWN: &str = "drawn";
 
+/// Of masks whose IoU is above this one is offered.
+const SAME: f64 = 0.9;
+
 /// A recipe, its dataset and, once they are asked for, its models.
 pub struct Consultation {
     recipe: Recipe,
     dataset: Box<dyn Dataset>,
-    /// The names of the classes. The samples are let go: a million take a few hundred megabytes.
+    /// The names of the classes.
     pub classes: Vec<String>,
-    plan: Plan,
+    checkpoint: Checkpoint,
     host: Arc<HostSide>,
-    device: String,
-    threads: usize,
-    cancel: Arc<AtomicBool>,
+    machine: Asked,
     labeler: OnceLock<Box<dyn Labeler>>,
     model: OnceLock<Box<dyn LabelModel>>,
     proposers: OnceLock<Vec<Configuration>>,
+}
+
+/// What the models are asked on.
+pub struct Asked {
+    /// `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+    /// For a labeler.
+    pub threads: usize,
+    /// Set by Ctrl-C.
+    pub cancel: Arc<AtomicBool>,
 }
 
 /// A proposal configuration at work.
@@ -55,16 +66,34 @@ pub struct Opinion {
 }
 
 impl Consultation {
-    /// Opens the dataset of a recipe; of its samples the `limit` that the run had.
+    /// Asks what a run of the recipe asks, on `limit` samples if it is given.
     ///
     /// # Errors
     /// What is wrong with recipe or dataset.
-    pub fn open(recipe: Recipe, limit: Option<usize>, device: &str, threads: usize, cancel: Arc<AtomicBool>) -> Result<Self, PipelineError> {
-        let Prepared { dataset, samples, plan, .. } = prepare(&recipe, &Planning { limit, device, rescan: false, cancel: &cancel })?;
-        let host = Arc::new(HostSide::new(Arc::clone(&cancel)));
+    pub fn of_recipe(recipe: Recipe, limit: Option<usize>, machine: Asked) -> Result<Self, PipelineError> {
+        let planning = Planning { limit, device: &machine.device, rescan: false, cancel: &machine.cancel };
+        let Prepared { dataset, samples, plan, .. } = prepare(&recipe, &planning)?;
+        let step = plan.last(|round| Action::Predict { round }).ok_or(PipelineError::MissingStep(Action::Predict { round: plan.needs.rounds }))?;
+        let checkpoint = Checkpoint::of_step(&recipe, &plan, step)?;
+        Ok(Self::new(recipe, dataset, samples.classes, checkpoint, machine))
+    }
+
+    /// Asks what a finished run asked. Its dataset is opened, and its samples are not listed: of a million that takes time and a few hundred megabytes.
+    ///
+    /// # Errors
+    /// What is wrong with the dataset; a record that names no training.
+    pub fn of_run(recipe: Recipe, classes: Vec<String>, stages: &FinishedStages, machine: Asked) -> Result<Self, PipelineError> {
+        let trained = stages.training.as_deref().and_then(|id| Stage::of_id(&recipe.store, &recipe.work_dir, id)).map(Checkpoint::Trained);
+        let checkpoint = trained.or_else(|| recipe.checkpoint.clone().map(Checkpoint::Given));
+        let checkpoint = checkpoint.ok_or_else(|| PipelineError::NoCheckpoint { stage: "train".into() })?;
+        let dataset = open_dataset(&recipe, false, &machine.cancel)?;
+        Ok(Self::new(recipe, dataset, classes, checkpoint, machine))
+    }
+
+    fn new(recipe: Recipe, dataset: Box<dyn Dataset>, classes: Vec<String>, checkpoint: Checkpoint, machine: Asked) -> Self {
+        let host = Arc::new(HostSide::new(Arc::clone(&machine.cancel)));
         let (labeler, model, proposers) = Default::default();
-        let classes = samples.classes;
-        Ok(Self { recipe, dataset, classes, plan, host, device: device.to_owned(), threads, cancel, labeler, model, proposers })
+        Self { recipe, dataset, classes, checkpoint, host, machine, labeler, model, proposers }
     }
 
     /// The image of a sample as the dataset has it.
@@ -72,7 +101,7 @@ impl Consultation {
     /// # Errors
     /// What the dataset says.
     pub fn file(&self, sample: &str) -> PluginResult<ImageData> {
-        patiently(&self.cancel, || sample.to_owned(), || self.dataset.image(sample))
+        patiently(&self.machine.cancel, || sample.to_owned(), || self.dataset.image(sample))
     }
 
     /// The decoded image of a sample.
@@ -80,10 +109,26 @@ impl Consultation {
     /// # Errors
     /// As [`Consultation::file`]; what is not an image.
     pub fn image(&self, sample: &str) -> PluginResult<Image<'static>> {
+        self.decoded(sample, None)
+    }
+
+    /// The image of a sample for a picture whose longer side is at most so many pixels; it may be larger.
+    ///
+    /// # Errors
+    /// As [`Consultation::image`].
+    pub fn small_image(&self, sample: &str, longest: u32) -> PluginResult<Image<'static>> {
+        self.decoded(sample, Some(longest))
+    }
+
+    fn decoded(&self, sample: &str, longest: Option<u32>) -> PluginResult<Image<'static>> {
         match self.file(sample)? {
             ImageData::Pixels(image) => Ok(image),
-            ImageData::Encoded(bytes) => self.decode(&bytes),
+            ImageData::Encoded(bytes) => images::decode(&bytes, Decoding { longest, ..self.decoding() }),
         }
+    }
+
+    fn decoding(&self) -> Decoding {
+        Decoding { exif_orientation: self.recipe.sections.exif_orientation, longest: None }
     }
 
     /// The image in a file, decoded as the recipe says.
@@ -91,7 +136,7 @@ impl Consultation {
     /// # Errors
     /// What is not an image.
     pub fn decode(&self, file: &[u8]) -> PluginResult<Image<'static>> {
-        images::decode(file, Decoding { exif_orientation: self.recipe.sections.exif_orientation })
+        images::decode(file, self.decoding())
     }
 
     /// Whether a file, shown as it is, has its pixels where the run has them.
@@ -107,15 +152,15 @@ impl Consultation {
         if let Some(model) = self.model.get() {
             return Ok(model.as_ref());
         }
-        let step =
-            self.plan.last(|round| Action::Predict { round }).ok_or(PipelineError::MissingStep(Action::Predict { round: self.plan.needs.rounds }))?;
-        let checkpoint = checkpoint_for(&self.recipe, &self.plan, step)?;
+        let checkpoint = self.checkpoint.file()?;
         let configured = &self.recipe.label;
-        if self.labeler.get().is_none() {
-            let labeler = self.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
-            let _ = self.labeler.set(labeler);
-        }
-        let Some(labeler) = self.labeler.get() else { return Err(PipelineError::MissingStep(step.action)) };
+        let labeler = match self.labeler.get() {
+            Some(labeler) => labeler,
+            None => {
+                let labeler = self.build(configured, |config, context| configured.plugin.builder.labeler(config, context))?;
+                self.labeler.get_or_init(|| labeler)
+            }
+        };
         let model = configured.built(|_| labeler.load(&checkpoint)).map_err(|error| refused(&self.recipe, configured, error))?;
         Ok(self.model.get_or_init(|| model).as_ref())
     }
@@ -138,34 +183,42 @@ impl Consultation {
         Ok(Opinion { global: sparse(&prediction.global)?, regions: prediction.masks.iter().map(sparse).collect::<Result<_, _>>()? })
     }
 
-    /// The regions of an image that the recipe's configurations propose at a point, with the configurations' names, smallest first.
+    /// The regions of an image that the recipe's configurations propose at a point, with the configurations' names, smallest first. What the refiners would drop in a run is
+    /// among them: here a person decides.
     ///
     /// # Errors
     /// What proposers and refiners say.
     pub fn at_point(&self, id: &str, image: &Image<'_>, x: u32, y: u32) -> Result<Vec<(String, Proposal)>, PipelineError> {
-        let mut found = Vec::new();
+        let (mut kept, mut dropped) = (Vec::new(), Vec::new());
         for configuration in self.proposers()? {
             let lent = Image::new(image.width(), image.height(), image.pixels()).map_err(PluginError)?;
-            let proposals = configuration.proposer.propose(&[SampleImage { id, image: lent }]).map_err(PluginError)?;
-            let mut proposals = proposals.into_iter().next().unwrap_or_default();
+            let mut proposals = configuration.proposer.propose_at(&SampleImage { id, image: lent }, x, y).map_err(PluginError)?;
+            let named = |proposal| (configuration.name.clone(), proposal);
             for refiner in &configuration.refiners {
                 if proposals.is_empty() {
                     break;
                 }
                 let lazy = LazyImage::new(|| Image::new(image.width(), image.height(), image.pixels().to_vec()));
-                let refined = refiner.refine(&lazy, &proposals).map_err(PluginError)?;
-                proposals =
-                    refined.into_iter().filter_map(|refinement| if let Refinement::Keep(kept) = refinement { Some(kept) } else { None }).collect();
-            }
-            for proposal in proposals {
-                let mask = proposal.mask.fit_to(image.width(), image.height()).map_err(PluginError)?;
-                if contains(&mask, x, y) {
-                    found.push((configuration.name.clone(), Proposal { mask, ..proposal }));
+                let mut left = Vec::with_capacity(proposals.len());
+                for (refinement, before) in refiner.refine(&lazy, &proposals).map_err(PluginError)?.into_iter().zip(proposals) {
+                    match refinement {
+                        Refinement::Keep(proposal) => left.push(proposal),
+                        Refinement::Drop { .. } => dropped.push(named(before)),
+                    }
                 }
+                proposals = left;
+            }
+            kept.extend(proposals.into_iter().map(named));
+        }
+        let mut found: Vec<(String, Proposal)> = Vec::new();
+        for (name, proposal) in kept.into_iter().chain(dropped) {
+            let mask = proposal.mask.fit_to(image.width(), image.height()).map_err(PluginError)?;
+            let same = |(_, other): &(String, Proposal)| other.mask.iou(&mask).is_ok_and(|iou| iou > SAME);
+            if contains(&mask, x, y) && !found.iter().any(same) {
+                found.push((name, Proposal { mask, ..proposal }));
             }
         }
         found.sort_by_key(|(_, proposal)| proposal.mask.area());
-        found.dedup_by(|one, other| one.1.mask == other.1.mask);
         Ok(found)
     }
 
@@ -189,7 +242,7 @@ impl Consultation {
     }
 
     fn build<T>(&self, configured: &Configured, build: impl FnOnce(&str, &convert_sdk::Context) -> PluginResult<T>) -> Result<T, PipelineError> {
-        let machine = Machine { classes: &self.classes, device: &self.device, threads: self.threads, rescan: false };
+        let machine = Machine { classes: &self.classes, device: &self.machine.device, threads: self.machine.threads, rescan: false };
         let context = context(&self.recipe, configured, Arc::clone(&self.host), machine);
         configured.built(|config| build(config, &context)).map_err(|error| refused(&self.recipe, configured, error))
     }

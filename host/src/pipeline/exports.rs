@@ -102,6 +102,9 @@ pub struct FinishedStages {
     pub predictions: String,
     /// The images' labels, before calibration.
     pub labels: String,
+    /// Where the labeler was trained; none with a checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<String>,
     /// Samples of a shard.
     pub shard_size: usize,
 }
@@ -327,7 +330,9 @@ impl Session {
     fn finished_stages(&self) -> Result<FinishedStages, PipelineError> {
         let id = |action| self.plan.stage_of(action).map(Stage::id);
         let rounds = self.plan.needs.rounds;
+        let training = self.plan.find(Action::Predict { round: rounds }).and_then(|step| self.plan.reads(step).find(|read| read.trains()));
         Ok(FinishedStages {
+            training: training.map(|step| step.stage.id()),
             regions: id(Action::Regions)?,
             selections: self.plan.find(Action::Select { round: rounds }).map(|step| step.stage.id()),
             predictions: id(Action::Predict { round: rounds })?,

@@ -9,6 +9,7 @@ use super::error::PipelineError;
 use super::plan::{Plan, Step};
 use super::session::Session;
 use super::train::checkpoint_of;
+use crate::engine::Stage;
 use crate::recipe::Recipe;
 
 /// The labeler on demand.
@@ -41,8 +42,8 @@ impl<'a> LabelerOnDemand<'a> {
     /// # Errors
     /// That it is not trained yet, and as [`LabelerOnDemand::get`].
     pub fn model_for(&self, step: &Step) -> Result<Box<dyn LabelModel>, PipelineError> {
-        let checkpoint = checkpoint_for(&self.session.recipe, &self.session.plan, step)?;
-        self.load(&checkpoint)
+        let checkpoint = Checkpoint::of_step(&self.session.recipe, &self.session.plan, step)?;
+        self.load(&checkpoint.file()?)
     }
 
     fn load(&self, checkpoint: &Path) -> Result<Box<dyn LabelModel>, PipelineError> {
@@ -51,13 +52,34 @@ impl<'a> LabelerOnDemand<'a> {
     }
 }
 
-/// The checkpoint that a step of predictions or label maps works with.
-///
-/// # Errors
-/// That it is not trained yet.
-pub(super) fn checkpoint_for(recipe: &Recipe, plan: &Plan, step: &Step) -> Result<PathBuf, PipelineError> {
-    match plan.reads(step).find(|read| read.trains()) {
-        Some(train) => checkpoint_of(&train.stage),
-        None => recipe.checkpoint.clone().ok_or_else(|| PipelineError::Untrained { stage: step.stage.name.clone() }),
+/// What a step of predictions or label maps works with.
+pub(super) enum Checkpoint {
+    /// The recipe names it.
+    Given(PathBuf),
+    /// A stage trains it.
+    Trained(Stage),
+}
+
+impl Checkpoint {
+    /// That of a step.
+    ///
+    /// # Errors
+    /// A mistake of the plan.
+    pub fn of_step(recipe: &Recipe, plan: &Plan, step: &Step) -> Result<Self, PipelineError> {
+        match plan.reads(step).find(|read| read.trains()) {
+            Some(train) => Ok(Self::Trained(train.stage.clone())),
+            None => recipe.checkpoint.clone().map(Self::Given).ok_or_else(|| PipelineError::Untrained { stage: step.stage.name.clone() }),
+        }
+    }
+
+    /// Its file.
+    ///
+    /// # Errors
+    /// That it is not trained yet.
+    pub fn file(&self) -> Result<PathBuf, PipelineError> {
+        match self {
+            Self::Given(file) => Ok(file.clone()),
+            Self::Trained(stage) => checkpoint_of(stage),
+        }
     }
 }

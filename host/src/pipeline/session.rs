@@ -98,10 +98,7 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     recipe.take_up_cache();
     let begun = SystemTime::now();
     let rescan = planning.rescan;
-    let context = context(recipe, &recipe.dataset, host(), Machine { rescan, ..Machine::default() });
-    let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
-    let dataset = patiently(planning.cancel, || "opening the dataset".into(), build)
-        .map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?;
+    let dataset = open_dataset(recipe, rescan, planning.cancel)?;
     let files = FileHashes::open(&recipe.work_dir.join("cache"), rescan);
     let settings = KeySettings { profile: recipe.sections.profile.name(), seed: recipe.sections.seed, device: planning.device, files: &files };
     let samples = Samples::of_recipe(dataset.as_ref(), recipe, planning.limit, &settings, planning.cancel)
@@ -110,6 +107,17 @@ pub fn prepare(recipe: &Recipe, planning: &Planning<'_>) -> Result<Prepared, Pip
     let needs = selector_needs(recipe, &samples, host())?;
     let plan = Plan::new(recipe, &samples, needs, &settings)?;
     Ok(Prepared { dataset, samples, plan, files, begun })
+}
+
+/// Opens a recipe's dataset; its samples are not listed.
+///
+/// # Errors
+/// What it says, at its place in the recipe.
+pub(super) fn open_dataset(recipe: &Recipe, rescan: bool, cancel: &Arc<AtomicBool>) -> Result<Box<dyn Dataset>, PipelineError> {
+    let context = context(recipe, &recipe.dataset, Arc::new(HostSide::new(Arc::clone(cancel))), Machine { rescan, ..Machine::default() });
+    let build = || recipe.dataset.built(|config| recipe.dataset.plugin.builder.dataset(config, &context));
+    let opened = patiently(cancel, || "opening the dataset".into(), build);
+    Ok(opened.map_err(|error| recipe.refuse(&recipe.dataset, NotBuilt::of(&recipe.dataset, error)))?)
 }
 
 /// What the recipe's selector wants, which decides what steps there are.
@@ -293,7 +301,7 @@ impl Session {
     /// The decoded image of a sample.
     fn load_image(&self, sample: &Sample) -> Result<Image<'static>, Error> {
         tracing::trace!("decoding {}", sample.id);
-        let decoding = Decoding { exif_orientation: self.recipe.sections.exif_orientation };
+        let decoding = Decoding { exif_orientation: self.recipe.sections.exif_orientation, longest: None };
         images::load(self.dataset.as_ref(), &sample.id, decoding).map_err(|error| match sample.revision {
             // Nothing new, and part of the run's key: once the image is there, the run is another one.
             Sample::MISSING if error.kind == ErrorKind::Io => Error { kind: ErrorKind::InvalidInput, ..error },

@@ -8,7 +8,8 @@ use arrow_array::builder::{ListBuilder, StringBuilder, UInt16Builder, UInt32Buil
 use arrow_array::cast::AsArray;
 use arrow_array::types::{UInt16Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, ListArray, RecordBatch, StringArray, UInt16Array, UInt32Array, UInt64Array};
-use arrow_ipc::reader::StreamReader;
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{Field, Schema};
 use convert_formats::{files, whole_file};
@@ -17,7 +18,7 @@ use crate::errors::{AnyError, FileError};
 use crate::pipeline::SampleOverview;
 
 /// Raised when the columns change their form or meaning.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// Probabilities are kept in units of one in so many.
 pub const UNIT: f32 = 10_000.0;
 /// The support of a sample without regions.
@@ -28,8 +29,8 @@ const SMALLEST: f32 = 0.01;
 const MOST: usize = 32;
 /// The largest file that is read.
 const LARGEST: u64 = 8 << 30;
-/// How much of the file its checksum takes: hexadecimal and a line break.
-const SEAL: usize = 65;
+/// How much of the file, at its end, its checksum takes: hexadecimal.
+const SEAL: usize = 64;
 const COLUMNS: [&str; 10] = ["id", "given", "width", "height", "regions", "sources", "support", "label", "probability", "truth"];
 
 /// The columns. Samples are numbered in the run's order, which is that of their ids.
@@ -143,16 +144,17 @@ impl Index {
     /// The index of the run `run`, if it was kept, is whole, and is of this very run.
     pub fn load(file: &Path, run: &str) -> Option<Self> {
         let bytes = files::read(file, LARGEST).ok()?;
-        let (seal, arrow) = bytes.split_at_checked(SEAL)?;
-        if seal.strip_suffix(b"\n")? != blake3::hash(arrow).to_hex().as_bytes() {
+        let (arrow, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
+        if seal != blake3::hash(arrow).to_hex().as_bytes() {
             return None;
         }
-        let mut reader = StreamReader::try_new(arrow, None).ok()?;
-        let metadata = reader.schema().metadata().clone();
-        if metadata.get("version").map(String::as_str) != Some(VERSION) || metadata.get("run").map(String::as_str) != Some(run) {
-            return None;
-        }
-        Self::of_batch(&reader.next()?.ok()?)
+        // The columns are parts of the file's bytes: nothing is copied.
+        let length = arrow.len();
+        let mut stream = Buffer::from(bytes).slice_with_length(0, length);
+        let mut decoder = StreamDecoder::new();
+        let batch = decoder.decode(&mut stream).ok()??;
+        let of_schema = |key: &str| batch.schema_ref().metadata().get(key).map(String::as_str);
+        (of_schema("version") == Some(VERSION) && of_schema("run") == Some(run)).then(|| Self::of_batch(&batch))?
     }
 
     /// Keeps the index for the next start.
@@ -161,19 +163,23 @@ impl Index {
     /// A file that cannot be written.
     pub fn save(&self, file: &Path, run: &str) -> Result<(), FileError> {
         let failed = |error: AnyError| FileError::of("write", file)(error);
-        let arrow = self.encoded(run).map_err(|error| failed(error.into()))?;
+        let batch = self.batch(run).map_err(|error| failed(error.into()))?;
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(FileError::of("make", folder))?;
         }
-        let write = |mut target: &std::fs::File| -> std::io::Result<()> {
-            writeln!(target, "{}", blake3::hash(&arrow).to_hex())?;
-            target.write_all(&arrow)
+        let write = |target: &std::fs::File| -> std::io::Result<()> {
+            let mut sealing = Sealing { file: target, hasher: blake3::Hasher::new() };
+            let mut writer = StreamWriter::try_new(&mut sealing, batch.schema_ref()).map_err(std::io::Error::other)?;
+            writer.write(&batch).and_then(|()| writer.finish()).map_err(std::io::Error::other)?;
+            drop(writer);
+            let Sealing { mut file, hasher } = sealing;
+            file.write_all(hasher.finalize().to_hex().as_bytes())
         };
         whole_file::write_cached(file, write).map_err(|error| failed(error.into()))?;
         Ok(())
     }
 
-    fn encoded(&self, run: &str) -> Result<Vec<u8>, arrow_schema::ArrowError> {
+    fn batch(&self, run: &str) -> Result<RecordBatch, arrow_schema::ArrowError> {
         let columns: [ArrayRef; 11] = [
             Arc::new(self.ids.clone()),
             Arc::new(self.given.clone()),
@@ -196,11 +202,7 @@ impl Index {
         let fields: Vec<Field> = COLUMNS.into_iter().chain(["skipped"]).zip(&columns).map(field).collect();
         let metadata: std::collections::HashMap<String, String> =
             [("version".to_owned(), VERSION.to_owned()), ("run".to_owned(), run.to_owned())].into();
-        let schema = Arc::new(Schema::new(fields).with_metadata(metadata));
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into())?;
-        let mut writer = StreamWriter::try_new(Vec::new(), &schema)?;
-        writer.write(&batch)?;
-        writer.into_inner()
+        RecordBatch::try_new(Arc::new(Schema::new(fields).with_metadata(metadata)), columns.into())
     }
 
     fn of_batch(batch: &RecordBatch) -> Option<Self> {
@@ -226,6 +228,24 @@ impl Index {
             truth,
             skipped: list("skipped")?,
         })
+    }
+}
+
+/// A file whose bytes are hashed as they are written.
+struct Sealing<'f> {
+    file: &'f std::fs::File,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Sealing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 

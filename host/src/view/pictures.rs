@@ -36,7 +36,7 @@ impl Thumbnails {
         if let Some(file) = self.kept().files.get(&(sample, size)) {
             return Ok(Arc::clone(file));
         }
-        let image = models.image(id)?;
+        let image = models.small_image(id, size)?;
         let file: Arc<[u8]> = thumbnail(&image, size)?.into();
         self.kept().keep((sample, size), Arc::clone(&file));
         Ok(file)

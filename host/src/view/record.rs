@@ -19,9 +19,6 @@ pub struct RunRecord {
     pub recipe: String,
     /// The device that the networks worked on.
     pub device: String,
-    /// What the run was limited to.
-    #[serde(default)]
-    pub limit: Option<usize>,
     /// How many samples it has.
     pub samples: usize,
     /// The classes by index.

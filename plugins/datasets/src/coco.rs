@@ -16,6 +16,7 @@ use crate::classes::ClassList;
 use crate::files::{self, Listed};
 use crate::labels::{Incomplete, LeftOut};
 use crate::listing::Listing;
+use crate::places::Places;
 use crate::truth::{Truth, TruthReader};
 
 /// The images of a COCO file, each with one label: the category that its annotations have in common, or the one that takes the most room.
@@ -68,7 +69,7 @@ pub struct Coco {
     /// The categories' ids, by class.
     category_ids: Vec<u64>,
     /// The images' ids, by name.
-    image_ids: HashMap<String, u64>,
+    image_ids: Places<u64>,
     /// What `new` listed, until it is first asked for.
     listed: Listing,
     truth: Truth,
@@ -193,7 +194,7 @@ impl Plugin for Coco {
         let Contents { categories, images, annotations, truth } = contents.context(named)?;
         let (classes, class_of) = classes(categories).context(named)?;
         let images = annotated(images, annotations, &config, &class_of).context(named)?;
-        let image_ids = images.iter().map(|image| (image.name.clone(), image.id)).collect();
+        let image_ids = Places::new(images.iter().map(|image| (image.name.as_str(), image.id)));
         let samples = samples(images, &classes, &root, &config, &context)?;
         let mut category_ids: Vec<u64> = class_of.into_keys().collect();
         category_ids.sort_unstable();
@@ -214,6 +215,7 @@ impl Dataset for Coco {
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.listed.let_go();
         files::read_image(&self.root.join(id))
     }
 
@@ -222,7 +224,7 @@ impl Dataset for Coco {
     }
 
     fn sample_number(&self, id: &str) -> Result<Option<u64>> {
-        Ok(self.image_ids.get(id).copied())
+        Ok(self.image_ids.find(id))
     }
 
     fn truth(&self, id: &str) -> Result<Option<Vec<TruthObject>>> {

@@ -108,6 +108,7 @@ impl Dataset for ImageFolder {
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.listed.let_go();
         if let Root::Store { storage, address } = &self.root {
             let bytes = storage.read_all(&format!("{address}/{id}"), convert_formats::files::MAX_IMAGE);
             return bytes.map(ImageData::Encoded).context(|| format!("cannot read the image {address}/{id}"));

@@ -9,7 +9,7 @@ use convert_sdk::{Context, Dataset, Error, ErrorKind, ImageData, InputFile, Inpu
 
 use crate::classes::ClassList;
 use crate::files::{self, Listed};
-use crate::listing::Listing;
+use crate::places::{self, Places};
 use rows::{Columns, Row};
 
 /// Images listed in a table: a CSV file with a header, or JSON Lines.
@@ -51,10 +51,8 @@ fn default_label_column() -> String {
 pub struct Manifest {
     root: PathBuf,
     classes: ClassList,
-    /// The path of each id, where ids are not the paths.
-    paths: Option<HashMap<String, String>>,
-    /// What `new` read, until it is first asked for.
-    listed: Listing,
+    /// Where ids are not the paths.
+    paths: Option<Paths>,
     config: ManifestConfig,
     context: Context,
 }
@@ -67,14 +65,12 @@ impl Plugin for Manifest {
             Some(root) => root.to_path_buf(),
             None => config.file.parent().unwrap_or(Path::new("")).to_path_buf(),
         };
-        let rows = rows::read(&config.file, &columns(&config))?;
         let classes = match &config.classes {
             Some(file) => ClassList::read(file)?,
-            None => classes_of(&rows, &config)?,
+            None => classes_of(&config)?,
         };
-        let samples = samples(&rows, &root, &classes, &config, &context)?;
-        let paths = config.id_column.is_some().then(|| rows.into_iter().map(|row| (row.id, row.path)).collect());
-        Ok(Self { root, classes, paths, listed: Listing::new(samples), config, context })
+        let paths = config.id_column.as_ref().map(|_| Paths::read(&config)).transpose()?;
+        Ok(Self { root, classes, paths, config, context })
     }
 }
 
@@ -83,19 +79,73 @@ impl Dataset for Manifest {
         self.classes.names().to_vec()
     }
 
+    /// The rows with labels looked up and files looked at, which of a million images can take a while: who only wants an image does without.
     fn samples(&self) -> Result<Vec<Sample>> {
-        self.listed.take(|| {
-            let rows = rows::read(&self.config.file, &columns(&self.config))?;
-            samples(&rows, &self.root, &self.classes, &self.config, &self.context)
-        })
+        let Self { root, classes, config, context, .. } = self;
+        let file = config.file.display();
+        // By the ids' hashes the last sample with such an id: the ids themselves are compared.
+        let mut seen: HashMap<u64, usize> = HashMap::new();
+        let mut samples: Vec<Sample> = Vec::new();
+        let mut listed = Listed::default();
+        let mut first = None;
+        rows::each(&config.file, &columns(config), |row| {
+            if row.line % 4096 == 0 && context.cancelled() {
+                return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {file}")));
+            }
+            if seen.insert(places::hash(&row.id), samples.len()).is_some_and(|before| samples[before].id == row.id) {
+                let hint = if config.id_column.is_none() { ", give `id_column` where a path may come twice" } else { "" };
+                let before = line_of(&row.id, config)?;
+                return Err(Error::config(format!(
+                    "{file} lines {before} and {}: both are the sample {:?}: ids must differ{hint}",
+                    row.line, row.id
+                )));
+            }
+            let label = label(&row, classes, config)?;
+            let path = root.join(row.path.as_ref());
+            let revision = listed.revision_of(&path);
+            first.get_or_insert(path);
+            samples.push(Sample { id: row.id.into_owned(), label, revision });
+            Ok(())
+        })?;
+        listed.check(|| {
+            let (count, first) = (samples.len(), first.as_deref().unwrap_or(root).display());
+            Error::config(format!("none of the {count} images of {file} exists, the first of them {first}: check `root`"))
+        })?;
+        Ok(samples)
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
         let path = match &self.paths {
-            Some(paths) => paths.get(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in {}", self.config.file.display())))?,
+            Some(paths) => paths.of(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in {}", self.config.file.display())))?,
             None => id,
         };
         files::read_image(&self.root.join(path))
+    }
+}
+
+/// The path of each id.
+#[derive(Debug)]
+struct Paths {
+    /// One behind the other.
+    text: String,
+    places: Places<(u64, u32)>,
+}
+
+impl Paths {
+    fn read(config: &ManifestConfig) -> Result<Self> {
+        let (mut text, mut places) = (String::new(), Vec::new());
+        rows::each(&config.file, &columns(config), |row| {
+            places.push((places::hash(&row.id), (text.len() as u64, row.path.len() as u32)));
+            text.push_str(&row.path);
+            Ok(())
+        })?;
+        text.shrink_to_fit();
+        Ok(Self { text, places: Places::of_hashes(places) })
+    }
+
+    fn of(&self, id: &str) -> Option<&str> {
+        let (start, length) = self.places.find(id)?;
+        self.text.get(start as usize..)?.get(..length as usize)
     }
 }
 
@@ -104,8 +154,14 @@ fn columns(config: &ManifestConfig) -> Columns<'_> {
 }
 
 /// The names that occur as labels, sorted.
-fn classes_of(rows: &[Row], config: &ManifestConfig) -> Result<ClassList> {
-    let names: BTreeSet<&str> = rows.iter().map(|row| row.label.as_str()).collect();
+fn classes_of(config: &ManifestConfig) -> Result<ClassList> {
+    let mut names = BTreeSet::new();
+    rows::each(&config.file, &columns(config), |row| {
+        if !names.contains(row.label.as_ref()) {
+            names.insert(row.label.into_owned());
+        }
+        Ok(())
+    })?;
     let file = config.file.display();
     if let (1, Some(only)) = (names.len(), names.first()) {
         return Err(Error::config(format!("{file} has labels of one class only, {only:?}: a labeler needs at least two")));
@@ -114,41 +170,23 @@ fn classes_of(rows: &[Row], config: &ManifestConfig) -> Result<ClassList> {
     if names.iter().all(|name| name.parse::<u32>().is_ok()) {
         return Err(Error::config(format!("the labels of {file} are numbers: name the classes in a file, one a line, and give it as `classes`")));
     }
-    ClassList::new(names.into_iter().map(String::from).collect()).map_err(|_| Error::config(format!("{file} names a class twice")))
+    ClassList::new(names.into_iter().collect()).map_err(|_| Error::config(format!("{file} names a class twice")))
 }
 
-/// The rows with labels looked up and files looked at.
-fn samples(rows: &[Row], root: &Path, classes: &ClassList, config: &ManifestConfig, context: &Context) -> Result<Vec<Sample>> {
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
-    let mut samples = Vec::with_capacity(rows.len());
-    let mut listed = Listed::default();
-    for row in rows {
-        if row.line % 4096 == 0 && context.cancelled() {
-            return Err(Error::new(ErrorKind::Interrupted, format!("interrupted while reading {}", config.file.display())));
+/// The first line with an id.
+fn line_of(id: &str, config: &ManifestConfig) -> Result<usize> {
+    let mut found = None;
+    rows::each(&config.file, &columns(config), |row| {
+        if row.id == id {
+            found.get_or_insert(row.line);
         }
-        if let Some(first) = seen.insert(&row.id, row.line) {
-            return Err(Error::config(format!(
-                "{} lines {first} and {}: both are the sample {:?}: ids must differ{}",
-                config.file.display(),
-                row.line,
-                row.id,
-                if config.id_column.is_none() { ", give `id_column` where a path may come twice" } else { "" }
-            )));
-        }
-        let label = label(row, classes, config)?;
-        let revision = listed.revision_of(&root.join(&row.path));
-        samples.push(Sample { id: row.id.clone(), label, revision });
-    }
-    let Some(first) = rows.first() else { return Ok(samples) };
-    listed.check(|| {
-        let (count, file, first) = (samples.len(), config.file.display(), root.join(&first.path));
-        Error::config(format!("none of the {count} images of {file} exists, the first of them {}: check `root`", first.display()))
+        Ok(())
     })?;
-    Ok(samples)
+    Ok(found.unwrap_or_default())
 }
 
 /// A label's index: by name, or by number where a class file gives the numbers a meaning and no class has that name.
-fn label(row: &Row, classes: &ClassList, config: &ManifestConfig) -> Result<u32> {
+fn label(row: &Row<'_>, classes: &ClassList, config: &ManifestConfig) -> Result<u32> {
     let by_number = || row.label.parse::<u32>().ok().filter(|index| (*index as usize) < classes.names().len() && config.classes.is_some());
     classes.index(&row.label).or_else(by_number).ok_or_else(|| {
         Error::config(format!(

@@ -142,6 +142,7 @@ impl Dataset for Parquet {
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.listed.let_go();
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the files")))?;
         let file = &self.files[place.file as usize];
         file.image(&self.blocks, place.file, place.row).map(ImageData::Encoded)

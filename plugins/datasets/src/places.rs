@@ -9,8 +9,13 @@ pub struct Places<T>(Vec<(u64, T)>);
 impl<T: Copy> Places<T> {
     /// The places of ids, no two of which are the same.
     pub fn new<'a>(places: impl Iterator<Item = (&'a str, T)>) -> Self {
-        let mut places: Vec<(u64, T)> = places.map(|(id, place)| (hash(id), place)).collect();
-        places.sort_by_key(|(hash, _)| *hash);
+        Self::of_hashes(places.map(|(id, place)| (hash(id), place)).collect())
+    }
+
+    /// The places of ids by their [hashes](hash).
+    pub fn of_hashes(mut places: Vec<(u64, T)>) -> Self {
+        places.shrink_to_fit();
+        places.sort_unstable_by_key(|(hash, _)| *hash);
         Self(places)
     }
 
@@ -21,7 +26,8 @@ impl<T: Copy> Places<T> {
     }
 }
 
-fn hash(id: &str) -> u64 {
+/// An id's hash.
+pub fn hash(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     hasher.finish()

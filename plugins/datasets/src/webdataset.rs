@@ -133,6 +133,7 @@ impl Dataset for WebDataset {
     }
 
     fn image(&self, id: &str) -> Result<ImageData> {
+        self.listed.let_go();
         self.index.save();
         let place = self.places.find(id).ok_or_else(|| Error::invalid(format!("no sample {id:?} in the shards")))?;
         if place.length > convert_formats::files::MAX_IMAGE {

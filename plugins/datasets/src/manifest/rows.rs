@@ -1,5 +1,6 @@
 //! The rows of a manifest file.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -16,48 +17,54 @@ pub(super) struct Columns<'a> {
 }
 
 /// A row: no field is empty.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct Row<'a> {
     /// Counted from 1.
     pub line: usize,
-    pub id: String,
-    pub path: String,
-    pub label: String,
+    pub id: Cow<'a, str>,
+    pub path: Cow<'a, str>,
+    pub label: Cow<'a, str>,
 }
 
-impl Row {
+impl<'a> Row<'a> {
     /// A row from what `field` finds under a column's name.
-    fn new(line: usize, columns: &Columns<'_>, field: impl Fn(&str) -> Result<String>) -> Result<Self> {
+    fn new(line: usize, columns: &Columns<'_>, field: impl Fn(&str) -> Result<Cow<'a, str>>) -> Result<Self> {
         let path = field(columns.path)?;
         let id = columns.id.map_or_else(|| Ok(path.clone()), &field)?;
         Ok(Self { line, id, label: field(columns.label)?, path })
     }
 }
 
-/// The rows of a file, at least one.
+/// Visits the rows of a file, at least one, without keeping them.
 ///
 /// # Errors
-/// A format other than the four, a file that cannot be read, no rows, and everything wrong with a row, with line and column.
-pub(super) fn read(file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+/// A format other than the four, a file that cannot be read, no rows, everything wrong with a row, with line and column, and what `visit` says.
+pub(super) fn each(file: &Path, columns: &Columns<'_>, mut visit: impl FnMut(Row<'_>) -> Result<()>) -> Result<()> {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     let opened = files::open_regular(file, files::MAX_STREAM).context(|| format!("cannot read the manifest {}", file.display()))?;
-    let rows = match extension.as_str() {
-        "csv" => read_csv(opened, b',', file, columns)?,
-        "tsv" => read_csv(opened, b'\t', file, columns)?,
-        "jsonl" | "ndjson" => read_json_lines(opened, file, columns)?,
-        _ => return Err(Error::config(format!("the manifest {} is not a .csv, .tsv, .jsonl or .ndjson file", file.display()))),
+    let mut empty = true;
+    let mut visit = |row: Row<'_>| {
+        empty = false;
+        visit(row)
     };
-    if rows.is_empty() {
+    match extension.as_str() {
+        "csv" => each_of_csv(opened, b',', file, columns, &mut visit)?,
+        "tsv" => each_of_csv(opened, b'\t', file, columns, &mut visit)?,
+        "jsonl" | "ndjson" => each_of_json_lines(opened, file, columns, &mut visit)?,
+        _ => return Err(Error::config(format!("the manifest {} is not a .csv, .tsv, .jsonl or .ndjson file", file.display()))),
+    }
+    if empty {
         return Err(Error::config(format!("the manifest {} lists no images", file.display())));
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn at(file: &Path, line: usize, column: &str, what: &str) -> Error {
     Error::config(format!("{} line {line}, column {column:?}: {what}", file.display()))
 }
 
-fn read_csv(opened: files::Regular, delimiter: u8, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
+type Visit<'v> = dyn FnMut(Row<'_>) -> Result<()> + 'v;
+
+fn each_of_csv(opened: files::Regular, delimiter: u8, file: &Path, columns: &Columns<'_>, visit: &mut Visit<'_>) -> Result<()> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(opened);
     let header = reader.headers().map_err(|error| csv_error(&error, file))?.clone();
     if let Some(twice) = header.iter().enumerate().find_map(|(at, name)| header.iter().take(at).find(|before| !name.is_empty() && *before == name)) {
@@ -74,16 +81,15 @@ fn read_csv(opened: files::Regular, delimiter: u8, file: &Path, columns: &Column
     for column in [Some(columns.path), Some(columns.label), columns.id].into_iter().flatten() {
         position(column)?;
     }
-    let mut rows = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| csv_error(&error, file))?;
+    let mut record = csv::StringRecord::new();
+    while reader.read_record(&mut record).map_err(|error| csv_error(&error, file))? {
         let line = record.position().map_or(0, |position| position.line() as usize);
-        rows.push(Row::new(line, columns, |column| match record.get(position(column)?) {
+        visit(Row::new(line, columns, |column| match record.get(position(column)?) {
             Some("") | None => Err(at(file, line, column, "is empty")),
-            Some(text) => Ok(text.to_string()),
-        })?);
+            Some(text) => Ok(text.into()),
+        })?)?;
     }
-    Ok(rows)
+    Ok(())
 }
 
 fn csv_error(error: &csv::Error, file: &Path) -> Error {
@@ -98,8 +104,7 @@ fn csv_error(error: &csv::Error, file: &Path) -> Error {
     Error::new(if away { ErrorKind::Io } else { ErrorKind::Config }, format!("{}{line}: {what}", file.display()))
 }
 
-fn read_json_lines(opened: files::Regular, file: &Path, columns: &Columns<'_>) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
+fn each_of_json_lines(opened: files::Regular, file: &Path, columns: &Columns<'_>, visit: &mut Visit<'_>) -> Result<()> {
     for (index, text) in BufReader::new(opened).lines().enumerate() {
         let line = index + 1;
         let text = text.context(|| format!("{} line {line} cannot be read", file.display()))?;
@@ -109,16 +114,16 @@ fn read_json_lines(opened: files::Regular, file: &Path, columns: &Columns<'_>) -
         }
         let object: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| Error::config(format!("{} line {line} is not a JSON object: {error}", file.display())))?;
-        rows.push(Row::new(line, columns, |column| match object.get(column) {
+        visit(Row::new(line, columns, |column| match object.get(column) {
             None => {
                 let keys: Vec<&str> = object.keys().map(String::as_str).collect();
                 Err(at(file, line, column, &format!("is missing: the keys are {}", keys.join(", "))))
             }
             Some(Value::String(text)) if text.is_empty() => Err(at(file, line, column, "is empty")),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(Value::Number(number)) => Ok(number.to_string()),
+            Some(Value::String(text)) => Ok(text.into()),
+            Some(Value::Number(number)) => Ok(number.to_string().into()),
             Some(other) => Err(at(file, line, column, &format!("{other} is neither text nor a number"))),
-        })?);
+        })?)?;
     }
-    Ok(rows)
+    Ok(())
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The dataset over a manifest of this name and text, beside images `1.jpg` and `sub/2.jpg`.
+/// The dataset over a manifest of this name and text, if its samples can be listed, beside images `1.jpg` and `sub/2.jpg`.
 fn dataset(name: &str, text: &str, change: impl FnOnce(&mut ManifestConfig)) -> (tempfile::TempDir, Result<Manifest>) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("sub")).unwrap();
@@ -18,7 +18,7 @@ fn dataset(name: &str, text: &str, change: impl FnOnce(&mut ManifestConfig)) -> 
         classes: None,
     };
     change(&mut config);
-    let dataset = Manifest::new(config, Context::for_tests(&[]));
+    let dataset = Manifest::new(config, Context::for_tests(&[])).and_then(|dataset| dataset.samples().map(|_| dataset));
     (folder, dataset)
 }
 
