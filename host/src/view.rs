@@ -10,6 +10,7 @@ mod pictures;
 mod queue;
 mod record;
 mod refusal;
+mod request;
 mod reviewing;
 mod server;
 mod viewer;

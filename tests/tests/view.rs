@@ -68,6 +68,16 @@ fn only_those_are_answered_who_have_the_token_and_come_from_the_page() {
         let (status, _, body) = viewer.get(path);
         assert!(status == 404 || status == 400, "{path}: {status} {}", String::from_utf8_lossy(&body));
     }
+    // What is refused is refused in JSON, in one line.
+    for path in ["/api/image/-1", "/api/sample/none", "/api/rows", "/api/thumbnail/1?size=big", "/api/nothing"] {
+        let (status, kind, body) = viewer.get(path);
+        let refusal: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{path}: {}", String::from_utf8_lossy(&body)));
+        assert!(status >= 400 && kind == "application/json" && !refusal["error"].as_str().unwrap().contains('\n'), "{path}: {refusal}");
+    }
+    for body in [json!({ "sample": "5" }), json!([1])] {
+        let (status, refusal) = viewer.post("/api/predict", &body);
+        assert!(status >= 400 && refusal["error"].is_string(), "{status} {refusal}");
+    }
     let (_, kind, page) = viewer.get("/");
     assert!(kind.starts_with("text/html") && !String::from_utf8(page).unwrap().contains("http"), "the page works offline");
     assert_eq!(viewer.interrupt(), Some(0));
@@ -167,6 +177,16 @@ fn a_region_named_by_hand_has_the_probabilities_that_the_run_stored() {
     let (status, offered) = viewer.post("/api/propose", &json!({ "sample": 5, "x": 10.5, "y": 20.0 }));
     let found = offered["masks"].as_array().unwrap().iter().find(|mask| mask["source"] == "cells").unwrap();
     assert_eq!((status, &found["mask"], &found["top"]), (200, &cell["mask"], &cell["top"]));
+    // MaskCut offers something where its cuts found nothing, too.
+    let mask_of = |value: &Value| Mask::from_counts(128, 128, value["counts"].as_str().unwrap()).unwrap();
+    let cuts = regions.iter().filter(|region| region["source"] == "coarse").map(|region| mask_of(&region["mask"]));
+    let covered = cuts.fold(Mask::empty(128, 128).unwrap(), |covered, mask| covered.union(&mask).unwrap()).to_pixels();
+    let free = covered.iter().position(|inside| *inside == 0).expect("a pixel in no region");
+    let (status, offered) = viewer.post("/api/propose", &json!({ "sample": 5, "x": free % 128, "y": free / 128 }));
+    let masks: Vec<(&str, Mask)> =
+        offered["masks"].as_array().unwrap().iter().map(|mask| (mask["source"].as_str().unwrap(), mask_of(&mask["mask"]))).collect();
+    assert!(status == 200 && masks.iter().any(|(source, _)| *source == "coarse"), "{status} {offered}");
+    assert!(masks.iter().all(|(_, mask)| mask.to_pixels()[free] == 1) && masks.is_sorted_by_key(|(_, mask)| mask.area()), "{offered}");
     let (status, refusal) = viewer.post("/api/predict", &json!({ "sample": 5, "box": [500, 0, 10, 10] }));
     assert!(status == 400 && refusal["error"].as_str().unwrap().contains("no pixel of the image, which has 128x128"), "{refusal}");
 

@@ -20,6 +20,11 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, why: why.into() }
     }
 
+    /// The request cannot be read.
+    pub fn unread(status: StatusCode, why: &str) -> Self {
+        Self { status, why: why.lines().next().unwrap_or_default().to_owned() }
+    }
+
     /// There is no such thing.
     pub fn missing(why: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, why: why.into() }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query as Parameters, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,6 +21,7 @@ use super::index::{Index, of_units};
 use super::pictures::picture;
 use super::queue::{self, Kind};
 use super::refusal::Refusal;
+use super::request::{Named, Parameters, Sent};
 use super::reviewing::Review;
 use super::viewer::Viewer;
 use crate::errors::PluginError;
@@ -136,7 +137,7 @@ struct Reader {
     who: String,
 }
 
-async fn sample(State(viewer): Shared, Path(sample): Path<usize>, Parameters(Reader { who }): Parameters<Reader>) -> Answer<Json<Value>> {
+async fn sample(State(viewer): Shared, Named(sample): Named<usize>, Parameters(Reader { who }): Parameters<Reader>) -> Answer<Json<Value>> {
     let answer = at_work(&viewer, move |viewer| {
         let index = viewer.index()?;
         let mut answer = row(viewer, &index, sample, (usize::MAX, 1))?;
@@ -159,7 +160,7 @@ fn usual_size() -> u32 {
     256
 }
 
-async fn thumbnail(State(viewer): Shared, Path(sample): Path<usize>, Parameters(Size { size }): Parameters<Size>) -> Answer<Response> {
+async fn thumbnail(State(viewer): Shared, Named(sample): Named<usize>, Parameters(Size { size }): Parameters<Size>) -> Answer<Response> {
     let file = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;
@@ -169,7 +170,7 @@ async fn thumbnail(State(viewer): Shared, Path(sample): Path<usize>, Parameters(
     Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, FOR_GOOD)], file.await?.to_vec()).into_response())
 }
 
-async fn image(State(viewer): Shared, Path(sample): Path<usize>) -> Answer<Response> {
+async fn image(State(viewer): Shared, Named(sample): Named<usize>) -> Answer<Response> {
     let (kind, file) = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;
@@ -203,7 +204,7 @@ async fn classes(State(viewer): Shared, Parameters(at): Parameters<At>) -> Answe
     figures.await.map(Json)
 }
 
-async fn class(State(viewer): Shared, Path(class): Path<u32>, Parameters(at): Parameters<At>) -> Answer<Json<Value>> {
+async fn class(State(viewer): Shared, Named(class): Named<u32>, Parameters(at): Parameters<At>) -> Answer<Json<Value>> {
     let figures = at_work(&viewer, move |viewer| {
         let tau = threshold(at.tau, viewer.run.record.threshold)?;
         viewer.known(|known| figures::class(known.index, known.reviewed, viewer.run.record.classes.len(), class, tau))?
@@ -239,7 +240,7 @@ async fn queue_of(State(viewer): Shared, Parameters(wanted): Parameters<Wanted>)
     Ok(Json(json!({ "entries": entries.await? })))
 }
 
-async fn review(State(viewer): Shared, Json(review): Json<Review>) -> Answer<Json<Value>> {
+async fn review(State(viewer): Shared, Sent(review): Sent<Review>) -> Answer<Json<Value>> {
     at_work(&viewer, move |viewer| viewer.review(&review)).await.map(Json)
 }
 
@@ -254,7 +255,7 @@ struct Drawn {
     shape: Shape,
 }
 
-async fn predict(State(viewer): Shared, Json(Drawn { sample, shape }): Json<Drawn>) -> Answer<Json<Value>> {
+async fn predict(State(viewer): Shared, Sent(Drawn { sample, shape }): Sent<Drawn>) -> Answer<Json<Value>> {
     let answer = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;
@@ -270,7 +271,7 @@ struct Point {
     y: f64,
 }
 
-async fn propose(State(viewer): Shared, Json(Point { sample, x, y }): Json<Point>) -> Answer<Json<Value>> {
+async fn propose(State(viewer): Shared, Sent(Point { sample, x, y }): Sent<Point>) -> Answer<Json<Value>> {
     let answer = at_work_on_images(&viewer, move |viewer| {
         let index = viewer.index()?;
         viewer.check(&index, sample)?;

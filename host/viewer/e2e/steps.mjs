@@ -45,7 +45,7 @@ export async function scrollThrough(page, known) {
 }
 
 export async function review(page, images) {
-  await go(page, `view=queue&queue=random&n=${Math.max(images, 12)}`);
+  await go(page, `view=queue&queue=random&n=${Math.max(images + 5, 12)}`);
   await page.evaluate(() => localStorage.removeItem("convert-view reviewer"));
   await page.reload();
   const begin = page.getByRole("button", { name: "Begin" });
