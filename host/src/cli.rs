@@ -1,21 +1,26 @@
 //! The command line.
 
+mod evaluate;
 mod look;
 mod meant;
+mod plugins;
 mod review;
 mod scheduler;
 mod sweep;
+mod threads;
 
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use convert_sdk::Role;
 
+pub use evaluate::EvaluateCommand;
 pub use look::{PredictArguments, ViewArguments};
+pub use plugins::{Language, PluginsCommand};
 pub use review::{ExchangeFormat, ExportArguments, ReviewCommand};
 pub use scheduler::{PlanArguments, RunOptions, StageArguments, WorkOptions, WorkerArguments};
 pub use sweep::{By, SweepArguments};
+pub use threads::Threads;
 
 /// Turns a single-label image dataset into a multi-label one whose every label is grounded in a mask.
 #[derive(Debug, Parser)]
@@ -107,9 +112,9 @@ pub struct RunArguments {
     #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
     pub device: String,
 
-    /// Threads; all cores by default. The results do not depend on it.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    pub threads: Option<u64>,
+    /// How many threads work.
+    #[command(flatten)]
+    pub threads: Threads,
 
     /// Check the recipe and print the plan, but do nothing; with --limit N, run the stages on N samples first, only to measure how long all would take.
     #[arg(long)]
@@ -189,9 +194,9 @@ pub enum Command {
         /// The device of the network.
         #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
         device: String,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
         /// Fetch published weights that are not on this machine without asking; what they are is shown first.
         #[arg(short, long)]
         yes: bool,
@@ -234,9 +239,9 @@ pub enum Command {
         /// Two images are near duplicates when the cosine of their features, each taken from its mean, is at least this.
         #[arg(long, default_value_t = 0.98, value_name = "COSINE", value_parser = share)]
         duplicates: f64,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
     },
     /// Compare the probabilities of a run's labels with known true labels of some images, and find the thresholds that give the added labels a precision. Nothing is
     /// changed: the answer ends with the line for the recipe.
@@ -255,9 +260,9 @@ pub enum Command {
         /// Also write every figure to a file.
         #[arg(long, value_name = "FILE.json")]
         json: Option<PathBuf>,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
     },
     /// List the pairs of classes that occur together most often (paper, Table 8), tab-separated.
     Pairs {
@@ -304,61 +309,6 @@ pub enum Command {
     Worker(WorkerArguments),
 }
 
-/// What to compare with a truth.
-#[derive(Debug, Subcommand)]
-pub enum EvaluateCommand {
-    /// Image-level labels: agreement in five groups, top-1, both kinds of mAP, precision and recall.
-    Labels {
-        /// A multilabel tsv, the authors' training JSON, or a COCO file.
-        #[arg(long, value_name = "FILE")]
-        predictions: PathBuf,
-        /// True labels: ReaL or ImageNetV2 JSON, COCO JSON, a multilabel tsv, or a run's reviews.jsonl.
-        #[arg(long, value_name = "FILE")]
-        truth: PathBuf,
-        /// Write every figure to this file.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// A class counts when its probability is above this.
-        #[arg(long, default_value_t = 0.5, value_name = "P")]
-        threshold: f32,
-        /// How many classes there are, where the files do not know.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(convert_formats::label_sets::MAX_CLASSES)))]
-        classes: Option<u32>,
-    },
-    /// Masks or boxes: recall, CorLoc, mean best IoU.
-    Proposals {
-        /// A COCO file with masks or boxes, or a list of results in COCO's form.
-        #[arg(long, value_name = "COCO.json")]
-        predictions: PathBuf,
-        /// A COCO file with the true objects, or a folder of ImageNet-S's annotations.
-        #[arg(long, value_name = "COCO.json|DIR")]
-        truth: PathBuf,
-        /// Write every figure to this file.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-    },
-    /// A run's features: how diverse those of whole images and of the kept regions are, by their nearest neighbours (paper F.2).
-    Neighbours {
-        /// The work directory of a finished run.
-        run: PathBuf,
-        /// Neighbours of each vector.
-        #[arg(short, long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000).map(|k| k as usize))]
-        k: usize,
-        /// Look at this many images at most, spread over the dataset: the work grows with the square.
-        #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..).map(|count| count as usize))]
-        images: usize,
-        /// Write every figure to this file.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Write the vectors to this file: those of whole images and of the regions that were trained on, with their classes.
-        #[arg(long, value_name = "FILE.safetensors")]
-        vectors: Option<PathBuf>,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
-    },
-}
-
 /// What to do with published weights.
 #[derive(Debug, Subcommand)]
 pub enum WeightsCommand {
@@ -370,52 +320,6 @@ pub enum WeightsCommand {
         #[arg(required = true)]
         names: Vec<String>,
     },
-}
-
-/// What to do with plugins.
-#[derive(Debug, Subcommand)]
-pub enum PluginsCommand {
-    /// All plugins, by role.
-    List,
-    /// A plugin's config: keys, types, defaults, meaning. Without a name: the recipe's sections and all plugins.
-    Describe {
-        /// The plugin's name; or a class in Python: FILE.py:CLASS or package.module:CLASS.
-        name: Option<String>,
-        /// Print the JSON schema instead.
-        #[arg(long, requires = "name")]
-        json: bool,
-    },
-    /// Write a plugin of your own to begin with: a crate of two files that builds, works and has a test, or a file with a class in Python.
-    New {
-        /// Its role: dataset, proposer, refiner, selector, labeler, postprocessor, exporter or extractor.
-        #[arg(value_parser = role)]
-        role: Role,
-        /// Its name in recipes, such as `sharp-edges`.
-        name: String,
-        /// What it is written in: a crate that is built, or a file that `plugin: python` runs.
-        #[arg(long, value_enum, default_value_t = Language::Rust)]
-        language: Language,
-        /// The folder to write, new or empty. For Rust in a clone of this repository `plugins/NAME` is right.
-        #[arg(long, value_name = "DIR")]
-        dir: PathBuf,
-        /// The folder of convert-sdk. Default: that of the clone that DIR or this executable lies in, or that the executable was built from.
-        #[arg(long, value_name = "DIR")]
-        sdk: Option<PathBuf>,
-    },
-}
-
-/// What a plugin is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Language {
-    /// A crate.
-    Rust,
-    /// A file with a class.
-    Python,
-}
-
-fn role(text: &str) -> Result<Role, String> {
-    let names = Role::ALL.map(Role::name);
-    Role::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| format!("the roles are {}", names.join(", ")))
 }
 
 fn device(text: &str) -> Result<String, String> {

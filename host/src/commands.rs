@@ -98,7 +98,7 @@ pub fn execute(arguments: Arguments) -> Result<(), Failure> {
         Some(Command::Review { command }) => review::review(&command, &catalog()?, progress),
         Some(Command::Stats { labels, threshold }) => stats::stats(&labels, threshold),
         Some(Command::Features { backbone, image, output, device, threads, yes }) => {
-            let options = features::Options { device, threads: threads.map(|threads| threads as usize), yes, progress };
+            let options = features::Options { device, threads: threads.asked(), yes, progress };
             features::features(&backbone, &image, &output, &options, &catalog()?)
         }
         Some(Command::Doctor { work_dir: None }) => doctor::doctor(&catalog()?),

@@ -19,4 +19,4 @@ pub use access::Access;
 pub use annotate::Shape;
 pub use record::FinishedRun;
 pub use server::router;
-pub use viewer::{Viewer, make_folder, note_place};
+pub use viewer::{Rules, Viewer, make_folder, note_place};

@@ -260,7 +260,9 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
 
     let [one, _two] = servers;
     drop(one);
-    let reader = Viewer::start(&place.path("work"), &["--read-only"]);
+    let reader = Viewer::start(&place.path("work"), &["--read-only", "--blind"]);
+    let known = reader.json("/api/run");
+    assert!(known["read_only"] == true && known["blind"] == true, "{known}");
     let (status, answer) = reader.post("/api/reviews", &json!({ "sample": 3, "who": "anna", "action": "complete" }));
     assert!(status == 409 && answer["error"].as_str().unwrap().contains("--read-only"), "{answer}");
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 
-use super::{RecipeOverrides, device};
+use super::{RunOptions, Threads, device};
 
 /// A run in a browser.
 #[derive(Debug, Args)]
@@ -25,13 +25,17 @@ pub struct ViewArguments {
     #[arg(long)]
     pub read_only: bool,
 
+    /// Hide all probabilities and reasons from those who review, so that they do not lead the eye.
+    #[arg(long)]
+    pub blind: bool,
+
     /// The device of the networks that name regions; that of the run by default.
     #[arg(long, value_name = "cpu|cuda[:N]", value_parser = device)]
     pub device: Option<String>,
 
-    /// Threads; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    pub threads: Option<u64>,
+    /// How many threads work.
+    #[command(flatten)]
+    pub threads: Threads,
 }
 
 /// An image, and a region of it.
@@ -61,19 +65,11 @@ pub struct PredictArguments {
     #[arg(long)]
     pub json: bool,
 
-    /// Changes to the recipe, as for the run that trained.
+    /// The run that trained.
     #[command(flatten)]
-    pub overrides: RecipeOverrides,
+    pub run: RunOptions,
 
-    /// As for the run that trained on N samples.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit: Option<u64>,
-
-    /// The device of the networks.
-    #[arg(long, default_value = "cpu", value_name = "cpu|cuda[:N]", value_parser = device)]
-    pub device: String,
-
-    /// Threads; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    pub threads: Option<u64>,
+    /// How many threads work.
+    #[command(flatten)]
+    pub threads: Threads,
 }

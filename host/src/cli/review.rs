@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Threads;
+
 /// `convert export`.
 #[derive(Debug, Args)]
 pub struct ExportArguments {
@@ -18,9 +20,9 @@ pub struct ExportArguments {
     /// Write the files into this folder instead, under the names that they have in the run.
     #[arg(long, value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Threads; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    pub threads: Option<u64>,
+    /// How many threads work.
+    #[command(flatten)]
+    pub threads: Threads,
 }
 
 /// What to do with reviews.
@@ -42,9 +44,9 @@ pub enum ReviewCommand {
         /// Also write every figure to a file.
         #[arg(long, value_name = "FILE.json")]
         json: Option<PathBuf>,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
     },
     /// Write the reviewed images of a run, with labels and masks, for another tool.
     Export {
@@ -65,9 +67,9 @@ pub enum ReviewCommand {
         /// What the drawing depends on.
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
     },
     /// Take over what people did in another tool: each finished image becomes a review.
     Import {
@@ -87,9 +89,9 @@ pub enum ReviewCommand {
         /// How the images were chosen, where the file does not say: `random` if by `convert review export --random`.
         #[arg(long, value_name = "NAME")]
         queue: Option<String>,
-        /// Threads; all cores by default.
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-        threads: Option<u64>,
+        /// How many threads work.
+        #[command(flatten)]
+        threads: Threads,
     },
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{RecipeOverrides, device, part};
+use super::{RecipeOverrides, Threads, device, part};
 
 /// What the commands for schedulers know of a run.
 #[derive(Debug, Args)]
@@ -25,9 +25,9 @@ pub struct RunOptions {
 /// How a process works on its part of a run.
 #[derive(Debug, Args)]
 pub struct WorkOptions {
-    /// Threads; all cores by default.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    pub threads: Option<u64>,
+    /// How many threads work.
+    #[command(flatten)]
+    pub threads: Threads,
 
     /// List folders and read files anew, even those that have not changed since they were last looked at.
     #[arg(long)]

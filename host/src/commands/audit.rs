@@ -6,6 +6,7 @@ use std::path::Path;
 use comfy_table::{Cell, CellAlignment};
 
 use super::{cancel_on_ctrl_c, finished, summary};
+use crate::cli::Threads;
 use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Suspect, look_alikes, near_duplicates};
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub struct Options {
     /// From this cosine of their features on two images are near duplicates.
     pub duplicates: f64,
     /// Threads; all cores by default.
-    pub threads: Option<u64>,
+    pub threads: Threads,
 }
 
 /// Writes the list of all images and prints its head, the classes that are taken for each other, and near duplicates with different labels.

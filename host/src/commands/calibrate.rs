@@ -7,6 +7,7 @@ use convert_sdk::{AddedLabels, CalibrationReport, ChosenThreshold};
 use serde::Serialize;
 
 use super::{cancel_on_ctrl_c, finished, summary, writable};
+use crate::cli::Threads;
 use crate::engine::{Progress, replace_file};
 use crate::failure::Failure;
 use crate::plugins::Catalog;
@@ -24,7 +25,7 @@ pub struct Options<'a> {
     /// Where every figure goes.
     pub json: Option<&'a Path>,
     /// Threads; all cores by default.
-    pub threads: Option<u64>,
+    pub threads: Threads,
 }
 
 #[derive(Serialize)]

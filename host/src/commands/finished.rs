@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::cli::Threads;
 use crate::command_name;
 use crate::engine::Progress;
 use crate::errors::FileError;
@@ -53,7 +54,7 @@ pub fn of_another_version(run: &Path, why: &str) -> Failure {
 ///
 /// # Errors
 /// A folder without a finished run; a recipe, dataset or plugin that has changed for the worse since.
-pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Progress, cancel: &Arc<AtomicBool>) -> Result<Session, Failure> {
+pub fn reopen(run: &Path, threads: Threads, catalog: &Catalog, progress: Progress, cancel: &Arc<AtomicBool>) -> Result<Session, Failure> {
     let (Place { store, folder }, bytes) = record_of(run)?;
     let recorded: Recorded = serde_json::from_slice(&bytes).map_err(|error| of_another_version(run, &format!("{RUN}: {error}")))?;
     // A recipe of an object store is read from this machine's part of the run.
@@ -67,7 +68,7 @@ pub fn reopen(run: &Path, threads: Option<u64>, catalog: &Catalog, progress: Pro
     let options = Options {
         limit: recorded.limit,
         device: recorded.device,
-        threads: threads.map(|threads| threads as usize),
+        threads: threads.asked(),
         rescan: false,
         part: Some(Part::every(0, 1)),
         progress,

@@ -20,7 +20,7 @@ pub fn measure(file: &Path, limit: usize, arguments: &RunArguments, catalog: &Ca
     let scratch = work_dir.join(".measure");
     let recipe = Recipe::load(file, &Overrides { set: &arguments.overrides.set, work_dir: Some(&scratch) }, catalog)?;
     remove(&scratch)?;
-    let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
+    let threads = arguments.threads.count();
     let options = Options {
         limit: Some(limit),
         device: arguments.device.clone(),

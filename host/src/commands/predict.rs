@@ -23,10 +23,10 @@ const LARGEST_JSON: u64 = files::MAX_TEXT;
 
 /// Prints the classes of the whole image and of the region.
 pub fn predict(arguments: &PredictArguments, catalog: &Catalog, progress: &Progress) -> Result<(), Failure> {
-    let recipe = load(&arguments.recipe, &arguments.overrides, catalog, progress)?;
-    let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
-    let limit = arguments.limit.map(|limit| limit as usize);
-    let models = Consultation::of_recipe(recipe, limit, Asked { device: arguments.device.clone(), threads, cancel: cancel_on_ctrl_c()? })?;
+    let recipe = load(&arguments.recipe, &arguments.run.overrides, catalog, progress)?;
+    let limit = arguments.run.limit.map(|limit| limit as usize);
+    let machine = Asked { device: arguments.run.device.clone(), threads: arguments.threads.count(), cancel: cancel_on_ctrl_c()? };
+    let models = Consultation::of_recipe(recipe, limit, machine)?;
     let of_file = |file: &Path| -> Result<Image<'static>, Failure> {
         let bytes = files::read(file, Image::MAX_PIXELS).map_err(FileError::of("read", file)).map_err(Failure::usage)?;
         models.decode(&bytes).map_err(PluginError).map_err(|error| Failure::usage(FileError::of("read", file)(error)))

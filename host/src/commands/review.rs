@@ -5,7 +5,7 @@ mod stats;
 
 use std::path::Path;
 
-use crate::cli::ReviewCommand;
+use crate::cli::{ReviewCommand, Threads};
 use crate::commands::{cancel_on_ctrl_c, finished};
 use crate::engine::Progress;
 use crate::failure::Failure;
@@ -15,7 +15,7 @@ use crate::plugins::Catalog;
 /// Does what is asked of a run's reviews.
 pub fn review(command: &ReviewCommand, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
     let open =
-        |run: &Path, threads: &Option<u64>| -> Result<Session, Failure> { finished::reopen(run, *threads, catalog, progress, &cancel_on_ctrl_c()?) };
+        |run: &Path, threads: &Threads| -> Result<Session, Failure> { finished::reopen(run, *threads, catalog, progress, &cancel_on_ctrl_c()?) };
     match command {
         ReviewCommand::Stats { run, reviews, threshold, top, json, threads } => {
             let options = stats::Options { reviews: reviews.as_deref(), threshold: *threshold, top: *top, json: json.as_deref() };

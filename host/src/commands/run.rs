@@ -25,7 +25,7 @@ pub fn run(arguments: &RunArguments, catalog: &Catalog, progress: Progress) -> R
     let options = Options {
         limit,
         device: arguments.device.clone(),
-        threads: arguments.threads.map(|threads| threads as usize),
+        threads: arguments.threads.asked(),
         rescan: arguments.rescan,
         part: None,
         progress,

@@ -16,7 +16,7 @@ pub fn stage(arguments: &StageArguments, catalog: &Catalog, progress: Progress) 
     let options = Options {
         limit: run.limit.map(|limit| limit as usize),
         device: run.device.clone(),
-        threads: work.threads.map(|threads| threads as usize),
+        threads: work.threads.asked(),
         rescan: work.rescan,
         part: Some(part.clone()),
         progress,

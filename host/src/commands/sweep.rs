@@ -52,7 +52,7 @@ pub fn sweep(arguments: &SweepArguments, catalog: &Catalog, progress: Progress) 
     let options = Options {
         limit: arguments.run.limit.map(|limit| limit as usize),
         device: arguments.run.device.clone(),
-        threads: arguments.work.threads.map(|threads| threads as usize),
+        threads: arguments.work.threads.asked(),
         rescan: arguments.work.rescan,
         part: Some(Part::beside(PART)),
         progress: progress.clone(),

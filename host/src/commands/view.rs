@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::{cancel_on_ctrl_c, finished};
-use crate::cli::ViewArguments;
+use crate::cli::{Threads, ViewArguments};
 use crate::engine::Progress;
 use crate::errors::{FileError, chain};
 use crate::failure::Failure;
 use crate::pipeline::{Asked, COMPLETE_RECIPE, Consultation};
 use crate::plugins::Catalog;
 use crate::recipe::{Overrides, Recipe};
-use crate::view::{Access, FinishedRun, Viewer, make_folder, note_place, router};
+use crate::view::{Access, FinishedRun, Rules, Viewer, make_folder, note_place, router};
 
 /// How often the end is looked for.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -27,9 +27,9 @@ const TO_END: Duration = Duration::from_secs(2);
 pub fn view(arguments: &ViewArguments, catalog: Catalog, progress: Progress) -> Result<(), Failure> {
     let run = FinishedRun::open(&arguments.run)?;
     make_folder(&run.place.folder)?;
-    let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize);
+    let threads = arguments.threads;
     let (note, device) = (note_place(&run), arguments.device.clone().unwrap_or_else(|| run.record.device.clone()));
-    let viewer = Arc::new(Viewer::new(run, arguments.read_only, threads)?);
+    let viewer = Arc::new(Viewer::new(run, Rules { read_only: arguments.read_only, blind: arguments.blind }, threads.count())?);
     let failed = |error: std::io::Error| Failure::run(format!("the server cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let listener = runtime.block_on(listen(&arguments.host, arguments.port))?;
@@ -88,7 +88,7 @@ fn token() -> String {
 struct Beside {
     run: std::path::PathBuf,
     device: String,
-    threads: usize,
+    threads: Threads,
     viewer: Arc<Viewer>,
     cancel: Arc<AtomicBool>,
 }
@@ -110,7 +110,7 @@ impl Beside {
 
     /// Reads all that the run stored; the run is not held longer than that.
     fn index(&self, catalog: &Catalog, progress: Progress) -> Result<(), Failure> {
-        let session = finished::reopen(&self.run, Some(self.threads as u64), catalog, progress, &self.cancel)?;
+        let session = finished::reopen(&self.run, self.threads, catalog, progress, &self.cancel)?;
         self.viewer.build_index(&session)
     }
 
@@ -120,7 +120,7 @@ impl Beside {
         place.store.fetch(COMPLETE_RECIPE, &file).map_err(FileError::of("read", &place.store.place(COMPLETE_RECIPE)))?;
         let recipe = Recipe::load(&file, &Overrides { set: &[], work_dir: Some(Path::new(&self.run)) }, catalog)?;
         let record = &self.viewer.run.record;
-        let machine = Asked { device: self.device.clone(), threads: self.threads, cancel: Arc::clone(&self.cancel) };
+        let machine = Asked { device: self.device.clone(), threads: self.threads.count(), cancel: Arc::clone(&self.cancel) };
         Ok(Consultation::of_run(recipe, record.classes.clone(), &record.stages, machine)?)
     }
 }

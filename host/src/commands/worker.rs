@@ -89,7 +89,7 @@ pub fn worker(arguments: &WorkerArguments, catalog: &Catalog, progress: Progress
     let options = Options {
         limit: run.limit.map(|limit| limit as usize),
         device: run.device.clone(),
-        threads: work.threads.map(|threads| threads as usize),
+        threads: work.threads.asked(),
         rescan: work.rescan,
         part: Some(Part::worker(slot.name())),
         progress: progress.clone(),

@@ -35,11 +35,20 @@ pub struct Viewer {
     pub thumbnails: Thumbnails,
     /// So much work is done at once.
     pub turns: Semaphore,
-    read_only: bool,
+    rules: Rules,
     reviewer: String,
     index: RwLock<Progress>,
     done: AtomicUsize,
     models: OnceLock<Result<Consultation, String>>,
+}
+
+/// What those who look may do and see.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Nothing is written.
+    pub read_only: bool,
+    /// The page hides probabilities and reasons.
+    pub blind: bool,
 }
 
 /// How far the index is.
@@ -54,7 +63,7 @@ impl Viewer {
     ///
     /// # Errors
     /// Reviews that cannot be read.
-    pub fn new(run: FinishedRun, read_only: bool, threads: usize) -> Result<Self, Failure> {
+    pub fn new(run: FinishedRun, rules: Rules, threads: usize) -> Result<Self, Failure> {
         let reviews = Reviewing::open(&run.place.folder.join(REVIEWS), &run.record.classes).map_err(PluginError)?;
         let reviewer = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
         Ok(Self {
@@ -63,7 +72,7 @@ impl Viewer {
             details: Details::default(),
             thumbnails: Thumbnails::default(),
             turns: Semaphore::new(threads.max(1)),
-            read_only,
+            rules,
             reviewer,
             index: RwLock::new(Progress::Building),
             done: AtomicUsize::new(0),
@@ -209,7 +218,7 @@ impl Viewer {
     pub fn summary(&self) -> Value {
         let record = &self.run.record;
         let index = self.index().ok();
-        let models = matches!(self.models.get(), None | Some(Ok(_))) && !self.read_only;
+        let models = matches!(self.models.get(), None | Some(Ok(_))) && !self.rules.read_only;
         let failed = match &*self.index.read().unwrap_or_else(PoisonError::into_inner) {
             Progress::Failed(why) => Some(why.clone()),
             _ => None,
@@ -219,7 +228,8 @@ impl Viewer {
             "version": 1,
             "name": record.recipe,
             "convert": env!("CARGO_PKG_VERSION"),
-            "read_only": self.read_only,
+            "read_only": self.rules.read_only,
+            "blind": self.rules.blind,
             "samples": record.samples,
             "classes": record.classes,
             "threshold": record.threshold,
@@ -240,7 +250,7 @@ impl Viewer {
     }
 
     fn check_writable(&self) -> Result<(), Refusal> {
-        if self.read_only { Err(Refusal::forbidden("this viewer only reads: it was started with --read-only")) } else { Ok(()) }
+        if self.rules.read_only { Err(Refusal::forbidden("this viewer only reads: it was started with --read-only")) } else { Ok(()) }
     }
 }
 

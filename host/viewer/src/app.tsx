@@ -109,6 +109,7 @@ function Header({ name }: { name: string }) {
         {VIEWS.map(([key, text]) => <a key={key} {...linkTo({ view: key })} aria-current={key === current ? "page" : undefined}>{text}</a>)}
       </nav>
       {run.value!.read_only && <span class="tag">read only</span>}
+      {run.value!.blind && <span class="tag">blind</span>}
       <button type="button" class="quiet" onClick={() => theme.set(next[theme.value.value])} title="Light, dark, or as the system has it">
         <span class="unseen">Colours: </span>{{ system: "Auto", light: "Light", dark: "Dark" }[theme.value.value]}
       </button>

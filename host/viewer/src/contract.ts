@@ -22,6 +22,7 @@ export interface Run {
   name: string;
   convert: string;
   read_only: boolean;
+  blind: boolean;
   samples: number;
   classes: string[];
   threshold: number;

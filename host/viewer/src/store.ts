@@ -43,6 +43,9 @@ export function setFilters(changes: { [Key in keyof Filters]?: Filters[Key] | un
 
 export const threshold = computed(() => place.value.filters.tau ?? run.value?.threshold ?? 0.5);
 
+/** Whether scores are hidden: this reader wishes it, or the server was started so. */
+export const blind = computed(() => place.value.blind || (run.value?.blind ?? false));
+
 export const className = (index: number): string => run.value?.classes[index] ?? `class ${index}`;
 
 /** Something that went wrong beside what is shown, with a way to try again. */

@@ -8,6 +8,7 @@ use ::safetensors::tensor::{Dtype, SafeTensorError, TensorView};
 use comfy_table::{Cell, CellAlignment};
 use serde::Serialize;
 
+use crate::cli::Threads;
 use crate::commands::{cancel_on_ctrl_c, finished, summary, writable};
 use crate::engine::{Progress, replace_file};
 use crate::evaluate::{Neighbours, neighbours};
@@ -27,7 +28,7 @@ pub struct Options<'a> {
     /// Where the vectors go.
     pub vectors: Option<&'a Path>,
     /// Threads; all cores by default.
-    pub threads: Option<u64>,
+    pub threads: Threads,
 }
 
 #[derive(Serialize)]

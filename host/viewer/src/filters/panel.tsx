@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import type { Filters as Chosen } from "../address.ts";
 import { ClassPicker } from "../controls/class-picker.tsx";
 import { Modal } from "../controls/modal.tsx";
-import { go, place, run, setFilters } from "../store.ts";
+import { blind, go, place, run, setFilters } from "../store.ts";
 import { useMedia } from "../media.ts";
 import { Check, Choice, RangeField, TextField } from "./fields.tsx";
 
@@ -30,7 +30,7 @@ function Fields() {
     <>
       <ClassPicker label="Given label" value={filters.given ?? null} onChange={(given) => setFilters({ given: given ?? undefined })} />
       <ClassPicker label="Any label" value={filters.label ?? null} onChange={(label) => setFilters({ label: label ?? undefined })} />
-      {!place.value.blind && (
+      {!blind.value && (
         <RangeField label={filters.label === undefined ? "Probability of a label not given" : "Probability of that label"} value={filters.band} whole={[0, 1]}
           onChange={(band) => setFilters({ band })} />
       )}
@@ -50,7 +50,7 @@ function Fields() {
       )}
       <Check label="No region backs the given label" checked={filters.unsupported === "yes"} onChange={(on) => setFilters({ unsupported: on ? "yes" : undefined })} />
       <Threshold tau={filters.tau} />
-      <Check label="Blind: hide all scores" checked={place.value.blind} onChange={(blind) => go({ blind })} />
+      <Check label="Blind: hide all scores" checked={blind.value} disabled={known.blind} onChange={(hidden) => go({ blind: hidden })} />
     </>
   );
 }

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Row } from "../contract.ts";
 import { probability } from "../format.ts";
-import { className, place, run, threshold } from "../store.ts";
+import { blind, className, place, run, threshold } from "../store.ts";
 
 export function Thumbnail({ sample, size, alt }: { sample: number; size: number; alt: string }) {
   const image = useRef<HTMLImageElement>(null);
@@ -26,7 +26,7 @@ function labelsAbove(row: Row, tau: number, wanted: number | undefined) {
 }
 
 export function TileText({ row, lines }: { row: Row; lines: number }) {
-  const blind = place.value.blind;
+  const hidden = blind.value;
   const tau = threshold.value;
   const labels = labelsAbove(row, tau, place.value.filters.label);
   const hasGiven = labels.some(([index]) => index === row.given);
@@ -45,8 +45,8 @@ export function TileText({ row, lines }: { row: Row; lines: number }) {
           <li key={index}>
             <span class="name">{className(index)}</span>
             {index === row.given && <span class="tag">given</span>}
-            {!blind && <span class="p">{probability(p)}</span>}
-            {known && !blind && <Truth right={known.includes(index)} />}
+            {!hidden && <span class="p">{probability(p)}</span>}
+            {known && !hidden && <Truth right={known.includes(index)} />}
           </li>
         ))}
         {shown.length < labels.length && <li class="more">+{labels.length - shown.length} more</li>}
@@ -65,7 +65,7 @@ export function Truth({ right }: { right: boolean }) {
 }
 
 export function Badges({ row }: { row: Row }) {
-  const unsupported = !place.value.blind && row.support !== null && row.support < threshold.value;
+  const unsupported = !blind.value && row.support !== null && row.support < threshold.value;
   return (
     <span class="badges">
       {row.skipped.length > 0 && <span class="badge warn" title={row.skipped.join("\n")}>skipped</span>}

@@ -87,7 +87,7 @@ export function DrawingPanel({ drawing, blind, onChoose, onAccept, onDrop }: Pro
   return (
     <section class="panel drawing" ref={panel} aria-label="New region" aria-busy={drawing.state === "waiting"}>
       <div class="panel-head">
-        <h3>New region</h3>
+        <h2>New region</h2>
         <button type="button" onClick={onDrop}><kbd>Esc</kbd> Drop it</button>
       </div>
       {drawing.state === "waiting" && <p class="running" role="status"><span class="spinner" aria-hidden="true" /> The network looks at it …</p>}

@@ -5,7 +5,7 @@ import { useKeys } from "../keys.ts";
 import { useMedia } from "../media.ts";
 import { type Step, addOrAccept, ownState, stepOf } from "../review.ts";
 import { act, finished, receive, shownState } from "../reviewing/journal.ts";
-import { className, masksShown, notify, numbers, opacity, outlines, place, reviewer, reviewerName, run } from "../store.ts";
+import { blind, className, masksShown, notify, numbers, opacity, outlines, place, reviewer, reviewerName, run } from "../store.ts";
 import { Actions, AddLabel } from "./actions.tsx";
 import { DrawingPanel, useDrawing } from "./annotate.tsx";
 import { Labels, listedLabels } from "./labels.tsx";
@@ -31,7 +31,7 @@ interface Props {
 
 export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }: Props) {
   const known = run.value!;
-  const { blind, queue } = place.value;
+  const { queue } = place.value;
   const who = reviewer.value.value;
   const journal = useMemo(() => receive(sample, who), [sample.sample]);
   const second = queue?.kind === "second";
@@ -43,7 +43,7 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
   const own = () => [...events.filter((event) => event.who === who).map((event) => stepOf(event, known.classes)), ...pending];
   const state = second ? ownState(above, own(), who, whole.undo) : whole;
   const pGiven = sample.labels.find(([index]) => index === sample.given)?.[1] ?? 0;
-  const labels = listedLabels(state.labels, sample.given, pGiven, blind);
+  const labels = listedLabels(state.labels, sample.given, pGiven, blind.value);
 
   const [labelAt, setLabelAt] = useState(() => Math.max(0, labels.findIndex(([index]) => index === focusClass)));
   const focusedLabel = Math.min(labelAt, labels.length - 1);
@@ -153,20 +153,20 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
         </div>
       </div>
       <div class="side">
-        {drawing && <DrawingPanel drawing={drawing} blind={blind} onChoose={choose} onAccept={add} onDrop={drop} />}
+        {drawing && <DrawingPanel drawing={drawing} blind={blind.value} onChoose={choose} onAccept={add} onDrop={drop} />}
         <section aria-label="Labels">
           <h2>Labels</h2>
-          <Labels labels={labels} given={sample.given} truth={sample.truth} blind={blind} judging={judging} focused={focusedLabel} onFocus={focusLabel} onJudge={judge}
+          <Labels labels={labels} given={sample.given} truth={sample.truth} blind={blind.value} judging={judging} focused={focusedLabel} onFocus={focusLabel} onJudge={judge}
             colourOf={(index) => { const at = evidence.get(index); return at == null ? null : shapes[at]!.colour; }} />
           {adding && <AddLabel onAdd={add} onClose={() => setAdding(false)} />}
           {!narrow && actions}
         </section>
         <section aria-label="Regions">
           <h2>Regions <small>{shapes.length}</small></h2>
-          <Regions shapes={shapes} pixels={sample.width * sample.height} focused={focusedRegion} bad={scene.bad} blind={blind} selection={known.selection} judging={judging}
+          <Regions shapes={shapes} pixels={sample.width * sample.height} focused={focusedRegion} bad={scene.bad} blind={blind.value} selection={known.selection} judging={judging}
             onFocus={setRegionAt} onHover={setHovered} onMark={mark} />
         </section>
-        <About sample={sample} state={state} events={second ? [] : events} blind={blind} />
+        <About sample={sample} state={state} events={second ? [] : events} blind={blind.value} />
       </div>
       {narrow && actions}
     </div>

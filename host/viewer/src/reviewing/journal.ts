@@ -4,7 +4,7 @@ import { lineOf, postJson } from "../api.ts";
 import type { QueueKind, ReviewEvent, ReviewPost, ReviewState, Sample } from "../contract.ts";
 import { putRow, rowOf } from "../gallery/rows.ts";
 import { type Step, applied } from "../review.ts";
-import { announce, className, notify, place } from "../store.ts";
+import { announce, blind, className, notify } from "../store.ts";
 
 interface Journal {
   /** What the server last said of the image. */
@@ -46,7 +46,6 @@ export async function act(sample: number, step: Step, judge: Judge, name: string
   const journal = journals.get(sample);
   if (!journal) return false;
   const { who, queue } = judge;
-  const { blind } = place.peek();
   const entry = { ...step };
   journal.value = { ...journal.value, who, pending: [...journal.value.pending, entry] };
   announce(name);
@@ -54,7 +53,7 @@ export async function act(sample: number, step: Step, judge: Judge, name: string
   const mine = before.then(async () => {
     const of = step.action === "undo" ? journal.value.confirmed.undo : null;
     if (step.action === "undo" && of === null) throw new Error("nothing of yours is left to undo on this image");
-    const body: ReviewPost = { sample, who, ...step, ...(of !== null && { of }), ...(queue && { queue }), blind };
+    const body: ReviewPost = { sample, who, ...step, ...(of !== null && { of }), ...(queue && { queue }), blind: blind.peek() };
     return { of, answer: await postJson<{ id: string; state: ReviewState }>("/api/reviews", body) };
   });
   sending.set(sample, mine.catch(() => undefined));

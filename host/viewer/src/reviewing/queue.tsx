@@ -6,7 +6,7 @@ import type { QueueEntry, QueueKind } from "../contract.ts";
 import { plural } from "../format.ts";
 import { LargeView } from "../large/large-view.tsx";
 import { useResource } from "../resource.ts";
-import { className, go, linkTo, place, reviewer, reviewerName, run } from "../store.ts";
+import { blind, className, go, linkTo, place, reviewer, reviewerName, run } from "../store.ts";
 
 const KIND_TEXT: Record<QueueKind, [name: string, line: string]> = {
   near: ["Near the threshold", "Labels that nearly were, or nearly were not, class by class: a judgement here says most about the threshold."],
@@ -47,7 +47,7 @@ function Start() {
           <label>How many? <select value={n} onChange={(event) => setN(Number(event.currentTarget.value))}>
             {[...new Set([12, 20, 50, 100, 200, n])].sort((a, b) => a - b).map((size) => <option key={size} value={size}>{size}</option>)}
           </select></label>
-          <label class="check"><input type="checkbox" checked={place.value.blind} onChange={(event) => go({ blind: event.currentTarget.checked }, "replace")} /> Blind: hide all scores, so that they cannot sway the judgement</label>
+          <label class="check"><input type="checkbox" checked={blind.value} disabled={run.value!.blind} onChange={(event) => go({ blind: event.currentTarget.checked }, "replace")} /> Blind: hide all scores, so that they cannot sway the judgement</label>
         </div>
         <button type="submit" class="primary">Begin</button>
         {reviewer.value.value && <p class="hint">You review as {reviewer.value.value}.</p>}
@@ -62,7 +62,7 @@ function Working({ kind, n }: { kind: QueueKind; n: number }) {
   const path = `/api/queue?kind=${kind}&n=${n}&who=${encodeURIComponent(who)}`;
   const { data, error, loading, retry } = useResource<{ entries: QueueEntry[] }>(path);
   const entries = loading ? null : (data?.entries ?? null);
-  const { sample, blind } = place.value;
+  const { sample } = place.value;
   useEffect(() => {
     if (sample === null && !ended && entries?.[0]) go({ sample: entries[0].sample }, "replace");
   }, [sample, ended, entries]);
@@ -94,8 +94,8 @@ function Working({ kind, n }: { kind: QueueKind; n: number }) {
       <span class="queue-kind">{KIND_TEXT[kind][0]}</span>
       <progress max={entries.length} value={position + 1} aria-label="Place in the queue" />
       <span>{position + 1}/{entries.length}</span>
-      <span class="why">{blind || !entry ? (kind === "random" ? "" : entry?.class != null && kind !== "second" ? `look for ${className(entry.class)}` : "") : entry.why}</span>
-      <label class="check"><input type="checkbox" checked={blind} onChange={(event) => go({ blind: event.currentTarget.checked }, "replace")} /> Blind</label>
+      <span class="why">{blind.value || !entry ? (kind === "random" ? "" : entry?.class != null && kind !== "second" ? `look for ${className(entry.class)}` : "") : entry.why}</span>
+      <label class="check"><input type="checkbox" checked={blind.value} disabled={run.value!.blind} onChange={(event) => go({ blind: event.currentTarget.checked }, "replace")} /> Blind</label>
     </div>
   );
   return (
