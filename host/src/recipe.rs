@@ -204,6 +204,14 @@ impl Recipe {
             sections.insert("name".into(), self.name.as_str().into());
             sections.insert("work_dir".into(), self.place().to_string_lossy().into());
         }
+        // Relative to the run's folder, in which the complete recipe lies: a folder may be moved.
+        for pointer in ["/reviews", "/calibrate/truth"] {
+            if let Some(place) = complete.pointer_mut(pointer)
+                && let Some(key) = place.as_str().and_then(|file| self.key_of(Path::new(file))).map(Json::from)
+            {
+                *place = key;
+            }
+        }
         complete
     }
 

@@ -143,6 +143,18 @@ fn a_recipe_believes_reviews_in_seconds_and_stores_nothing_of_them() {
 }
 
 #[test]
+fn a_run_that_believes_its_own_reviews_can_be_moved() {
+    let place = finished();
+    review(&place, "work/reviews.jsonl");
+    succeeded(&place.run(&["--set", "reviews=work/reviews.jsonl"]));
+    fs::rename(place.path("work"), place.path("moved")).unwrap();
+    let stats = convert().args(["review", "stats", "moved"]).current_dir(place.path("")).output().unwrap();
+    assert!(succeeded(&stats).contains("precision"), "{}", stderr(&stats));
+    succeeded(&convert().args(["export", "moved", "--output", "elsewhere"]).current_dir(place.path("")).output().unwrap());
+    assert_eq!(fs::read(place.path("elsewhere/labels.jsonl")).unwrap(), fs::read(place.path("moved/labels.jsonl")).unwrap());
+}
+
+#[test]
 fn reviews_that_cannot_be_used_are_refused_in_a_line() {
     let place = finished();
     let refused = |code: i32, expected: &str| {
