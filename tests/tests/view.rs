@@ -223,13 +223,15 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
     say(&viewer, json!({ "sample": 3, "who": "anna", "action": "bad-mask", "region": 1 }));
     let undone = say(&viewer, json!({ "sample": 3, "who": "anna", "action": "bad-mask", "region": 0 }));
     say(&viewer, json!({ "sample": 3, "who": "anna", "action": "undo", "of": undone["id"] }));
-    let done = say(&viewer, json!({ "sample": 3, "who": "anna", "action": "complete", "queue": "random" }));
+    let done = say(&viewer, json!({ "sample": 3, "who": "anna", "action": "complete", "labels": [absent], "queue": "random" }));
     assert_eq!((&done["state"]["bad_masks"], &done["state"]["complete_by"]), (&json!([1]), &json!(["anna"])));
     for (body, expected) in [
         (json!({ "sample": 3, "who": "anna", "action": "accept", "class": 4000 }), "no class 4000"),
         (json!({ "sample": 3, "who": "anna", "action": "bad-mask", "region": 99 }), "no region 99"),
         (json!({ "sample": 3, "who": "anna", "action": "praise" }), "action=praise"),
-        (json!({ "sample": 3, "who": "", "action": "complete" }), "who"),
+        (json!({ "sample": 3, "who": "", "action": "complete", "labels": [] }), "who"),
+        (json!({ "sample": 3, "who": "anna", "action": "complete" }), "complete needs `labels`"),
+        (json!({ "sample": 3, "who": "anna", "action": "complete", "labels": [4000] }), "no class 4000"),
     ] {
         let (status, answer) = viewer.post("/api/reviews", &body);
         assert!(status == 400 && answer["error"].as_str().unwrap().contains(expected), "{body}: {status} {answer}");
@@ -245,7 +247,9 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
         for (at, server) in servers.iter().enumerate() {
             let who = ["ben", "cleo"][at];
             scope.spawn(move || {
-                (0..40).for_each(|sample| _ = say(server, json!({ "sample": sample, "who": who, "action": "complete", "queue": "random" })))
+                (0..40).for_each(|sample| {
+                    _ = say(server, json!({ "sample": sample, "who": who, "action": "complete", "labels": [at], "queue": "random" }))
+                })
             });
         }
     });
@@ -253,11 +257,19 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
     assert_eq!((&summary["images"], &summary["reviewers"]), (&json!(40), &json!(["anna", "ben", "cleo"])));
     let lines = String::from_utf8(place.result("reviews.jsonl")).unwrap();
     assert_eq!(lines.lines().count(), 6 + 80);
-    // What two people saw alike.
+    // What two people said of 40 images: never the same, whatever was known of the other.
     assert_eq!(summary["random_images"], json!(40));
+    let event = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).rfind(|event| event["who"] == "cleo").unwrap();
+    assert_eq!(event["labels"], json!([servers[0].json("/api/run")["classes"][1]]));
     assert!(servers[1].json("/api/queue?kind=random&who=ben&n=5")["entries"].as_array().unwrap().is_empty(), "he has finished all");
     assert_eq!(servers[1].json("/api/queue?kind=random&who=dora&n=5")["entries"].as_array().unwrap().len(), 5);
 
+    // Taken away while servers run: what is said from then on counts.
+    std::fs::rename(place.path("work/reviews.jsonl"), place.path("taken.jsonl")).unwrap();
+    assert_eq!(servers[0].query("reviewed=yes"), Vec::<u32>::new());
+    say(&servers[0], json!({ "sample": 7, "who": "ben", "action": "complete", "labels": [] }));
+    assert_eq!((servers[0].query("reviewed=yes"), servers[1].query("reviewed=yes")), (vec![7], vec![7]));
+    assert!(!place.path("work/errors-0-of-1.jsonl").exists(), "looking leaves no ledger");
     let [one, _two] = servers;
     drop(one);
     let reader = Viewer::start(&place.path("work"), &["--read-only", "--blind"]);

@@ -1,7 +1,7 @@
 //! `errors.jsonl`: every sample that was skipped, with the stage and the reason.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,8 @@ pub struct Ledger {
 }
 
 struct Entered {
-    file: File,
+    /// Of a part of a run it is made with its first line.
+    file: Option<File>,
     /// Each sample is counted once, whatever number of steps it failed in.
     samples: HashSet<String>,
     /// Hashes of the lines: stages may be gone through more than once.
@@ -38,7 +39,13 @@ impl Ledger {
     /// A file that cannot be written.
     pub fn begin(work_dir: &Path, part: Option<&str>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
         let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |part| format!("errors-{part}.jsonl")));
-        let file = File::create(&path).map_err(FileError::of("write", &path))?;
+        let file = match part {
+            None => Some(File::create(&path).map_err(FileError::of("write", &path))?),
+            Some(_) => match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(FileError::of("remove", &path)(error)),
+                _ => None,
+            },
+        };
         let entered = Entered { file, samples: HashSet::new(), lines: HashSet::new() };
         Ok(Self { entered: Mutex::new(entered), path, on_error, max_errors })
     }
@@ -62,7 +69,11 @@ impl Ledger {
             }
             entered.samples.insert(entry.id.clone());
         }
-        entered.file.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
+        let file = match &mut entered.file {
+            Some(file) => file,
+            none => none.insert(File::create(&self.path).map_err(FileError::of("write", &self.path))?),
+        };
+        file.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
         if self.on_error == OnError::Stop {
             return Err(EngineError::SampleFailed(Box::new(first.clone())));
         }

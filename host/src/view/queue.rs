@@ -23,6 +23,19 @@ pub enum Kind {
     Second,
 }
 
+impl Kind {
+    /// Its name in reviews.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Unsupported => "unsupported",
+            Self::Random => "random",
+            Self::Mixed => "mixed",
+            Self::Second => "second",
+        }
+    }
+}
+
 /// An image to look at.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {

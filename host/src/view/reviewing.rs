@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::details::{MaskCounts, rounded};
 use super::index::{Index, of_units};
+use super::queue::Kind;
 use super::refusal::Refusal;
 
 /// An event as the page sends it.
@@ -33,9 +34,12 @@ pub struct Review {
     /// The event to take back.
     #[serde(default)]
     pub of: Option<String>,
+    /// What `complete` says that the image shows, by index: what the reviewer saw, whatever others have said meanwhile.
+    #[serde(default)]
+    pub labels: Option<Vec<u32>>,
     /// The queue that the image came from.
     #[serde(default)]
-    pub queue: Option<String>,
+    pub queue: Option<Kind>,
     /// Whether scores were hidden.
     #[serde(default)]
     pub blind: bool,
@@ -44,6 +48,7 @@ pub struct Review {
 /// The reviews of a run that is open.
 pub struct Reviewing {
     file: ReviewFile,
+    classes: Vec<String>,
     /// One at a time reads on or appends.
     position: Mutex<Position>,
     reviewed: RwLock<Reviewed>,
@@ -159,7 +164,7 @@ impl Reviewing {
         let file = ReviewFile::open(file)?;
         let (mut reviewed, mut position) = (Reviewed::new(classes), Position::default());
         read_on(&file, &mut position, &mut reviewed)?;
-        Ok(Self { file, position: Mutex::new(position), reviewed: RwLock::new(reviewed) })
+        Ok(Self { file, classes: classes.to_vec(), position: Mutex::new(position), reviewed: RwLock::new(reviewed) })
     }
 
     /// What the events come to.
@@ -178,11 +183,19 @@ impl Reviewing {
     /// As [`Reviewing::open`].
     pub fn refresh(&self, index: &Index, threshold: f32) -> convert_sdk::Result<()> {
         let mut position = self.position();
+        let begins_anew = self.file.length()? < position.offset;
+        if begins_anew {
+            tracing::warn!("{} was taken away, or is shorter than it was: what it says now counts", self.file.path().display());
+            *position = Position::default();
+        }
         let mut read = self.file.read_since(*position)?;
-        if read.events.is_empty() {
+        if read.events.is_empty() && !begins_anew {
             return Ok(());
         }
         let mut reviewed = self.reviewed.write().unwrap_or_else(PoisonError::into_inner);
+        if begins_anew {
+            *reviewed = Reviewed::new(&self.classes);
+        }
         read.events.drain(..).for_each(|event| reviewed.reviews.add(event));
         *position = read.end;
         reviewed.count(index, threshold);
@@ -241,12 +254,17 @@ impl Reviewing {
     ///
     /// # Errors
     /// A class, region or mask that is missing or is not of the image.
-    pub fn understood(&self, review: &Review, index: &Index, masks: &[Mask], classes: &[String], threshold: f32) -> Result<Event, Refusal> {
+    pub fn understood(&self, review: &Review, index: &Index, masks: &[Mask]) -> Result<Event, Refusal> {
+        let classes = &self.classes;
         let (sample, id) = (review.sample, index.id(review.sample));
-        let class = || {
-            let class = review.class.ok_or_else(|| Refusal::bad(format!("{} needs a `class`", review.action)))?;
+        let named = |class: u32| {
             let name = classes.get(class as usize);
             name.cloned().ok_or_else(|| Refusal::bad(format!("there is no class {class}: there are {}, counted from 0", classes.len())))
+        };
+        let class = || named(review.class.ok_or_else(|| Refusal::bad(format!("{} needs a `class`", review.action)))?);
+        let labels = || {
+            let labels = review.labels.iter().flatten().map(|class| named(*class)).collect::<Result<Vec<_>, _>>()?;
+            if review.labels.is_some() { Ok(labels) } else { Err(Refusal::bad("complete needs `labels`, the classes that the image shows")) }
         };
         let region = || match review.region {
             Some(region) if (region as usize) < masks.len() => Ok(region),
@@ -270,23 +288,13 @@ impl Reviewing {
                 Action::BadMask { region, mask: masks.get(region as usize).cloned() }
             }
             "good-mask" => Action::GoodMask { region: region()? },
-            "complete" => Action::Complete { labels: self.shown(index, sample, classes, threshold) },
+            "complete" => Action::Complete { labels: labels()? },
             "undo" => Action::Undo { of: review.of.clone().ok_or_else(|| Refusal::bad("undo needs the event, `of`"))? },
             other => return Err(Refusal::bad(format!("action={other}: it is accept, reject, add, bad-mask, good-mask, complete or undo"))),
         };
         let p = review.class.map(|class| of_units(index.probability(sample, class))).and_then(|p| Probability::new(p).ok());
         let event = Event::new(review.who.trim(), id, action);
-        Ok(Event { queue: review.queue.clone(), blind: review.blind, p, ..event })
-    }
-
-    /// The classes that a sample shows when nobody says anything more.
-    fn shown(&self, index: &Index, sample: usize, classes: &[String], threshold: f32) -> Vec<String> {
-        let reviewed = self.reviewed();
-        let current = index.labels(sample).map(|label| (label.class, of_units(label.p)));
-        let nothing = Default::default();
-        let labels = reviewed.reviews.of(index.id(sample)).unwrap_or(&nothing).labels(current, threshold);
-        let shown = labels.iter().filter(|label| label.state != LabelState::Rejected);
-        shown.filter_map(|label| classes.get(label.class as usize).cloned()).collect()
+        Ok(Event { queue: review.queue.map(|kind| kind.name().to_owned()), blind: review.blind, p, ..event })
     }
 
     fn position(&self) -> MutexGuard<'_, Position> {

@@ -39,7 +39,7 @@ const ROW_LABELS: (usize, u16) = (20, 500);
 /// How long a request waits for the dataset to be opened, and how often it looks.
 const TO_OPEN: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(20);
-/// Pictures do not change while a run does not.
+/// Pictures do not change while a run does not, and the page names the run with them.
 const FOR_GOOD: &str = "private, max-age=86400";
 
 type Shared = State<Arc<Viewer>>;

@@ -195,7 +195,7 @@ impl Viewer {
         // Others may have said something meanwhile.
         reviewing.refresh(&index, threshold)?;
         let masks = self.masks(&index, review.sample)?;
-        let event = reviewing.understood(review, &index, &masks, &self.run.record.classes, threshold)?;
+        let event = reviewing.understood(review, &index, &masks)?;
         reviewing.append(&event, &index, threshold)?;
         Ok(json!({ "id": event.id, "state": reviewing.state(&index, review.sample, &masks, threshold, event.who.as_str()) }))
     }
@@ -226,6 +226,7 @@ impl Viewer {
         let shards = self.run.shards();
         json!({
             "version": 1,
+            "identity": &self.run.identity[..16],
             "name": record.recipe,
             "convert": env!("CARGO_PKG_VERSION"),
             "read_only": self.rules.read_only,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { checkAccess } from "./access.mjs";
-import { annotate, browse, check, review, scrollThrough } from "./steps.mjs";
+import { annotate, asked, browse, check, hidden, review, scrollThrough } from "./steps.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,8 +50,10 @@ async function run() {
   if (values.samples) check(known.samples === Number(values.samples), `there are ${known.samples} samples and not ${values.samples}`);
   await browse(page, known);
   await scrollThrough(page, known);
+  await hidden(page, known);
   if (!known.read_only) {
     await review(page, Number(values.review));
+    await asked(page);
     if (known.predict) await annotate(page, known);
   }
   await page.context().close();

@@ -80,11 +80,60 @@ async function undone(page) {
   await page.keyboard.press("u");
   check((await answer).ok(), "an undo was not taken");
   await page.waitForFunction((classes) => document.querySelector(".label.focused")?.className === classes, before);
+  // Held down, a key says one thing.
+  let sent = 0;
+  const counted = (request) => { if (request.url().endsWith("/api/reviews")) sent += 1; };
+  page.on("request", counted);
   answer = posted("reject");
-  await page.keyboard.press("r");
+  await page.keyboard.down("r");
+  await page.keyboard.down("r");
+  await page.keyboard.up("r");
   await answer;
+  await page.waitForTimeout(300);
+  page.off("request", counted);
+  check(sent === 1, `a key that was held down said ${sent} things`);
   await page.reload();
   await page.waitForSelector(".label.rejected");
+
+  // The last word is taken back where it was said.
+  const id = await page.textContent(".large-bar .id");
+  answer = posted("accept");
+  await page.keyboard.press("a");
+  await answer;
+  await page.keyboard.press("j");
+  await page.waitForFunction((last) => document.querySelector(".large-bar .id")?.textContent !== last, id);
+  await page.waitForSelector(".labels .label.focused");
+  answer = posted("undo");
+  await page.keyboard.press("u");
+  check((await answer).ok(), "an undo on another image was not taken");
+  await page.waitForFunction((last) => document.querySelector(".large-bar .id")?.textContent === last, id);
+  await page.waitForSelector(".label.focused.rejected");
+}
+
+/** Nothing tells scores while they are hidden. */
+export async function hidden(page, known) {
+  await go(page, "view=gallery&blind=1&order=unsupported&unsupported=yes");
+  await page.waitForSelector(".tile:not(.pending)");
+  check((await matches(page)) === known.samples, "a filter by score applies while scores are hidden");
+  check((await page.locator(".tile .p").count()) === 0, "a tile shows a score");
+  const orders = await page.locator(".order select").first().locator("option").allTextContents();
+  check(orders.join() === "Name,Random", `the orders are ${orders}`);
+  check((await page.locator("nav a").allTextContents()).join() === "Gallery,Queue,Summary", "a page that tells scores is in sight");
+  await go(page, "view=thresholds&blind=1");
+  await page.getByRole("heading", { name: "Hidden" }).waitFor();
+  await go(page, "view=gallery");
+  await page.waitForSelector(".tile:not(.pending)");
+}
+
+/** A label that a queue asks about is there and in focus, even below the threshold. */
+export async function asked(page) {
+  const { entries } = await page.evaluate(async () => (await fetch("/api/queue?kind=near&n=12&who=nobody")).json());
+  for (const { sample, class: index } of entries.slice(0, 6)) {
+    await go(page, `view=queue&queue=near&n=12&sample=${sample}`);
+    await page.waitForSelector(".labels .label.focused");
+    const [why, name] = [await page.textContent(".queue-bar .why"), await page.textContent(".label.focused .name")];
+    check(index === null || why.includes(name.trim()), `“${why}”, but ${name} is in focus`);
+  }
 }
 
 /** Draws a box and accepts the first class that is offered. */
@@ -101,6 +150,10 @@ export async function annotate(page, known) {
   await page.mouse.move(x + 0.6 * width, y + 0.6 * height, { steps: 4 });
   await page.mouse.up();
   await page.waitForSelector(".offer-classes button", { timeout: 120_000 });
+  await page.keyboard.press("n");
+  await page.getByRole("combobox", { name: "Another class" }).fill("a");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".drawing .picker", { state: "detached" });
   const name = await page.textContent(".offer-classes .name");
   check(known.classes.includes(name), `a class was offered that is none: ${name}`);
   const saved = page.waitForResponse((answer) => answer.url().endsWith("/api/reviews") && answer.request().postDataJSON().action === "add");

@@ -105,6 +105,15 @@ export function resultQuery({ filters, order, seed }: Pick<Place, "filters" | "o
   return query.toString();
 }
 
+/** The orders that tell nothing of scores. */
+export const BLIND_ORDERS: readonly Order[] = ["id", "random"];
+
+/** A place as it is shown while scores are hidden: no filter and no order tells them. */
+export function withoutScores(place: Place): Place {
+  const { band: _band, unsupported: _unsupported, truth: _truth, tau: _tau, ...filters } = place.filters;
+  return { ...place, filters, order: BLIND_ORDERS.includes(place.order) ? place.order : "id" };
+}
+
 export function formatAddress(place: Place): string {
   const query = new URLSearchParams({ view: place.view });
   if (place.classIndex !== null) query.set("class", String(place.classIndex));

@@ -20,11 +20,13 @@ import { ThresholdsPage } from "./pages/thresholds.tsx";
 import { useResource } from "./resource.ts";
 import { Queue } from "./reviewing/queue.tsx";
 import { SummaryPage } from "./reviewing/summary.tsx";
-import { announcement, dismiss, go, linkTo, nameRequest, notices, place, run, theme } from "./store.ts";
+import { announcement, blind, dismiss, go, linkTo, nameRequest, notices, place, run, shownPlace, theme } from "./store.ts";
 
 const VIEWS: readonly (readonly [view: View, name: string])[] = [
   ["gallery", "Gallery"], ["queue", "Queue"], ["summary", "Summary"], ["classes", "Classes"], ["pairs", "Pairs"], ["thresholds", "Thresholds"],
 ];
+/** The views that tell scores, or what follows from them. */
+const TELLING: readonly View[] = ["classes", "class", "pairs", "thresholds"];
 const helpOpen = signal(false);
 
 export function App() {
@@ -66,6 +68,7 @@ function Current() {
   const { view, sample } = place.value;
   if (view === "queue") return <Queue />;
   if (sample !== null) return <FromGallery sample={sample} />;
+  if (blind.value && TELLING.includes(view)) return <div class="page"><h1>Hidden</h1><p class="lead">This page would tell scores, and they are hidden while you review blind.</p></div>;
   switch (view) {
     case "gallery": return <Gallery />;
     case "summary": return <SummaryPage />;
@@ -78,7 +81,7 @@ function Current() {
 
 /** The large view, going through what the gallery shows. */
 function FromGallery({ sample }: { sample: number }) {
-  const { data, error, retry } = useResource(resultQuery(place.value), loadResult);
+  const { data, error, retry } = useResource(resultQuery(shownPlace.value), loadResult);
   if (error !== null) return <Failure line={error} retry={retry} />;
   if (data === null) return <Waiting what="Asking for the matching images" />;
   const position = data.indexOf(sample);
@@ -106,7 +109,9 @@ function Header({ name }: { name: string }) {
     <header class={sample !== null ? "head in-large" : "head"}>
       <p class="run-name" title={name}>{name}</p>
       <nav aria-label="Views" ref={nav}>
-        {VIEWS.map(([key, text]) => <a key={key} {...linkTo({ view: key })} aria-current={key === current ? "page" : undefined}>{text}</a>)}
+        {VIEWS.filter(([key]) => !blind.value || !TELLING.includes(key)).map(([key, text]) => (
+          <a key={key} {...linkTo({ view: key })} aria-current={key === current ? "page" : undefined}>{text}</a>
+        ))}
       </nav>
       {run.value!.read_only && <span class="tag">read only</span>}
       {run.value!.blind && <span class="tag">blind</span>}

@@ -19,6 +19,8 @@ export type ClassProbability = [classIndex: number, probability: number];
 
 export interface Run {
   version: number;
+  /** Another run has another. */
+  identity: string;
   name: string;
   convert: string;
   read_only: boolean;
@@ -101,6 +103,7 @@ export interface ReviewPost {
   class?: number;
   region?: number;
   mask?: Mask;
+  labels?: number[];
   of?: string;
   queue?: QueueKind;
   blind?: boolean;

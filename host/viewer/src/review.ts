@@ -6,6 +6,8 @@ export interface Step {
   class?: number;
   region?: number;
   mask?: Mask;
+  /** The classes that a complete image shows. */
+  labels?: number[];
 }
 
 const judged: Partial<Record<Action, LabelState>> = { accept: "accepted", reject: "rejected", add: "added" };
@@ -52,6 +54,9 @@ export function stepOf(event: ReviewEvent, classes: string[]): Step {
     ...(event.mask && { mask: event.mask }),
   };
 }
+
+/** What completing an image says of it: the classes that its reviewer sees as labels. */
+export const labelsShown = (state: ReviewState): number[] => state.labels.filter(([, , label]) => label !== "rejected").map(([index]) => index);
 
 /** Adding what is already there means that it is right. */
 export function addOrAccept(state: ReviewState, classIndex: number, mask?: Mask): Step {

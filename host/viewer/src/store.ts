@@ -1,6 +1,6 @@
 // The state that the whole page shares: the run, the place in the address, and what a reader has settled on.
 import { computed, signal } from "@preact/signals";
-import { type Filters, type Place, formatAddress, parseAddress, placeWith } from "./address.ts";
+import { type Filters, type Place, formatAddress, parseAddress, placeWith, withoutScores } from "./address.ts";
 import type { Run } from "./contract.ts";
 
 export const run = signal<Run | null>(null);
@@ -41,10 +41,16 @@ export function setFilters(changes: { [Key in keyof Filters]?: Filters[Key] | un
   go({ filters: filters as Filters, at: 0 });
 }
 
-export const threshold = computed(() => place.value.filters.tau ?? run.value?.threshold ?? 0.5);
+export const threshold = computed(() => shownPlace.value.filters.tau ?? run.value?.threshold ?? 0.5);
+
+/** The address of a picture of this run: another run's pictures must not come out of the browser's cache. */
+export const pictureOf = (path: string): string => `${path}${path.includes("?") ? "&" : "?"}run=${run.peek()?.identity ?? ""}`;
 
 /** Whether scores are hidden: this reader wishes it, or the server was started so. */
 export const blind = computed(() => place.value.blind || (run.value?.blind ?? false));
+
+/** The place, without what would tell scores while they are hidden. */
+export const shownPlace = computed(() => (blind.value ? withoutScores(place.value) : place.value));
 
 export const className = (index: number): string => run.value?.classes[index] ?? `class ${index}`;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { filterQuery, formatAddress, parseAddress, placeWith, resultQuery } from "../src/address.ts";
+import { filterQuery, formatAddress, parseAddress, placeWith, resultQuery, withoutScores } from "../src/address.ts";
 
 test("an empty address is the gallery", () => {
   assert.deepEqual(parseAddress(""), placeWith({}));
@@ -37,4 +37,11 @@ test("the server is asked with the filters and the order alone", () => {
   assert.equal(resultQuery(place), "pair=1%2C2&tau=0.25&order=random&seed=3");
   assert.equal(filterQuery({}).toString(), "");
   assert.equal(resultQuery(placeWith({ seed: 3 })), "");
+});
+
+test("while scores are hidden no filter and no order tells them", () => {
+  const place = parseAddress("?view=gallery&given=3&band=0.4,0.6&unsupported=yes&truth=wrong&tau=0.2&order=near&blind=1");
+  const { filters, order } = withoutScores(place);
+  assert.deepEqual([filters, order], [{ given: 3 }, "id"]);
+  assert.equal(withoutScores(parseAddress("?order=random&seed=4")).order, "random");
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ReviewState } from "../src/contract.ts";
-import { addOrAccept, applied, ownState, stepOf } from "../src/review.ts";
+import { addOrAccept, applied, labelsShown, ownState, stepOf } from "../src/review.ts";
 
 const state: ReviewState = { labels: [[3, 0.9, "kept"], [5, 0.6, "kept"]], bad_masks: [], drawn: [], complete_by: [], undo: null };
 
@@ -52,4 +52,9 @@ test("adding what is labelled accepts it, unless it comes with a mask", () => {
   assert.equal(addOrAccept(state, 5).action, "accept");
   assert.equal(addOrAccept(state, 9).action, "add");
   assert.equal(addOrAccept(state, 5, { size: [1, 1], counts: "01" }).action, "add");
+});
+
+test("a complete image says what its reviewer sees", () => {
+  const seen: ReviewState = { ...state, labels: [[3, 0.9, "kept"], [5, 0.6, "rejected"], [7, 0.1, "added"]] };
+  assert.deepEqual(labelsShown(seen), [3, 7]);
 });

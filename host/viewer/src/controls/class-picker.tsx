@@ -12,9 +12,11 @@ interface Props {
   /** Once chosen, the field is empty again, for the next. */
   forgets?: boolean;
   focused?: boolean;
+  /** Where no dialog around it listens. */
+  onEscape?: () => void;
 }
 
-export function ClassPicker({ label, value, onChange, forgets, focused }: Props) {
+export function ClassPicker({ label, value, onChange, forgets, focused, onEscape }: Props) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
@@ -47,6 +49,10 @@ export function ClassPicker({ label, value, onChange, forgets, focused }: Props)
       const chosen = offered[active];
       if (text.trim() === "" && !forgets) choose(null);
       else if (chosen !== undefined) choose(chosen);
+    } else if (event.key === "Escape" && onEscape) {
+      event.preventDefault();
+      event.stopPropagation();
+      onEscape();
     } else if (event.key === "Escape" && open && !focused) {
       event.preventDefault();
       event.stopPropagation();

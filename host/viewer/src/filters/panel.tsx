@@ -39,7 +39,7 @@ function Fields() {
       <TextField label="Name contains" value={filters.id ?? ""} onChange={(id) => setFilters({ id: id || undefined })} placeholder="part of an id" />
       <Choice label="Reviewed" value={filters.reviewed ?? ""} options={[["", "either"], ["yes", "by somebody"], ["no", "by nobody"]]}
         onChange={(reviewed) => setFilters({ reviewed: reviewed || undefined })} />
-      {known.truth && (
+      {known.truth && !blind.value && (
         <Choice label="Truth" value={filters.truth ?? ""} options={[["", "any"], ["wrong", "a label is not true"], ["missed", "a true class is missing"], ["right", "all labels right"]]}
           onChange={(truth) => setFilters({ truth: truth || undefined })} />
       )}
@@ -48,8 +48,8 @@ function Fields() {
         <Choice label="Regions from" value={filters.source ?? ""} options={[["", "any proposer"], ...known.sources.map((name) => [name, name] as const)]}
           onChange={(source) => setFilters({ source: source || undefined })} />
       )}
-      <Check label="No region backs the given label" checked={filters.unsupported === "yes"} onChange={(on) => setFilters({ unsupported: on ? "yes" : undefined })} />
-      <Threshold tau={filters.tau} />
+      {!blind.value && <Check label="No region backs the given label" checked={filters.unsupported === "yes"} onChange={(on) => setFilters({ unsupported: on ? "yes" : undefined })} />}
+      {!blind.value && <Threshold tau={filters.tau} />}
       <Check label="Blind: hide all scores" checked={blind.value} disabled={known.blind} onChange={(hidden) => go({ blind: hidden })} />
     </>
   );

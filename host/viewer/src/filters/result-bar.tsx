@@ -1,7 +1,7 @@
 // How many images match, which filters say so, and the order they come in.
-import { type Filters, type Order, ORDERS } from "../address.ts";
+import { type Filters, type Order, BLIND_ORDERS, ORDERS } from "../address.ts";
 import { count, plural } from "../format.ts";
-import { className, go, place, run, setFilters, tileSize } from "../store.ts";
+import { blind, className, go, run, setFilters, shownPlace, tileSize } from "../store.ts";
 import { forgetResult } from "../gallery/result.ts";
 import { drawerOpen } from "./panel.tsx";
 
@@ -15,7 +15,7 @@ const ORDER_TEXT: Record<Order, [name: string, sentence: string]> = {
 };
 
 export function ResultBar({ total, query, retry }: { total: number | null; query: string; retry: () => void }) {
-  const { order, seed, filters } = place.value;
+  const { order, seed, filters } = shownPlace.value;
   const active = describe(filters);
   return (
     <div class="result-bar">
@@ -27,7 +27,7 @@ export function ResultBar({ total, query, retry }: { total: number | null; query
         <label class="order">
           <span>Order</span>
           <select value={order} title={ORDER_TEXT[order][1]} onChange={(event) => go({ order: event.currentTarget.value as Order, at: 0 })}>
-            {ORDERS.map((name) => <option key={name} value={name}>{ORDER_TEXT[name][0]}</option>)}
+            {(blind.value ? BLIND_ORDERS : ORDERS).map((name) => <option key={name} value={name}>{ORDER_TEXT[name][0]}</option>)}
           </select>
         </label>
         {order === "random" && <button type="button" onClick={() => go({ seed: seed + 1, at: 0 })}>Shuffle</button>}

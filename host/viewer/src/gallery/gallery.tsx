@@ -6,7 +6,7 @@ import { ResultBar } from "../filters/result-bar.tsx";
 import { Failure, Waiting } from "../controls/states.tsx";
 import { useResource } from "../resource.ts";
 import { scrollerHeight } from "../scroll.ts";
-import { go, linkTo, place, tileSize } from "../store.ts";
+import { go, linkTo, place, shownPlace, tileSize } from "../store.ts";
 import { loadResult } from "./result.ts";
 import { rowOf, rowsError, rowsVersion, wantRows } from "./rows.ts";
 import { Badges, Thumbnail, TileText } from "./tile.tsx";
@@ -18,7 +18,7 @@ const TILES = {
 const GAP = 12;
 
 export function Gallery() {
-  const query = resultQuery(place.value);
+  const query = resultQuery(shownPlace.value);
   const { data, error, loading, retry } = useResource(query, loadResult);
   return (
     <div class="gallery-page">

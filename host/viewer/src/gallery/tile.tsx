@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Row } from "../contract.ts";
 import { probability } from "../format.ts";
-import { blind, className, place, run, threshold } from "../store.ts";
+import { blind, className, pictureOf, place, run, threshold } from "../store.ts";
 
 export function Thumbnail({ sample, size, alt }: { sample: number; size: number; alt: string }) {
   const image = useRef<HTMLImageElement>(null);
@@ -14,21 +14,21 @@ export function Thumbnail({ sample, size, alt }: { sample: number; size: number;
   }, []);
   if (failed) return <span class="unreadable">cannot be read</span>;
   return (
-    <img ref={image} src={`/api/thumbnail/${sample}?size=${size}`} alt={alt} decoding="async" draggable={false} onError={() => setFailed(true)} />
+    <img ref={image} src={pictureOf(`/api/thumbnail/${sample}?size=${size}`)} alt={alt} decoding="async" draggable={false} onError={() => setFailed(true)} />
   );
 }
 
-/** The given label first, then the one that was filtered for, then the most probable. */
-function labelsAbove(row: Row, tau: number, wanted: number | undefined) {
+/** The given label first, then the one that was filtered for, then the most probable; by name where scores are hidden. */
+function labelsAbove(row: Row, tau: number, wanted: number | undefined, hidden: boolean) {
   const above = row.labels.filter(([, p]) => p > tau);
   const rank = (index: number) => (index === row.given ? 2 : index === wanted ? 1 : 0);
-  return above.sort((a, b) => rank(b[0]) - rank(a[0]) || b[1] - a[1]);
+  return above.sort((a, b) => rank(b[0]) - rank(a[0]) || (hidden ? className(a[0]).localeCompare(className(b[0]), "en") : b[1] - a[1]));
 }
 
 export function TileText({ row, lines }: { row: Row; lines: number }) {
   const hidden = blind.value;
   const tau = threshold.value;
-  const labels = labelsAbove(row, tau, place.value.filters.label);
+  const labels = labelsAbove(row, tau, place.value.filters.label, hidden);
   const hasGiven = labels.some(([index]) => index === row.given);
   const known = run.value?.truth ? row.truth : null;
   const room = hasGiven ? lines : lines - 1;

@@ -75,11 +75,13 @@ export function DrawingPanel({ drawing, blind, onChoose, onAccept, onDrop }: Pro
   const accept = (classIndex: number | undefined) => {
     if (offer && classIndex !== undefined) onAccept(classIndex, offer.mask);
   };
+  // By name where scores are hidden, since the order would tell them.
+  const top = offer ? (blind ? [...offer.top].sort((a, b) => className(a[0]).localeCompare(className(b[0]), "en")) : offer.top) : [];
   useKeys(4, (event) => {
     if (event.key === "Escape") return onDrop(), true;
     if (!offer || drawing.state !== "offered") return false;
-    if (event.key === "Enter") return accept(offer.top[0]?.[0]), true;
-    if (/^\d$/.test(event.key)) return accept(offer.top[(Number(event.key) + 9) % 10]?.[0]), true;
+    if (event.key === "Enter") return (event.repeat || accept(top[0]?.[0])), true;
+    if (/^\d$/.test(event.key)) return (event.repeat || accept(top[(Number(event.key) + 9) % 10]?.[0])), true;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") return onChoose(drawing.chosen + (event.key === "ArrowDown" ? 1 : -1)), true;
     if (event.key === "n") return setOther(true), true;
     return false;
@@ -107,7 +109,7 @@ export function DrawingPanel({ drawing, blind, onChoose, onAccept, onDrop }: Pro
           )}
           <p class="hint" role="status">What does it show? Enter takes the first, a digit the one with that number.</p>
           <ol class="offer-classes">
-            {(blind ? [...offer.top] : offer.top).map(([index, p], position) => (
+            {top.map(([index, p], position) => (
               <li key={index}>
                 <button type="button" onClick={() => accept(index)}>
                   <kbd aria-hidden="true">{(position + 1) % 10}</kbd>
@@ -118,7 +120,7 @@ export function DrawingPanel({ drawing, blind, onChoose, onAccept, onDrop }: Pro
             ))}
           </ol>
           {other
-            ? <ClassPicker label="Another class" value={null} focused onChange={(index) => index !== null && accept(index)} />
+            ? <ClassPicker label="Another class" value={null} focused onEscape={() => setOther(false)} onChange={(index) => index !== null && accept(index)} />
             : <button type="button" onClick={() => setOther(true)}><kbd>n</kbd> Another class</button>}
         </>
       )}

@@ -1,10 +1,10 @@
 // The image beside its labels and regions, with the keys of reviewing.
 import { useMemo, useState } from "preact/hooks";
-import type { Mask, QueueKind, Sample } from "../contract.ts";
+import type { ClassProbability, Mask, QueueKind, Sample } from "../contract.ts";
 import { useKeys } from "../keys.ts";
 import { useMedia } from "../media.ts";
-import { type Step, addOrAccept, ownState, stepOf } from "../review.ts";
-import { act, finished, receive, shownState } from "../reviewing/journal.ts";
+import { type Step, addOrAccept, labelsShown, ownState, stepOf } from "../review.ts";
+import { act, receive, shownState, takeLastWord } from "../reviewing/journal.ts";
 import { blind, className, masksShown, notify, numbers, opacity, outlines, place, reviewer, reviewerName, run } from "../store.ts";
 import { Actions, AddLabel } from "./actions.tsx";
 import { DrawingPanel, useDrawing } from "./annotate.tsx";
@@ -43,7 +43,8 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
   const own = () => [...events.filter((event) => event.who === who).map((event) => stepOf(event, known.classes)), ...pending];
   const state = second ? ownState(above, own(), who, whole.undo) : whole;
   const pGiven = sample.labels.find(([index]) => index === sample.given)?.[1] ?? 0;
-  const labels = listedLabels(state.labels, sample.given, pGiven, blind.value);
+  const asked = focusClass === null ? [] : [[focusClass, sample.labels.find(([index]) => index === focusClass)?.[1] ?? 0] as ClassProbability];
+  const labels = listedLabels(state.labels, sample.given, [[sample.given, pGiven], ...asked], blind.value);
 
   const [labelAt, setLabelAt] = useState(() => Math.max(0, labels.findIndex(([index]) => index === focusClass)));
   const focusedLabel = Math.min(labelAt, labels.length - 1);
@@ -93,17 +94,14 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
   const complete = async () => {
     const reviewerIs = await reviewerName();
     if (reviewerIs === null) return;
-    void act(sample.sample, { action: "complete" }, { who: reviewerIs, queue: cameFrom }, `complete ${sample.id}`);
+    void act(sample.sample, { action: "complete", labels: labelsShown(state) }, { who: reviewerIs, queue: cameFrom }, `complete ${sample.id}`);
     onNext();
   };
   const undo = () => {
-    const last = finished.at(-1);
-    if (state.undo === null && pending.length === 0 && last !== undefined && last !== sample.sample) {
-      finished.pop();
-      onMove(last);
-      return void act(last, { action: "undo" }, { who, queue: cameFrom }, "undo");
-    }
-    void send({ action: "undo" }, "undo");
+    const word = takeLastWord();
+    if (word === undefined) return void send({ action: "undo" }, "undo");
+    if (word.sample !== sample.sample) onMove(word.sample);
+    void act(word.sample, { action: "undo" }, { who: word.who, queue: cameFrom }, "undo", word);
   };
 
   useKeys(2, (event) => {
@@ -121,6 +119,8 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
     const drawingTool = ({ b: "box", p: "polygon", x: "point" } as const)[event.key as "b"];
     if (drawingTool && toolsOffered().includes(drawingTool)) return setTool(tool === drawingTool ? "look" : drawingTool), true;
     if (!judging) return false;
+    // One word a key stroke, however long the key is held.
+    if (event.repeat && ["a", "r", "n", "m", "u", "c", " "].includes(event.key)) return true;
     if (event.key === "a") return judge(focusedLabel, true), true;
     if (event.key === "r") return judge(focusedLabel, false), true;
     if (event.key === "n") return setAdding(true), true;
@@ -144,7 +144,7 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
     <div class="bench">
       <div class="stage">
         <Stage scene={scene} tool={tool} label={`${sample.id}, with ${shown.length} masks`} holds={drawing !== null}
-          onHover={setHovered} onSelect={setRegionAt} onDrawn={(what) => { ask(what); }} />
+          onHover={setHovered} onSelect={setRegionAt} onDrawn={(what) => { ask(what); }} onDrop={drop} />
         {picture === null && <p class="stage-note" role="status">Loading the image …</p>}
         {picture?.problem && <p class="stage-note" role="alert">{picture.problem}</p>}
         <div class="stage-tools">

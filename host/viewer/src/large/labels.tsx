@@ -1,11 +1,11 @@
 // The labels of the image, what was made of each, and the two judgements of it.
 import { useEffect, useRef } from "preact/hooks";
-import type { JudgedLabel, LabelState } from "../contract.ts";
+import type { ClassProbability, JudgedLabel, LabelState } from "../contract.ts";
 import { probability } from "../format.ts";
 import { Truth } from "../gallery/tile.tsx";
 import { className } from "../store.ts";
 
-/** A label as the large view lists it; `below` is the given one that is not above the threshold. */
+/** A label as the large view lists it; `below` is one that is not above the threshold: the given one, and the one that a queue asks about. */
 export type ListedLabel = [classIndex: number, probability: number, state: LabelState | "below"];
 
 const STATE_TEXT: Record<LabelState | "below", string> = {
@@ -13,9 +13,9 @@ const STATE_TEXT: Record<LabelState | "below", string> = {
 };
 
 /** Labels in reading order: best first; by name where scores are hidden, since the order would tell them. */
-export function listedLabels(labels: JudgedLabel[], given: number, pGiven: number, blind: boolean): ListedLabel[] {
+export function listedLabels(labels: JudgedLabel[], given: number, wanted: ClassProbability[], blind: boolean): ListedLabel[] {
   const listed: ListedLabel[] = [...labels];
-  if (!labels.some(([index]) => index === given)) listed.push([given, pGiven, "below"]);
+  for (const [index, p] of wanted) if (!listed.some(([known]) => known === index)) listed.push([index, p, "below"]);
   const byName = new Intl.Collator("en", { numeric: true }).compare;
   return blind ? listed.sort((a, b) => byName(className(a[0]), className(b[0]))) : listed.sort((a, b) => Number(b[0] === given) - Number(a[0] === given) || b[1] - a[1]);
 }

@@ -1,5 +1,6 @@
 // The image of a sample: loaded once, replaced by its thumbnail where the browser cannot read it. The server sends it turned as the masks are.
 import { isAbort, lineOf, request } from "../api.ts";
+import { pictureOf } from "../store.ts";
 
 export interface Picture {
   image: HTMLImageElement | null;
@@ -25,12 +26,12 @@ export function loadPicture(sample: number): Promise<Picture> {
 
 async function read(sample: number): Promise<Picture> {
   try {
-    const blob = await (await request(`/api/image/${sample}`)).blob();
+    const blob = await (await request(pictureOf(`/api/image/${sample}`))).blob();
     return { image: await decoded(URL.createObjectURL(blob)), problem: null };
   } catch (error) {
     if (isAbort(error)) throw error;
     const problem = lineOf(error);
-    const image = await decoded(`/api/thumbnail/${sample}?size=512`).catch(() => null);
+    const image = await decoded(pictureOf(`/api/thumbnail/${sample}?size=512`)).catch(() => null);
     return { image, problem: image ? "this browser cannot show the image itself; this is its thumbnail" : problem };
   }
 }

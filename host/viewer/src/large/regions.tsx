@@ -34,7 +34,7 @@ export function Regions({ shapes, pixels, focused, bad, blind, selection, judgin
               <span class="about">
                 {shape.source} · {count(shape.area)} px{pixels > 0 && ` (${percent(shape.area / pixels, 0)})`}
                 {!blind && shape.score !== null && ` · score ${probability(shape.score)}`}
-                {selection && shape.selected && <span class="tag">for training</span>}
+                {selection && !blind && shape.selected && <span class="tag">for training</span>}
                 {isBad && <span class="tag bad">bad mask</span>}
               </span>
             </button>

@@ -17,11 +17,13 @@ interface Props {
   onHover: (shape: number | null) => void;
   onSelect: (shape: number | null) => void;
   onDrawn: (drawn: Drawn) => void;
+  /** What was drawn before is not meant any more. */
+  onDrop: () => void;
   /** Whether the drawn outline stays in sight while its answer is waited for. */
   holds: boolean;
 }
 
-export function Stage({ scene, tool, label, onHover, onSelect, onDrawn, holds }: Props) {
+export function Stage({ scene, tool, label, onHover, onSelect, onDrawn, onDrop, holds }: Props) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const frame = useRef<Frame>({ scale: 1, x: 0, y: 0 });
   const touched = useRef(false);
@@ -67,8 +69,11 @@ export function Stage({ scene, tool, label, onHover, onSelect, onDrawn, holds }:
     return () => measure.disconnect();
   }, [width, height]);
 
+  /** The first corner of a polygon that takes another's place. */
+  const corner = useRef<[number, number] | null>(null);
   useEffect(() => {
-    if (!holds) setDraft({});
+    if (!holds) setDraft(corner.current ? { polygon: [corner.current] } : {});
+    corner.current = null;
   }, [tool, holds]);
 
   // Preact's wheel listeners are passive; this one must keep the page from zooming.
@@ -146,8 +151,13 @@ export function Stage({ scene, tool, label, onHover, onSelect, onDrawn, holds }:
     } else if (pointer.moved || event.button === 1) {
       return;
     } else if (tool === "point") {
+      const [a, b] = toImage(frame.current, x, y);
+      if (a < 0 || b < 0 || a >= width || b >= height) return;
       setDraft({ point });
       onDrawn({ point });
+    } else if (tool === "polygon" && holds) {
+      corner.current = point;
+      onDrop();
     } else if (tool === "polygon") {
       const points = latest.current.draft.polygon ?? [];
       const first = points[0];

@@ -17,8 +17,16 @@ interface Journal {
 
 const journals = new Map<number, Signal<Journal>>();
 const sending = new Map<number, Promise<unknown>>();
-/** Images that were finished here, so that undo can go back to them. */
-export const finished: number[] = [];
+/** Something that was said here, whether or not it is saved yet. */
+interface Word {
+  sample: number;
+  who: string;
+  id: string | null;
+}
+const said: Word[] = [];
+
+/** The last thing that was said here and is not taken back. */
+export const takeLastWord = (): Word | undefined => said.pop();
 
 /** Takes what the server says of an image, unless something is still on its way to it. */
 export function receive(sample: Sample, who: string): Signal<Journal> {
@@ -41,17 +49,19 @@ export interface Judge {
   queue: QueueKind | null;
 }
 
-/** Sends one step; resolves to whether the server took it. `name` says in a notice what was not saved. */
-export async function act(sample: number, step: Step, judge: Judge, name: string): Promise<boolean> {
+/** Sends one step; resolves to whether the server took it. `name` says in a notice what was not saved, `taken` what an undo takes back: without it the last word of earlier visits. */
+export async function act(sample: number, step: Step, judge: Judge, name: string, taken?: Word): Promise<boolean> {
   const journal = journals.get(sample);
   if (!journal) return false;
   const { who, queue } = judge;
   const entry = { ...step };
+  const word: Word = { sample, who, id: null };
+  if (step.action !== "undo") said.push(word);
   journal.value = { ...journal.value, who, pending: [...journal.value.pending, entry] };
   announce(name);
   const before = sending.get(sample) ?? Promise.resolve();
   const mine = before.then(async () => {
-    const of = step.action === "undo" ? journal.value.confirmed.undo : null;
+    const of = step.action === "undo" ? (taken ? taken.id : journal.value.confirmed.undo) : null;
     if (step.action === "undo" && of === null) throw new Error("nothing of yours is left to undo on this image");
     const body: ReviewPost = { sample, who, ...step, ...(of !== null && { of }), ...(queue && { queue }), blind: blind.peek() };
     return { of, answer: await postJson<{ id: string; state: ReviewState }>("/api/reviews", body) };
@@ -64,9 +74,11 @@ export async function act(sample: number, step: Step, judge: Judge, name: string
     journal.value = { ...journal.value, confirmed: answer.state, events, pending: journal.value.pending.filter((other) => other !== entry) };
     const row = rowOf(sample);
     if (row) putRow({ ...row, reviewed: answer.state.complete_by });
-    if (step.action === "complete") finished.push(sample);
+    word.id = answer.id;
     return true;
   } catch (error) {
+    if (taken?.id) said.push(taken);
+    else if (said.includes(word)) said.splice(said.indexOf(word), 1);
     journal.value = { ...journal.value, pending: journal.value.pending.filter((other) => other !== entry) };
     notify({ text: `Not saved (${name}): ${lineOf(error)}`, ...(step.action !== "undo" && { retry: () => void act(sample, step, judge, name) }) });
     return false;

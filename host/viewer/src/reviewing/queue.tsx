@@ -1,5 +1,5 @@
 // Images in the order that is worth a reviewer's time.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { QUEUE_KINDS } from "../address.ts";
 import { Failure, Waiting } from "../controls/states.tsx";
 import type { QueueEntry, QueueKind } from "../contract.ts";
@@ -56,13 +56,29 @@ function Start() {
   );
 }
 
+const KEPT = "convert-view queue";
+
+/** The queue that this tab goes through: after a reload, with its finished images, the one of before. */
+function goneThrough(path: string, entries: QueueEntry[], sample: number | null): QueueEntry[] {
+  const { identity } = run.value!;
+  try {
+    const known = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { identity: string; path: string; entries: QueueEntry[] } | null;
+    const goesOn = known?.identity === identity && known.path === path && known.entries.some((entry) => entry.sample === sample);
+    if (goesOn && !entries.some((entry) => entry.sample === sample)) return known.entries;
+    sessionStorage.setItem(KEPT, JSON.stringify({ identity, path, entries }));
+  } catch {
+    // A browser that keeps nothing begins the queue anew.
+  }
+  return entries;
+}
+
 function Working({ kind, n }: { kind: QueueKind; n: number }) {
   const who = reviewer.value.value;
   const [ended, setEnded] = useState(false);
   const path = `/api/queue?kind=${kind}&n=${n}&who=${encodeURIComponent(who)}`;
   const { data, error, loading, retry } = useResource<{ entries: QueueEntry[] }>(path);
-  const entries = loading ? null : (data?.entries ?? null);
   const { sample } = place.value;
+  const entries = useMemo(() => (loading || !data ? null : goneThrough(path, data.entries, place.peek().sample)), [data, loading]);
   useEffect(() => {
     if (sample === null && !ended && entries?.[0]) go({ sample: entries[0].sample }, "replace");
   }, [sample, ended, entries]);

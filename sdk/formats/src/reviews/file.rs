@@ -64,6 +64,17 @@ impl ReviewFile {
         &self.path
     }
 
+    /// How long it is; 0 where it is not there.
+    ///
+    /// # Errors
+    /// A file that cannot be looked at.
+    pub fn length(&self) -> Result<u64> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            other => Ok(other.context(|| format!("cannot read {}", self.path.display()))?.len()),
+        }
+    }
+
     /// Adds an event: once this returns it is on the disk. Of several processes that add at once each adds whole lines.
     ///
     /// # Errors
