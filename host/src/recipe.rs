@@ -172,9 +172,17 @@ impl Recipe {
             .unwrap_or_default()
     }
 
-    /// The recipe with every plugin's config as it was used, paths absolute: it reads the same from anywhere.
+    /// The recipe with every plugin's config as it was used, for the run's folder: paths are absolute, but for reviews and truths that lie in there, so that it may be moved.
     pub fn complete(&self) -> Json {
-        self.with_configs(|plugin| plugin.config.clone())
+        let mut complete = self.with_configs(|plugin| plugin.config.clone());
+        for pointer in ["/reviews", "/calibrate/truth"] {
+            if let Some(place) = complete.pointer_mut(pointer)
+                && let Some(key) = place.as_str().and_then(|file| self.key_of(Path::new(file))).map(Json::from)
+            {
+                *place = key;
+            }
+        }
+        complete
     }
 
     fn with_configs(&self, config: impl Fn(&Configured) -> Json) -> Json {
@@ -203,14 +211,6 @@ impl Recipe {
             sections.insert("dataset".into(), dataset);
             sections.insert("name".into(), self.name.as_str().into());
             sections.insert("work_dir".into(), self.place().to_string_lossy().into());
-        }
-        // Relative to the run's folder, in which the complete recipe lies: a folder may be moved.
-        for pointer in ["/reviews", "/calibrate/truth"] {
-            if let Some(place) = complete.pointer_mut(pointer)
-                && let Some(key) = place.as_str().and_then(|file| self.key_of(Path::new(file))).map(Json::from)
-            {
-                *place = key;
-            }
         }
         complete
     }

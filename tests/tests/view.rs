@@ -74,6 +74,9 @@ fn only_those_are_answered_who_have_the_token_and_come_from_the_page() {
         let refusal: Value = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{path}: {}", String::from_utf8_lossy(&body)));
         assert!(status >= 400 && kind == "application/json" && !refusal["error"].as_str().unwrap().contains('\n'), "{path}: {refusal}");
     }
+    for (status, text) in [viewer.bare("/api/run", &[]), viewer.bare("/api/reviews", &[("cookie", &cookie)])] {
+        assert!(status >= 400 && serde_json::from_str::<Value>(&text).is_ok_and(|refusal| refusal["error"].is_string()), "{status} {text}");
+    }
     for body in [json!({ "sample": "5" }), json!([1])] {
         let (status, refusal) = viewer.post("/api/predict", &body);
         assert!(status >= 400 && refusal["error"].is_string(), "{status} {refusal}");
@@ -206,6 +209,19 @@ fn a_region_named_by_hand_has_the_probabilities_that_the_run_stored() {
 }
 
 #[test]
+fn a_run_of_an_earlier_convert_shows_its_images_and_says_what_it_lacks() {
+    let place = run();
+    let record = String::from_utf8(place.result("run.json")).unwrap();
+    let mut run: Value = serde_json::from_str(&record).unwrap();
+    assert!(run["stages"].as_object_mut().unwrap().remove("training").is_some(), "{record}");
+    std::fs::write(place.path("work/run.json"), run.to_string()).unwrap();
+    let viewer = Viewer::start(&place.path("work"), &[]);
+    assert_eq!(viewer.get("/api/thumbnail/3").0, 200);
+    let (status, refusal) = viewer.post("/api/predict", &json!({ "sample": 3, "box": [0, 0, 20, 20] }));
+    assert!(status == 500 && refusal["error"].as_str().unwrap().contains("run its recipe again"), "{status} {refusal}");
+}
+
+#[test]
 fn reviews_survive_a_kill_and_two_servers_lose_none() {
     let place = run();
     let viewer = Viewer::start(&place.path("work"), &[]);
@@ -269,7 +285,7 @@ fn reviews_survive_a_kill_and_two_servers_lose_none() {
     assert_eq!(servers[0].query("reviewed=yes"), Vec::<u32>::new());
     say(&servers[0], json!({ "sample": 7, "who": "ben", "action": "complete", "labels": [] }));
     assert_eq!((servers[0].query("reviewed=yes"), servers[1].query("reviewed=yes")), (vec![7], vec![7]));
-    assert!(!place.path("work/errors-0-of-1.jsonl").exists(), "looking leaves no ledger");
+    assert!(!place.path("work/errors-look.jsonl").exists(), "looking leaves no ledger");
     let [one, _two] = servers;
     drop(one);
     let reader = Viewer::start(&place.path("work"), &["--read-only", "--blind"]);

@@ -70,7 +70,7 @@ pub fn reopen(run: &Path, threads: Threads, catalog: &Catalog, progress: Progres
         device: recorded.device,
         threads: threads.asked(),
         rescan: false,
-        part: Some(Part::every(0, 1)),
+        part: Some(Part::beside("look")),
         progress,
         cancel: Arc::clone(cancel),
     };

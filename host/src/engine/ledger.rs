@@ -19,17 +19,26 @@ use crate::recipe::OnError;
 pub struct Ledger {
     entered: Mutex<Entered>,
     path: PathBuf,
+    is_part: bool,
     on_error: OnError,
     max_errors: Option<u64>,
 }
 
 struct Entered {
-    /// Of a part of a run it is made with its first line.
-    file: Option<File>,
+    file: File,
     /// Each sample is counted once, whatever number of steps it failed in.
     samples: HashSet<String>,
     /// Hashes of the lines: stages may be gone through more than once.
     lines: HashSet<u64>,
+}
+
+impl Drop for Ledger {
+    /// A part that skipped nothing leaves no file.
+    fn drop(&mut self) {
+        if self.is_part && lock(&self.entered).lines.is_empty() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
 impl Ledger {
@@ -39,15 +48,9 @@ impl Ledger {
     /// A file that cannot be written.
     pub fn begin(work_dir: &Path, part: Option<&str>, on_error: OnError, max_errors: Option<u64>) -> Result<Self, FileError> {
         let path = work_dir.join(part.map_or_else(|| "errors.jsonl".to_owned(), |part| format!("errors-{part}.jsonl")));
-        let file = match part {
-            None => Some(File::create(&path).map_err(FileError::of("write", &path))?),
-            Some(_) => match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(FileError::of("remove", &path)(error)),
-                _ => None,
-            },
-        };
+        let file = File::create(&path).map_err(FileError::of("write", &path))?;
         let entered = Entered { file, samples: HashSet::new(), lines: HashSet::new() };
-        Ok(Self { entered: Mutex::new(entered), path, on_error, max_errors })
+        Ok(Self { entered: Mutex::new(entered), path, is_part: part.is_some(), on_error, max_errors })
     }
 
     /// Enters samples that were skipped.
@@ -69,11 +72,7 @@ impl Ledger {
             }
             entered.samples.insert(entry.id.clone());
         }
-        let file = match &mut entered.file {
-            Some(file) => file,
-            none => none.insert(File::create(&self.path).map_err(FileError::of("write", &self.path))?),
-        };
-        file.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
+        entered.file.write_all(lines.as_bytes()).map_err(FileError::of("write", &self.path))?;
         if self.on_error == OnError::Stop {
             return Err(EngineError::SampleFailed(Box::new(first.clone())));
         }

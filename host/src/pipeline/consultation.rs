@@ -32,7 +32,8 @@ pub struct Consultation {
     dataset: Box<dyn Dataset>,
     /// The names of the classes.
     pub classes: Vec<String>,
-    checkpoint: Checkpoint,
+    /// Not known of a run that an earlier convert made.
+    checkpoint: Option<Checkpoint>,
     host: Arc<HostSide>,
     machine: Asked,
     labeler: OnceLock<Box<dyn Labeler>>,
@@ -75,22 +76,21 @@ impl Consultation {
         let Prepared { dataset, samples, plan, .. } = prepare(&recipe, &planning)?;
         let step = plan.last(|round| Action::Predict { round }).ok_or(PipelineError::MissingStep(Action::Predict { round: plan.needs.rounds }))?;
         let checkpoint = Checkpoint::of_step(&recipe, &plan, step)?;
-        Ok(Self::new(recipe, dataset, samples.classes, checkpoint, machine))
+        Ok(Self::new(recipe, dataset, samples.classes, Some(checkpoint), machine))
     }
 
     /// Asks what a finished run asked. Its dataset is opened, and its samples are not listed: of a million that takes time and a few hundred megabytes.
     ///
     /// # Errors
-    /// What is wrong with the dataset; a record that names no training.
+    /// What is wrong with the dataset.
     pub fn of_run(recipe: Recipe, classes: Vec<String>, stages: &FinishedStages, machine: Asked) -> Result<Self, PipelineError> {
         let trained = stages.training.as_deref().and_then(|id| Stage::of_id(&recipe.store, &recipe.work_dir, id)).map(Checkpoint::Trained);
         let checkpoint = trained.or_else(|| recipe.checkpoint.clone().map(Checkpoint::Given));
-        let checkpoint = checkpoint.ok_or_else(|| PipelineError::NoCheckpoint { stage: "train".into() })?;
         let dataset = open_dataset(&recipe, false, &machine.cancel)?;
         Ok(Self::new(recipe, dataset, classes, checkpoint, machine))
     }
 
-    fn new(recipe: Recipe, dataset: Box<dyn Dataset>, classes: Vec<String>, checkpoint: Checkpoint, machine: Asked) -> Self {
+    fn new(recipe: Recipe, dataset: Box<dyn Dataset>, classes: Vec<String>, checkpoint: Option<Checkpoint>, machine: Asked) -> Self {
         let host = Arc::new(HostSide::new(Arc::clone(&machine.cancel)));
         let (labeler, model, proposers) = Default::default();
         Self { recipe, dataset, classes, checkpoint, host, machine, labeler, model, proposers }
@@ -152,7 +152,7 @@ impl Consultation {
         if let Some(model) = self.model.get() {
             return Ok(model.as_ref());
         }
-        let checkpoint = self.checkpoint.file()?;
+        let checkpoint = self.checkpoint.as_ref().ok_or(PipelineError::TrainingNotNoted)?.file()?;
         let configured = &self.recipe.label;
         let labeler = match self.labeler.get() {
             Some(labeler) => labeler,

@@ -96,6 +96,9 @@ pub enum PipelineError {
         /// The training's name.
         stage: String,
     },
+    /// A run's record is older than what is asked of it.
+    #[error("this run does not say where its labeler was trained, an earlier convert made it: run its recipe again, which takes seconds")]
+    TrainingNotNoted,
     /// A command wants the models of a run that trained none.
     #[error("this run trained no labeler, it used a checkpoint: run its recipe without `label.checkpoint`")]
     NotTrainedHere,
@@ -200,7 +203,9 @@ impl PipelineError {
             | Self::TrainsElsewhere(_)
             | Self::LedElsewhere(_)
             | Self::Lease(LeaseError::Held { .. }) => false,
-            Self::TrainingAway { .. } | Self::TrainingInterrupted | Self::NoCheckpoint { .. } | Self::NotTrainedHere => false,
+            Self::TrainingAway { .. } | Self::TrainingInterrupted | Self::NoCheckpoint { .. } | Self::TrainingNotNoted | Self::NotTrainedHere => {
+                false
+            }
         }
     }
 

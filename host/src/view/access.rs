@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::refusal::Refusal;
 use crate::command_name;
 
 /// The cookie that holds the token. Its name has the port: cookies of one host are shared by all ports.
@@ -76,14 +77,20 @@ fn same(one: &str, two: &str) -> bool {
 /// Answers only those who may ask, and says with every answer what a browser may do with it.
 pub async fn guard(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
+    // A page reads JSON, a person text.
+    let for_page = request.uri().path().starts_with("/api/");
+    let denied = |status: StatusCode, why: String| match for_page {
+        true => Refusal::denied(status, why).into_response(),
+        false => (status, why + "\n").into_response(),
+    };
     let mut response = if let Some((status, why)) = access.refusal(headers) {
-        (status, why + "\n").into_response()
+        denied(status, why)
     } else if let Some((token, rest)) = token_of(request.uri().query()) {
-        if same(&token, &access.token) { entered(&access, request.uri().path(), &rest) } else { locked() }
+        if same(&token, &access.token) { entered(&access, request.uri().path(), &rest) } else { denied(StatusCode::UNAUTHORIZED, locked()) }
     } else if access.knows(headers) {
         next.run(request).await
     } else {
-        locked()
+        denied(StatusCode::UNAUTHORIZED, locked())
     };
     let headers = response.headers_mut();
     headers.insert(
@@ -115,7 +122,6 @@ fn entered(access: &Access, path: &str, query: &str) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, location), (SET_COOKIE, cookie)]).into_response()
 }
 
-fn locked() -> Response {
-    let typed = command_name::typed();
-    (StatusCode::UNAUTHORIZED, format!("Open the address that `{typed} view` printed: it holds the key to this page.\n")).into_response()
+fn locked() -> String {
+    format!("Open the address that `{} view` printed: it holds the key to this page.", command_name::typed())
 }

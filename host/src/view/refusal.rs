@@ -25,6 +25,11 @@ impl Refusal {
         Self { status, why: why.lines().next().unwrap_or_default().to_owned() }
     }
 
+    /// Whoever asks may not, or not so.
+    pub fn denied(status: StatusCode, why: impl Into<String>) -> Self {
+        Self { status, why: why.into() }
+    }
+
     /// There is no such thing.
     pub fn missing(why: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, why: why.into() }

@@ -186,9 +186,8 @@ impl Reviewing {
         let begins_anew = self.file.length()? < position.offset;
         if begins_anew {
             tracing::warn!("{} was taken away, or is shorter than it was: what it says now counts", self.file.path().display());
-            *position = Position::default();
         }
-        let mut read = self.file.read_since(*position)?;
+        let mut read = self.file.read_since(if begins_anew { Position::default() } else { *position })?;
         if read.events.is_empty() && !begins_anew {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -66,6 +67,9 @@ pub fn router(viewer: Arc<Viewer>, access: Arc<Access>) -> Router {
         .route("/api/predict", post(predict))
         .route("/api/propose", post(propose))
         .fallback(|| async { Refusal::missing("there is nothing at this address") })
+        .method_not_allowed_fallback(|| async {
+            Refusal::denied(StatusCode::METHOD_NOT_ALLOWED, "this address is asked in another way (GET or POST)")
+        })
         .with_state(viewer)
         .layer(middleware::from_fn_with_state(access, guard))
 }

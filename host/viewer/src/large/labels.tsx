@@ -45,7 +45,7 @@ export function Labels({ labels, given, truth, colourOf, focused, blind, judging
           const name = className(index);
           const colour = colourOf(index);
           return (
-            <li key={index} class={`label ${state}${position === focused ? " focused" : ""}`}>
+            <li key={index} class={`label ${blind && state === "below" ? "kept" : state}${position === focused ? " focused" : ""}`}>
               <button type="button" class="label-name" aria-current={position === focused ? "true" : undefined} onClick={() => onFocus(position)}>
                 <kbd aria-hidden="true">{position < 9 ? position + 1 : ""}</kbd>
                 <i class={colour ? "swatch" : "swatch none"} style={colour ? { background: colour } : {}} title={colour ? undefined : "no region of this class"} />

@@ -3,6 +3,7 @@ import { type Signal, signal } from "@preact/signals";
 import { lineOf, postJson } from "../api.ts";
 import type { QueueKind, ReviewEvent, ReviewPost, ReviewState, Sample } from "../contract.ts";
 import { putRow, rowOf } from "../gallery/rows.ts";
+import { askedAt, forgetAhead } from "../large/sample.ts";
 import { type Step, applied } from "../review.ts";
 import { announce, blind, className, notify } from "../store.ts";
 
@@ -28,12 +29,15 @@ const said: Word[] = [];
 /** The last thing that was said here and is not taken back. */
 export const takeLastWord = (): Word | undefined => said.pop();
 
-/** Takes what the server says of an image, unless something is still on its way to it. */
+/** When a step of an image was last answered: what was asked before is older. */
+const answered = new Map<number, number>();
+
+/** Takes what the server says of an image, unless something is on its way to it or was said since. */
 export function receive(sample: Sample, who: string): Signal<Journal> {
   const fresh: Journal = { confirmed: sample.state, events: sample.reviews, pending: [], who };
   const known = journals.get(sample.sample);
   if (known) {
-    if (known.peek().pending.length === 0) known.value = fresh;
+    if (known.peek().pending.length === 0 && askedAt(sample) >= (answered.get(sample.sample) ?? 0)) known.value = fresh;
     return known;
   }
   const journal = signal(fresh);
@@ -58,6 +62,7 @@ export async function act(sample: number, step: Step, judge: Judge, name: string
   const word: Word = { sample, who, id: null };
   if (step.action !== "undo") said.push(word);
   journal.value = { ...journal.value, who, pending: [...journal.value.pending, entry] };
+  forgetAhead(sample);
   announce(name);
   const before = sending.get(sample) ?? Promise.resolve();
   const mine = before.then(async () => {
@@ -75,6 +80,8 @@ export async function act(sample: number, step: Step, judge: Judge, name: string
     const row = rowOf(sample);
     if (row) putRow({ ...row, reviewed: answer.state.complete_by });
     word.id = answer.id;
+    answered.set(sample, performance.now());
+    forgetAhead(sample);
     return true;
   } catch (error) {
     if (taken?.id) said.push(taken);

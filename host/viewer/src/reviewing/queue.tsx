@@ -64,7 +64,7 @@ function goneThrough(path: string, entries: QueueEntry[], sample: number | null)
   try {
     const known = JSON.parse(sessionStorage.getItem(KEPT) ?? "null") as { identity: string; path: string; entries: QueueEntry[] } | null;
     const goesOn = known?.identity === identity && known.path === path && known.entries.some((entry) => entry.sample === sample);
-    if (goesOn && !entries.some((entry) => entry.sample === sample)) return known.entries;
+    if (goesOn) return known.entries;
     sessionStorage.setItem(KEPT, JSON.stringify({ identity, path, entries }));
   } catch {
     // A browser that keeps nothing begins the queue anew.
@@ -115,7 +115,7 @@ function Working({ kind, n }: { kind: QueueKind; n: number }) {
     </div>
   );
   return (
-    <LargeView sample={sample} head={head} focusClass={entry?.class ?? null} cameFrom={entry?.queue ?? kind} sequence={{
+    <LargeView sample={sample} head={head} focusClass={entry?.class ?? null} cameFrom={entry ? (entry.queue ?? kind) : null} sequence={{
       total: entries.length,
       position: position < 0 ? null : position,
       sampleAt: (at) => entries[at]?.sample,
