@@ -2,39 +2,11 @@
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::filter::{Known, scrambled};
 use super::index::{of_units, units};
-
-/// Why images come up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A class is near the threshold; class by class in turn.
-    Near,
-    /// No region backs the given label.
-    Unsupported,
-    /// Drawn at random: what an honest estimate needs.
-    Random,
-    /// A third of each.
-    Mixed,
-    /// Finished by somebody else, for their agreement.
-    Second,
-}
-
-impl Kind {
-    /// Its name in reviews.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Near => "near",
-            Self::Unsupported => "unsupported",
-            Self::Random => "random",
-            Self::Mixed => "mixed",
-            Self::Second => "second",
-        }
-    }
-}
+use super::reviewing::Kind;
 
 /// An image to look at.
 #[derive(Clone, Debug, Serialize)]

@@ -10,8 +10,36 @@ use serde_json::{Value, json};
 
 use super::details::{MaskCounts, rounded};
 use super::index::{Index, of_units};
-use super::queue::Kind;
 use super::refusal::Refusal;
+
+/// Why images come up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A class is near the threshold; class by class in turn.
+    Near,
+    /// No region backs the given label.
+    Unsupported,
+    /// Drawn at random: what an honest estimate needs.
+    Random,
+    /// A third of each.
+    Mixed,
+    /// Finished by somebody else, for their agreement.
+    Second,
+}
+
+impl Kind {
+    /// Its name in reviews.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Unsupported => "unsupported",
+            Self::Random => "random",
+            Self::Mixed => "mixed",
+            Self::Second => "second",
+        }
+    }
+}
 
 /// An event as the page sends it.
 #[derive(Debug, Deserialize)]

@@ -20,10 +20,10 @@ use super::figures;
 use super::filter::{Query, threshold};
 use super::index::{Index, of_units};
 use super::pictures::picture;
-use super::queue::{self, Kind};
+use super::queue;
 use super::refusal::Refusal;
 use super::request::{Named, Parameters, Sent};
-use super::reviewing::Review;
+use super::reviewing::{Kind, Review};
 use super::viewer::Viewer;
 use crate::errors::PluginError;
 
