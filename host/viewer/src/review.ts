@@ -55,8 +55,9 @@ export function stepOf(event: ReviewEvent, classes: string[]): Step {
   };
 }
 
-/** What completing an image says of it: the classes that its reviewer sees as labels. */
-export const labelsShown = (state: ReviewState): number[] => state.labels.filter(([, , label]) => label !== "rejected").map(([index]) => index);
+/** What completing an image says of it: the classes that its reviewer sees as labels. Who reviews blind cannot tell those below the threshold from the others. */
+export const labelsShown = (listed: readonly (readonly [number, number, LabelState | "below"])[], blind: boolean): number[] =>
+  listed.filter(([, , label]) => label !== "rejected" && (blind || label !== "below")).map(([index]) => index);
 
 /** Adding what is already there means that it is right. */
 export function addOrAccept(state: ReviewState, classIndex: number, mask?: Mask): Step {

@@ -55,6 +55,6 @@ test("adding what is labelled accepts it, unless it comes with a mask", () => {
 });
 
 test("a complete image says what its reviewer sees", () => {
-  const seen: ReviewState = { ...state, labels: [[3, 0.9, "kept"], [5, 0.6, "rejected"], [7, 0.1, "added"]] };
-  assert.deepEqual(labelsShown(seen), [3, 7]);
+  const seen = [[3, 0.9, "kept"], [5, 0.6, "rejected"], [7, 0.1, "added"], [9, 0.4, "below"]] as const;
+  assert.deepEqual([labelsShown(seen, false), labelsShown(seen, true)], [[3, 7], [3, 7, 9]]);
 });

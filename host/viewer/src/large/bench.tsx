@@ -94,7 +94,7 @@ export function Bench({ sample, picture, focusClass, cameFrom, onNext, onMove }:
   const complete = async () => {
     const reviewerIs = await reviewerName();
     if (reviewerIs === null) return;
-    void act(sample.sample, { action: "complete", labels: labelsShown(state) }, { who: reviewerIs, queue: cameFrom }, `complete ${sample.id}`);
+    void act(sample.sample, { action: "complete", labels: labelsShown(labels, blind.value) }, { who: reviewerIs, queue: cameFrom }, `complete ${sample.id}`);
     onNext();
   };
   const undo = () => {
