@@ -2,6 +2,7 @@
 
 mod added;
 mod audit;
+mod average_precision;
 mod calibration;
 pub mod labels;
 mod neighbours;

@@ -2,7 +2,7 @@
 
 use convert_sdk::{AddedLabels, CurvePoint, ReliabilityCounter};
 
-use super::precision::average_precision_of_listed;
+use super::average_precision::average_precision_of_listed;
 
 /// Less probable labels are too many and too surely wrong to say anything of the others' reliability.
 const RELIABILITY_FROM: f32 = 0.05;

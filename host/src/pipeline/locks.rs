@@ -10,14 +10,12 @@ use std::time::Duration;
 use convert_formats::whole_file;
 
 use super::error::PipelineError;
-use super::session::Session;
-use crate::engine::Stage;
 use crate::errors::FileError;
 use crate::recipe::Recipe;
 use crate::storage::{Holder, Lease, Store, Terms, host_name};
 
 /// The object by which a process holds a place in a store.
-const LEASE: &str = "lease.json";
+pub(super) const LEASE: &str = "lease.json";
 /// How often a lease is looked at for being lost.
 const GLANCE: Duration = Duration::from_millis(500);
 
@@ -47,31 +45,21 @@ pub(super) fn hold_run(recipe: &Recipe, shared: bool, cancel: &Arc<AtomicBool>) 
     Ok(Lock { _file: file, _lease: leased.then(|| lease(&recipe.store, LEASE, cancel)).transpose()? })
 }
 
-impl Session {
-    /// Leads the run: of the processes that would share it out, one does.
-    ///
-    /// # Errors
-    /// Another process does; a place that cannot be written.
-    pub fn lead(&self) -> Result<Lock, PipelineError> {
-        let recipe = &self.recipe;
-        self.hold(&recipe.work_dir.join(".lead"), &recipe.store, LEASE, || PipelineError::LedElsewhere(recipe.place()))
-    }
-
-    /// Training is not shared out: two processes must not write one stage's checkpoints.
-    pub(super) fn lock_training(&self, stage: &Stage) -> Result<Lock, PipelineError> {
-        let busy = || PipelineError::TrainsElsewhere(stage.store.place(&stage.prefix()));
-        self.hold(&stage.folder.join(".lock"), &stage.store, &stage.object(LEASE), busy)
-    }
-
-    fn hold(&self, path: &Path, store: &Arc<dyn Store>, key: &str, busy: impl FnOnce() -> PipelineError) -> Result<Lock, PipelineError> {
-        let file = match try_lock(path, false)? {
-            Tried::Busy => return Err(busy()),
-            Tried::Held(file) => Some(file),
-            Tried::Unsupported => None,
-        };
-        let leased = store.is_remote() || file.is_none();
-        Ok(Lock { _file: file, _lease: leased.then(|| lease(store, key, &self.runner.cancel)).transpose()? })
-    }
+/// Holds one part of the run's work, such as a training, for this process: by the file on this machine, and by the object `key` where several share the place.
+pub(super) fn hold(
+    path: &Path,
+    store: &Arc<dyn Store>,
+    key: &str,
+    cancel: &Arc<AtomicBool>,
+    busy: impl FnOnce() -> PipelineError,
+) -> Result<Lock, PipelineError> {
+    let file = match try_lock(path, false)? {
+        Tried::Busy => return Err(busy()),
+        Tried::Held(file) => Some(file),
+        Tried::Unsupported => None,
+    };
+    let leased = store.is_remote() || file.is_none();
+    Ok(Lock { _file: file, _lease: leased.then(|| lease(store, key, cancel)).transpose()? })
 }
 
 /// Takes a lease; once it is lost, the work is interrupted.

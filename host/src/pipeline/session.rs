@@ -12,7 +12,7 @@ use super::cost_estimates::CostEstimates;
 use super::error::{NotBuilt, PipelineError};
 use super::host_side::HostSide;
 use super::ids::check_ids;
-use super::locks::Lock;
+use super::locks::{LEASE, Lock, hold};
 use super::part::Part;
 use super::plan::{Plan, Step};
 use super::work_dir;
@@ -201,6 +201,16 @@ impl Session {
         let runner = Runner { pool, cancel, ledger, progress: options.progress, current, in_flight, on_crash, finished, stored };
         let Options { limit, device, part, .. } = options;
         Ok(Self { recipe, dataset, samples, plan, runner, part, host, device, limit, threads, memory: Mutex::default(), _lock: lock })
+    }
+
+    /// Leads the run: of the processes that would share it out, one does.
+    ///
+    /// # Errors
+    /// Another process does; a place that cannot be written.
+    pub fn lead(&self) -> Result<Lock, PipelineError> {
+        let recipe = &self.recipe;
+        let busy = || PipelineError::LedElsewhere(recipe.place());
+        hold(&recipe.work_dir.join(".lead"), &recipe.store, LEASE, &self.runner.cancel, busy)
     }
 
     /// The context of a plugin.

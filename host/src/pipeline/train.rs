@@ -9,6 +9,7 @@ use convert_sdk::{EpochRecord, Error, ErrorKind, HeldOut, Labeler, StageInfo};
 use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
+use super::locks::{LEASE, hold};
 use super::plan::TRAINED;
 use super::session::Session;
 use super::training_sets::NamedSet;
@@ -118,7 +119,9 @@ impl Session {
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
-        let _lock = self.lock_training(stage)?;
+        // Not shared out: two processes must not write one stage's checkpoints.
+        let busy = || PipelineError::TrainsElsewhere(stage.store.place(&stage.prefix()));
+        let _lock = hold(&stage.folder.join(".lock"), &stage.store, &stage.object(LEASE), &self.runner.cancel, busy)?;
         // Another process may have trained meanwhile.
         if let Some(trained) = Trained::of(stage)? {
             self.note_trained(stage, 0.0, trained.images, trained.images);

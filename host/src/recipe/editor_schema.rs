@@ -5,7 +5,8 @@
 use convert_sdk::Role;
 use serde_json::{Map, Value as Json, json};
 
-use super::{Sections, section};
+use super::checked::section;
+use super::sections::Sections;
 use crate::plugins::{Catalog, Plugin};
 
 /// The schema of all recipes that these plugins can run.

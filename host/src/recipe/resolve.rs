@@ -1,29 +1,19 @@
 //! Reads a recipe's tree against a JSON schema as schemars writes it: every problem with its place, paths made absolute, numbers read out of `${…}` texts.
 
-use std::fs::Metadata;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use convert_formats::storage::Storage;
 use convert_sdk::ErrorKind;
 use serde_json::{Map, Value as Json};
 
 use super::diagnostics::{Diagnostic, suggestion};
+use super::paths::{Bases, NamedPath, look_at, relative_to};
 use super::presets::Preset;
-use super::tree::{Location, Node, Origin, Value};
-use crate::errors::{FileError, PluginError, may_pass};
+use super::schema::known_keys;
+use super::tree::{Location, Node, Value};
+use crate::errors::{FileError, PluginError};
 use crate::named_files::{Missing, NamedFile};
 use crate::named_objects;
-
-/// A file or folder that a config names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct NamedPath {
-    /// Where in the config, such as `backbone.weights`.
-    pub pointer: String,
-    /// Absolute.
-    pub path: PathBuf,
-    /// Whether its content counts, not its place.
-    pub content: bool,
-}
 
 /// What came out of a tree.
 #[derive(Debug, Default)]
@@ -34,54 +24,11 @@ pub struct Resolved {
     pub problems: Vec<Diagnostic>,
 }
 
-/// What relative paths are relative to, by their origin.
-#[derive(Debug)]
-pub struct Bases {
-    recipe: PathBuf,
-    shell: PathBuf,
-}
-
-impl Bases {
-    /// The folder of a recipe's file, and the current one.
-    pub fn of(recipe: &Path) -> Self {
-        let recipe = std::path::absolute(recipe).ok().and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default();
-        Self { recipe, shell: std::path::absolute(".").unwrap_or_default() }
-    }
-
-    /// The path that a text of an origin means.
-    pub fn absolute(&self, origin: Origin, text: &str) -> PathBuf {
-        absolute(if origin == Origin::Shell { &self.shell } else { &self.recipe }, text)
-    }
-}
-
 /// Reads `node` as `schema` says; `what` names the thing in messages (`config of plugin maskcut`).
 pub fn resolve(node: &Node, schema: &Json, bases: &Bases, what: &str) -> Resolved {
     let mut resolver = Resolver { root: schema, bases, what, found: Resolved::default() };
     let json = resolver.value(node, schema, "");
     Resolved { json, ..resolver.found }
-}
-
-/// A config with the defaults that its schema, a part of `root`, has for keys that are not given, in objects within objects too.
-pub fn with_defaults(config: &Json, schema: &Json, root: &Json) -> Json {
-    let Json::Object(given) = config else { return config.clone() };
-    let schema = schema.get("$ref").and_then(Json::as_str).and_then(|reference| root.pointer(reference.trim_start_matches('#'))).unwrap_or(schema);
-    let mut filled = given.clone();
-    for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
-        match filled.get_mut(key) {
-            Some(value) => *value = with_defaults(value, property, root),
-            None => {
-                if let Some(default) = property.get("default").filter(|default| !default.is_null()) {
-                    filled.insert(key.clone(), default.clone());
-                }
-            }
-        }
-    }
-    Json::Object(filled)
-}
-
-/// The keys that a schema's object knows.
-pub fn known_keys(schema: &Json) -> impl Iterator<Item = &str> {
-    schema.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.keys().map(String::as_str))
 }
 
 struct Resolver<'a> {
@@ -425,29 +372,6 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What a path that was written as a relative one is relative to.
-fn relative_to(origin: Origin, text: &str) -> String {
-    match origin {
-        _ if text.is_empty() || Path::new(text).is_absolute() => String::new(),
-        Origin::Recipe => format!(" (`{text}` in the recipe's folder)"),
-        Origin::Shell => format!(" (`{text}` in the current folder)"),
-    }
-}
-
-/// A path made absolute against a folder, without touching the disk; `..` takes back the folder before it.
-pub fn absolute(base: &Path, text: &str) -> PathBuf {
-    let joined = base.join(text);
-    let joined = std::path::absolute(&joined).unwrap_or(joined);
-    let mut plain = PathBuf::new();
-    for part in joined.components() {
-        match part {
-            Component::ParentDir => _ = plain.pop(),
-            other => plain.push(other),
-        }
-    }
-    plain
-}
-
 fn describe(name: &str) -> &str {
     match name {
         "object" => "a mapping",
@@ -464,20 +388,6 @@ fn shown(node: &Node) -> String {
     match &node.value {
         Value::Null | Value::List(_) | Value::Map(_) => node.kind().to_owned(),
         _ => format!("{} (`{}`)", node.kind(), node.to_json().to_string().trim_matches('"')),
-    }
-}
-
-/// What lies at a path, if anything does.
-///
-/// # Errors
-/// A path that cannot be looked at just now.
-fn look_at(path: &Path) -> Result<Option<Metadata>, FileError> {
-    match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some(metadata)),
-        Err(error) => {
-            let error = FileError::of("look at", path)(error);
-            if may_pass(&error) { Err(error) } else { Ok(None) }
-        }
     }
 }
 

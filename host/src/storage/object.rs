@@ -4,11 +4,14 @@
 //! as a conditional write whose answer got lost, is repeated here ([`ObjectStorage::persist`]).
 
 mod address;
+mod client;
 mod http;
 mod profile;
 mod reading;
 mod refusal;
+mod service;
 mod transfer;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -26,9 +29,11 @@ use tokio::runtime::Runtime;
 
 pub use self::reading::Described;
 
-use self::address::{Address, Variables};
+use self::address::Address;
+use self::client::client;
 use self::http::SEEN;
 use self::refusal::{Asked, Doing, Seen};
+use self::variables::Variables;
 use super::{Creation, Store, Version};
 
 /// A call is given up after this time.
@@ -86,7 +91,7 @@ impl ObjectStorage {
 
     fn open_with(url: &str, variables: &Variables, patience: Duration) -> Result<Self, String> {
         let address = Address::parse(url)?;
-        let client = address::client(&address, variables, patience)?;
+        let client = client(&address, variables, patience)?;
         let asked = Asked {
             service: address.service,
             bucket: address.bucket.clone(),

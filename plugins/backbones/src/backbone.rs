@@ -3,7 +3,8 @@
 use convert_sdk::{Context, Error, Image, Result, ResultExt};
 use rayon::prelude::*;
 
-use crate::config::{BackboneConfig, Family, FeatureRequest, Precision};
+use crate::config::{BackboneConfig, FeatureRequest, Precision};
+use crate::family::Family;
 use crate::features::{FeatureTensor, Features};
 use crate::module::Module;
 use crate::patch_stats::PatchStats;

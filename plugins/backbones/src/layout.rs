@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use convert_sdk::{Error, Result};
 
-use crate::config::Family;
+use crate::family::Family;
 
 /// How a file names its tensors, whose original names are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

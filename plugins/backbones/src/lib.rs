@@ -6,6 +6,7 @@
 mod backbone;
 mod config;
 mod device;
+mod family;
 mod features;
 mod huggingface;
 mod layout;
@@ -20,8 +21,9 @@ mod vit;
 mod weights;
 
 pub use backbone::Backbone;
-pub use config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+pub use config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
 pub use device::{device, diagnosis};
+pub use family::Family;
 pub use features::{FeatureTensor, Features};
 pub use published::{Published, presets};
 pub use torch::torch;

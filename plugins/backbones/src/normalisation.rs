@@ -4,10 +4,7 @@ use convert_sdk::{Error, Image, Result};
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::config::BackboneConfig;
-
-/// Of the channels red, green and blue in [0, 1], over ImageNet.
-pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+use crate::published::{IMAGENET_MEAN, IMAGENET_STD};
 
 /// What each byte of each channel becomes: (byte / 255 − mean) / std, in 32 bits.
 pub struct Normalisation {

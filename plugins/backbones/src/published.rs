@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use crate::config::Family;
-use crate::normalisation::{IMAGENET_MEAN, IMAGENET_STD};
+use crate::family::Family;
+
+/// Of the channels red, green and blue in [0, 1], over ImageNet.
+pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 
 /// Where DINOv3's are given out, after its licence is accepted.
 const DINOV3: &str = "https://ai.meta.com/resources/models-and-libraries/dinov3-downloads/";

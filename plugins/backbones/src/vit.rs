@@ -17,8 +17,9 @@ use std::sync::{Mutex, PoisonError};
 use convert_sdk::{Context, Error, Image, Result};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::config::{BackboneConfig, Family, FeatureKind, FeatureRequest, Precision};
+use crate::config::{BackboneConfig, FeatureKind, FeatureRequest, Precision};
 use crate::device::device;
+use crate::family::Family;
 use crate::features::FeatureTensor;
 use crate::normalisation::Normalisation;
 use crate::published;

@@ -8,7 +8,7 @@ use convert_formats::tensors::{Dtype, Entry, TensorFile};
 use convert_sdk::{Error, Result, ResultExt};
 use tch::{Device, Kind, Tensor};
 
-use crate::config::Family;
+use crate::family::Family;
 use crate::huggingface::HubConfig;
 use crate::layout::Layout;
 use crate::torch::{bytes_of, torch};

@@ -4,8 +4,6 @@ use convert_backbones::{BackboneConfig, FeatureKind, FeatureRequest, Published, 
 use convert_sdk::{Context, Deserialize, Error, JsonSchema, Result, Serialize, config};
 use serde_json::{Value, json};
 
-use crate::regions::Form;
-
 /// A small MLP on the mean patch features of each region, over a frozen backbone (paper 3.2, B.1).
 ///
 /// By default it trains in the cheaper mode of method 4: each of an image's `views` goes through the backbone once, before training, and the head learns from the
@@ -258,26 +256,6 @@ impl MlpHeadConfig {
     /// The features asked of the backbone for a region's crop.
     pub fn crop_request(&self) -> FeatureRequest {
         FeatureRequest { input_size: self.crop_size, ..self.request() }
-    }
-
-    /// What a region's vector is made of.
-    ///
-    /// # Errors
-    /// A class token that the backbone does not have, and a crop of which nothing is taken.
-    pub fn form(&self, regions: Regions, has_class_token: bool) -> Result<Form> {
-        let default = || [CropPart::ClassToken, CropPart::MaskMean, CropPart::MaskStd].into_iter().skip(usize::from(!has_class_token)).collect();
-        let crop: Vec<CropPart> = self.crop_pooling.clone().unwrap_or_else(default);
-        if crop.is_empty() {
-            return Err(Error::config("crop_pooling is empty: name a part, or leave it out"));
-        }
-        if crop.contains(&CropPart::ClassToken) && !has_class_token {
-            return Err(Error::config("crop_pooling names class-token, but this backbone has none: leave it out"));
-        }
-        Ok(match regions {
-            Regions::Mask => Form { whole: Some(self.pooling), crop: Vec::new() },
-            Regions::Crop => Form { whole: None, crop },
-            Regions::Both => Form { whole: Some(self.pooling), crop },
-        })
     }
 
     /// Ranges that the schema states, checked again for callers that are not the host.

@@ -28,7 +28,7 @@ impl Plugin for MlpHead {
             return Err(Error::config("the dataset has no classes, so there is nothing to learn"));
         }
         let features = FeatureSource::open(&config, &context)?;
-        let form = config.form(config.regions, features.has_class_token())?;
+        let form = Form::new(&config, config.regions, features.has_class_token())?;
         if let Some(free) = available_memory() {
             config.check_memory(form.width(features.dimension()), &context, free)?;
         }

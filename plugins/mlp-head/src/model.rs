@@ -46,7 +46,7 @@ impl MlpHeadModel {
             check_description(&description, config, features.family(), context).context(named)?;
             (regions, crop_pooling) = (description.regions, Some(description.crop_pooling));
         }
-        let form = config.form(regions, features.has_class_token()).context(named)?;
+        let form = Form::new(config, regions, features.has_class_token()).context(named)?;
         if let Some(theirs) = crop_pooling.filter(|theirs| *theirs != form.crop) {
             let message = format!("it was trained on crop_pooling: {}, but the config asks for {}", json!(theirs), json!(form.crop));
             return Err(Error::invalid(message)).context(named);

@@ -128,6 +128,7 @@ mod tests {
 
     use super::*;
     use crate::config::{MlpHeadConfig, Regions};
+    use crate::regions::Form;
 
     /// Images with one region or two; the fifth is broken.
     struct Photos;
@@ -158,7 +159,7 @@ mod tests {
         let config = MlpHeadConfig { input_size: 32, crop_size: 24, regions, ..Default::default() };
         let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let form = config.form(config.regions, features.has_class_token()).unwrap();
+        let form = Form::new(&config, config.regions, features.has_class_token()).unwrap();
         let views = Views { config: &config, context: &context, features: &features, form: &form, set: &Photos, pool: &pool };
         let order: Vec<u32> = (0..14).map(|at| at * 5 % 14).collect();
         let mut got = Vec::new();
@@ -218,7 +219,7 @@ mod tests {
             let config = MlpHeadConfig { input_size: 32, ..Default::default() };
             let features = FeatureSource::open(&config, &context).unwrap().with_batch_size(batch_size);
             let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-            let form = config.form(config.regions, features.has_class_token()).unwrap();
+            let form = Form::new(&config, config.regions, features.has_class_token()).unwrap();
             let views = Views { config: &config, context: &context, features: &features, form: &form, set: &Photos, pool: &pool };
             let order: Vec<u32> = (0..14).collect();
             let full = |at, _| if at == 2 { Err(Error::new(ErrorKind::Io, "the disk is full")) } else { Ok(()) };

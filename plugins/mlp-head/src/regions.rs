@@ -1,9 +1,9 @@
 //! What a region's vector is made of, what that asks of the backbone, and the vector once the backbone has answered.
 
 use convert_backbones::Features;
-use convert_sdk::{BoundingBox, Image, Mask, Result};
+use convert_sdk::{BoundingBox, Error, Image, Mask, Result};
 
-use crate::config::{CropPart, Pooling, Regions};
+use crate::config::{CropPart, MlpHeadConfig, Pooling, Regions};
 use crate::features::{Asked, FeatureSource, Part};
 use crate::pooling;
 
@@ -17,6 +17,26 @@ pub struct Form {
 }
 
 impl Form {
+    /// What the config makes it of, where it looks at `regions`.
+    ///
+    /// # Errors
+    /// A class token that the backbone does not have, and a crop of which nothing is taken.
+    pub fn new(config: &MlpHeadConfig, regions: Regions, has_class_token: bool) -> Result<Self> {
+        let default = || [CropPart::ClassToken, CropPart::MaskMean, CropPart::MaskStd].into_iter().skip(usize::from(!has_class_token)).collect();
+        let crop: Vec<CropPart> = config.crop_pooling.clone().unwrap_or_else(default);
+        if crop.is_empty() {
+            return Err(Error::config("crop_pooling is empty: name a part, or leave it out"));
+        }
+        if crop.contains(&CropPart::ClassToken) && !has_class_token {
+            return Err(Error::config("crop_pooling names class-token, but this backbone has none: leave it out"));
+        }
+        Ok(match regions {
+            Regions::Mask => Self { whole: Some(config.pooling), crop: Vec::new() },
+            Regions::Crop => Self { whole: None, crop },
+            Regions::Both => Self { whole: Some(config.pooling), crop },
+        })
+    }
+
     /// Numbers of a vector, where the backbone gives `dimension`.
     pub fn width(&self, dimension: usize) -> usize {
         self.whole.map_or(0, |pooling| pooling.width(dimension)) + self.crop.len() * dimension

@@ -1,18 +1,13 @@
 //! The side that asks: the host, or a plugin where it asks back.
 
 use abi_stable::std_types::ROption;
-use convert_abi::{abi_stable, Answer, Arguments, Fallible, ImageObject, Object, Pixels};
+use convert_abi::{abi_stable, Answer, Arguments, ImageObject, Object, Pixels};
 use serde::de::DeserializeOwned;
 use serde::Serialize;
 
 use super::image::pixels;
-use super::message;
+use super::message::{self, received};
 use crate::{Error, ErrorKind, Image, Result};
-
-/// A result from the other side, as an ordinary one.
-pub fn received<T>(result: Fallible<T>) -> Result<T> {
-    result.into_result().map_err(|error| message::read_error(&error))
-}
 
 /// A call that is about to cross.
 pub struct Request<'a> {

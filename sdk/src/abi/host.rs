@@ -6,8 +6,8 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{RArc, ROption, RSlice, RStr};
 use convert_abi::{abi_stable, Fallible, HostObject, HostSide, HostSide_TO, Message};
 
-use super::ask::received;
 use super::guard::guard;
+use super::message::received;
 use crate::{Host, LogLevel, Result};
 
 #[derive(Clone)]

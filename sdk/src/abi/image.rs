@@ -4,8 +4,8 @@ use abi_stable::sabi_trait::TD_Opaque;
 use abi_stable::std_types::{ROption, RVec};
 use convert_abi::{abi_stable, Fallible, ImageObject, ImageSource, ImageSource_TO, Pixels};
 
-use super::ask::received;
 use super::guard::guard;
+use super::message::received;
 use crate::image::{Lender, Lent};
 use crate::{Image, LazyImage, Result};
 

@@ -1,5 +1,6 @@
 //! Values as the messages that cross: MessagePack, structs as maps, so that either side may know fields that the other does not.
 
+use convert_abi::Fallible;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, ErrorKind, Result};
@@ -25,6 +26,11 @@ pub fn write_error(error: &Error) -> Vec<u8> {
 /// An error from the other side.
 pub fn read_error(message: &[u8]) -> Error {
     rmp_serde::from_slice(message).unwrap_or_else(|_| Error::new(ErrorKind::Other, "an error that cannot be read"))
+}
+
+/// A result from the other side, as an ordinary one.
+pub fn received<T>(result: Fallible<T>) -> Result<T> {
+    result.into_result().map_err(|error| read_error(&error))
 }
 
 /// Lists of numbers as their bytes, little-endian: a fifth of the size, and no work for each number.

@@ -6,8 +6,9 @@ use convert_abi::PluginModuleRef;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::ask::{received, Remote};
+use super::ask::Remote;
 use super::host::host_object;
+use super::message::received;
 use super::{dataset, exporter, extractor, labeler, message, postprocessor, proposer, refiner, selector, RoleVersion};
 use crate::{Context, Dataset, Error, Exporter, Extractor, Labeler, Postprocessor, Proposer, Refiner, Result, Role, Selector, Settings};
 

@@ -26,7 +26,7 @@ impl<'s, 'a, R: Record> Flow<'s, 'a, R> {
         Self { segment, state: Mutex::new(State::new(segment, progress)), changed: Condvar::new(), done: Condvar::new() }
     }
 
-    /// CostEstimates until nothing is left, or something failed. Called by every thread of the pool.
+    /// Works until nothing is left, or something failed. Called by every thread of the pool.
     pub fn work(&self) {
         let _awake = WakeOthers(self);
         let mut state = lock(&self.state);

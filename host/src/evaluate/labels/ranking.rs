@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{BY_COUNT, group};
-use crate::evaluate::precision::average_precision_of_listed;
+use crate::evaluate::average_precision::average_precision_of_listed;
 
 /// A mean and how many things it is taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::address::Variables;
+use super::variables::Variables;
 
 /// A profile, as both files have it together.
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ureq::http::HeaderMap;
 
-use super::address::{Service, no_credentials};
+use super::service::{Service, no_credentials};
 use crate::errors::{chain, printable};
 
 /// Letters of a service's own words that are shown.

@@ -10,7 +10,7 @@ use super::form::BlockForm;
 use super::linear::Linear;
 use super::positions::{Resampling, interpolated};
 use super::rope::{self, Rotation};
-use crate::config::Family;
+use crate::family::Family;
 use crate::torch::torch;
 use crate::weights::Weights;
 

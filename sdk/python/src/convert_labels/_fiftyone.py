@@ -2,37 +2,35 @@
 
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fiftyone as fo
+import pyarrow as pa
 
 from convert_labels._labels import decode_mask
 
-if TYPE_CHECKING:
-    from convert_labels._run import Run
 
-
-def dataset(run: "Run", root: Path, limit: int | None, name: str | None) -> "fo.Dataset":
+def dataset(labels: pa.Table, regions: pa.Table, classes: list[str], root: Path, limit: int | None, name: str | None) -> "fo.Dataset":
     """See `Run.to_fiftyone`."""
-    rows = run.labels().to_pylist()
+    rows = labels.to_pylist()
     if limit is not None and limit < len(rows):
         rows = [rows[at * len(rows) // limit] for at in range(limit)]
     wanted = {row["id"] for row in rows}
-    regions = (region for batch in run.regions().to_batches() for region in batch.to_pylist() if region["id"] in wanted)
-    masks = {image: [_detection(region, run.classes) for region in group] for image, group in groupby(regions, key=lambda region: region["id"])}
+    shown = (region for batch in regions.to_batches() for region in batch.to_pylist() if region["id"] in wanted)
+    masks = {image: [_detection(region, classes) for region in group] for image, group in groupby(shown, key=lambda region: region["id"])}
     samples = []
     for row in rows:
-        labels = zip(row["classes"], row["probabilities"], strict=True)
+        of_image = zip(row["classes"], row["probabilities"], strict=True)
         samples.append(
             fo.Sample(
                 filepath=str(root / row["id"]),
-                ground_truth=fo.Classification(label=run.classes[row["label"]]),
-                labels=fo.Classifications(classifications=[fo.Classification(label=run.classes[at], confidence=p) for at, p in labels]),
+                ground_truth=fo.Classification(label=classes[row["label"]]),
+                labels=fo.Classifications(classifications=[fo.Classification(label=classes[at], confidence=p) for at, p in of_image]),
                 regions=fo.Detections(detections=masks.get(row["id"], [])),
             )
         )
     made = fo.Dataset(name)
-    made.default_classes = run.classes
+    made.default_classes = classes
     made.add_samples(samples)
     return made
 

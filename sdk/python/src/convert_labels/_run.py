@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from convert_labels._executable import executable
 from convert_labels._labels import read_labels, read_regions
-from convert_labels._start import environment
+from convert_labels._environment import environment
 
 if TYPE_CHECKING:
     import fiftyone
@@ -272,7 +272,7 @@ class Run:
         folder = self.root if root is None else Path(root)
         if folder is None:
             raise ValueError(f"the dataset {self._dataset['plugin']} has no folder of images: give root")
-        return dataset(self, folder, limit, name)
+        return dataset(self.labels(), self.regions(), self.classes, folder, limit, name)
 
     def _file(self, *exporters: str) -> Path:
         for exporter in exporters:

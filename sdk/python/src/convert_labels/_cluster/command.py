@@ -16,7 +16,7 @@ from convert_labels._cluster.plan import Plan
 from convert_labels._cluster.progress import Progress
 from convert_labels._cluster.schedule import Failure, Scheduler
 from convert_labels._executable import executable
-from convert_labels._start import environment
+from convert_labels._environment import environment
 
 
 def main(arguments: Sequence[str]) -> int:

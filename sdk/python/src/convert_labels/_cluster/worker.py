@@ -15,7 +15,7 @@ from typing import Any
 
 from convert_labels._cluster.schedule import FAILED, PREEMPTED, TRANSIENT
 from convert_labels._executable import executable
-from convert_labels._start import environment
+from convert_labels._environment import environment
 
 PATIENCE = 15.0
 """Seconds for a worker to end after SIGTERM; it promises ten."""
