@@ -6,10 +6,11 @@
 //!
 //! Memory: about 95 bytes a pixel, and 110 to 150 bytes a lattice point, of which a photo of 480x480 has some 40,000 to 450,000.
 
+mod lanes;
 mod lattice;
 mod mean_field;
 mod packing;
 mod simplex;
 mod table;
 
-pub use mean_field::{CrfModel, CrfParameters, PositionLattice};
+pub use mean_field::{CrfMemory, CrfModel, CrfParameters, PositionLattice};

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use convert_sdk::{Context, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work, config};
 
 use crate::change::keep_if_alike;
-use crate::crf::{CrfModel, CrfParameters, PositionLattice};
+use crate::crf::{CrfMemory, CrfModel, CrfParameters, PositionLattice};
 use crate::holes::fill_holes;
 
 /// The most pixels that a mask may have; the lattices of one of this size take about 4 GB.
@@ -81,25 +81,41 @@ const ITERATION_FLOPS: u64 = 9 * (2 + 2 + 3) + 10;
 const KEPT_SIZES: usize = 4;
 /// The most pixels of such a size; its lattice takes about 45 bytes a pixel.
 const MAX_KEPT_PIXELS: u64 = 1 << 21;
+/// The most pixels of an image whose memory the next one takes over; about 200 bytes a pixel for each thread.
+const MAX_REUSED_PIXELS: u64 = 1 << 19;
 
 /// The refiner `dense-crf`.
 pub struct DenseCrf {
     config: DenseCrfConfig,
     /// The position lattices of the sizes used last, the latest at the end.
     positions: Mutex<Vec<Arc<PositionLattice>>>,
+    /// The memory of images that are done; as many as were worked on at once.
+    memory: Mutex<Vec<CrfMemory>>,
 }
 
 impl DenseCrf {
-    /// The CRF of an image.
-    fn model(&self, image: &Image<'_>) -> CrfModel {
-        let parameters = self.config.parameters();
-        let (width, height) = (image.width(), image.height());
-        if u64::from(width) * u64::from(height) > MAX_KEPT_PIXELS {
-            return CrfModel::new(image, parameters);
+    /// Refines masks of the image's size.
+    fn refined(&self, image: &Image<'_>, masks: &[&Mask]) -> Result<Vec<Mask>> {
+        let (parameters, pixels) = (self.config.parameters(), u64::from(image.width()) * u64::from(image.height()));
+        if pixels > MAX_KEPT_PIXELS {
+            return CrfModel::new(image, parameters).refine(masks);
         }
+        let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = memory().pop().unwrap_or_default();
+        let mut crf = CrfModel::with_position(image, parameters, self.position(image.width(), image.height()), used);
+        let refined = crf.refine(masks);
+        if pixels <= MAX_REUSED_PIXELS {
+            memory().push(crf.into_memory());
+        }
+        refined
+    }
+
+    /// The position lattice of a size.
+    fn position(&self, width: u32, height: u32) -> Arc<PositionLattice> {
+        let parameters = self.config.parameters();
         let kept = || self.positions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = kept().iter().find(|position| position.fits(width, height, &parameters)).cloned();
-        let position = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             // Built without the lock: another thread may build the same meanwhile, which does no harm.
             let built = Arc::new(PositionLattice::new(width, height, parameters.gaussian_sigma));
             let mut kept = kept();
@@ -108,8 +124,7 @@ impl DenseCrf {
             }
             kept.push(Arc::clone(&built));
             built
-        });
-        CrfModel::with_position(image, parameters, position)
+        })
     }
 }
 
@@ -117,7 +132,7 @@ impl Plugin for DenseCrf {
     type Config = DenseCrfConfig;
 
     fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
-        Ok(Self { config, positions: Mutex::default() })
+        Ok(Self { config, positions: Mutex::default(), memory: Mutex::default() })
     }
 }
 
@@ -136,9 +151,9 @@ impl Refiner for DenseCrf {
             let group: Vec<usize> = (first..proposals.len())
                 .filter(|index| refined[*index].is_none() && (proposals[*index].mask.width(), proposals[*index].mask.height()) == (width, height))
                 .collect();
-            let crf = self.model(&image.get()?.resize_lanczos(width, height)?);
             let masks: Vec<&Mask> = group.iter().map(|index| &proposals[*index].mask).collect();
-            for (index, mask) in group.iter().zip(crf.refine(&masks)?) {
+            let image = image.get()?.resize_lanczos(width, height)?;
+            for (index, mask) in group.iter().zip(self.refined(&image, &masks)?) {
                 refined[*index] = Some(keep_if_alike(&proposals[*index], fill_holes(&mask)?, self.config.min_iou, "the crf")?);
             }
         }

@@ -53,7 +53,7 @@ fn a_drawn_image_gives_pydensecrf_s_q() {
     let weak = CrfParameters { gaussian_weight: 1.0, bilateral_weight: 1.5, colour_sigma: 13.0, iterations: 3, ..defaults };
     let mut stored = stored.chunks_exact((WIDTH * HEIGHT) as usize);
     for parameters in [defaults, weak] {
-        let crf = CrfModel::new(&drawing(), parameters);
+        let mut crf = CrfModel::new(&drawing(), parameters);
         for (q, stored) in crf.foreground(&masks.each_ref()).unwrap().iter().zip(&mut stored) {
             let largest = q.iter().zip(stored).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             assert!(largest < 1e-3, "the largest difference of Q is {largest}");
@@ -80,7 +80,7 @@ fn real_photos_give_pydensecrf_s_masks_and_q() {
         let masks: Vec<Mask> = group.iter().map(|entry| read_mask(&file(entry, "mask"))).collect();
         let masks: Vec<&Mask> = masks.iter().collect();
         let start = std::time::Instant::now();
-        let crf = CrfModel::new(&photo, DenseCrfConfig::default().parameters());
+        let mut crf = CrfModel::new(&photo, DenseCrfConfig::default().parameters());
         let refined = crf.refine(&masks).unwrap();
         millis.push((photo.width(), masks.len(), start.elapsed().as_millis()));
         let q = crf.foreground(&masks).unwrap();

@@ -1,11 +1,13 @@
 //! The permutohedral lattice (Adams, Baek & Davis 2010).
 
+use super::lanes::{LANES, Lanes};
 use super::packing::{Digits, Packing};
-use super::simplex::{LANES, Simplices, scales};
-use super::table::{Key, PointTable};
+use super::simplex::{Simplices, scales};
+use super::table::{Key, PointTable, sorted};
 
 /// A Gaussian filter over points in `D` dimensions, `V = D + 1`: every point spreads its value over the `V` corners of the simplex it lies in
 /// (splat), the lattice is blurred along its `V` axes, and the point reads its corners back (slice).
+#[derive(Default)]
 pub(super) struct Lattice<const V: usize> {
     /// Of each point, the corners of its simplex.
     corners: Vec<[u32; V]>,
@@ -22,30 +24,31 @@ impl<const V: usize> Lattice<V> {
     /// What a sliced value is multiplied by for the blurs to preserve sums.
     pub const ALPHA: f32 = 1.0 / (1.0 + 1.0 / (1u32 << (V - 1)) as f32);
 
-    /// The lattice of `points` points, whose features are in units of the filter's standard deviation and lie between 0 and `reach`.
-    pub fn new<const D: usize>(points: usize, reach: [f64; D], feature: impl Fn(usize) -> [f32; D]) -> Self {
+    /// The lattice of `points` points, whose features are in units of the filter's standard deviation and lie between 0 and `reach`. It is made in the memory of
+    /// one that is done with: fresh pages of the system's would cost a fifth of its time.
+    pub fn new<const D: usize>(memory: Self, points: usize, reach: [f64; D], feature: impl Fn(usize) -> [f32; D]) -> Self {
         let scales = scales::<D>();
         let digits = Digits::<V>::new::<D>(&std::array::from_fn(|axis| reach[axis] * f64::from(scales[axis])));
         if digits.fit::<u32>() {
-            Self::build::<u32, D>(points, &digits.packing(), feature)
+            memory.build::<u32, D>(points, &digits.packing(), feature)
         } else if digits.fit::<u64>() {
-            Self::build::<u64, D>(points, &digits.packing(), feature)
+            memory.build::<u64, D>(points, &digits.packing(), feature)
         } else {
-            Self::build::<u128, D>(points, &digits.packing(), feature)
+            memory.build::<u128, D>(points, &digits.packing(), feature)
         }
     }
 
-    fn build<K: Key, const D: usize>(points: usize, packing: &Packing<K, V>, feature: impl Fn(usize) -> [f32; D]) -> Self {
-        let mut table = PointTable::<K>::with_capacity(points / 2);
-        let mut corners = Vec::with_capacity(points);
-        let mut weights = Vec::with_capacity(points);
+    fn build<K: Key, const D: usize>(mut self, points: usize, packing: &Packing<K, V>, feature: impl Fn(usize) -> [f32; D]) -> Self {
+        let mut table = PointTable::<K>::with_capacity(points);
+        self.corners.clear();
+        self.weights.clear();
         let scales = scales::<D>();
         for start in (0..points).step_by(LANES) {
             let count = LANES.min(points - start);
-            let mut features = [[0.0; LANES]; D];
+            let mut features = [Lanes::all(0.0); D];
             for (lane, point) in (start..start + count).enumerate() {
                 let feature = feature(point);
-                (0..D).for_each(|axis| features[axis][lane] = feature[axis]);
+                (0..D).for_each(|axis| features[axis].0[lane] = feature[axis]);
             }
             let simplices = Simplices::<K, V>::around(&features, &scales, packing);
             // All places are read before any is compared, so that the memory's delays overlap.
@@ -55,44 +58,47 @@ impl<const V: usize> Lattice<V> {
                     *found = table.candidate(*key);
                 }
             }
-            for ((keys, found), simplex_weights) in simplices.corners.iter().zip(&found).zip(&simplices.weights).take(count) {
+            for ((keys, found), weights) in simplices.corners.iter().zip(&found).zip(&simplices.weights).take(count) {
                 let mut slots = [0; V];
                 for ((slot, key), found) in slots.iter_mut().zip(keys).zip(found) {
                     *slot = if found.0 == *key { found.1 } else { table.insert(*key) };
                 }
-                corners.push(slots);
-                weights.push(*simplex_weights);
+                self.corners.push(slots);
+                self.weights.push(*weights);
             }
         }
-        let mut order: Vec<(K, u32)> = table.into_keys().into_iter().zip(0..).collect();
-        order.sort_unstable();
+        let order = sorted(table.into_keys());
         let mut rank = vec![0u32; order.len()];
         order.iter().zip(0..).for_each(|((_, slot), place)| rank[*slot as usize] = place);
-        corners.as_flattened_mut().iter_mut().for_each(|corner| *corner = rank[*corner as usize]);
+        self.corners.as_flattened_mut().iter_mut().for_each(|corner| *corner = rank[*corner as usize]);
         let keys: Vec<K> = order.into_iter().map(|(key, _)| key).collect();
-        let neighbours = (0..V).map(|axis| neighbours(&keys, packing.steps[axis].minus(packing.ones))).collect();
-        let mut lattice = Self { corners, weights, neighbours, size: keys.len() };
-        lattice.normalise();
-        lattice
+        self.size = keys.len();
+        self.neighbours.resize_with(V, Vec::new);
+        for (axis, neighbours) in self.neighbours.iter_mut().enumerate() {
+            find_neighbours(&keys, packing.steps[axis].minus(packing.ones), neighbours);
+        }
+        self.normalise();
+        self
     }
 
     /// Makes the filter K into N^½·K·N^½ with N = diag(1 / K·1) (pydensecrf's `NORMALIZE_SYMMETRIC`), by weights.
     fn normalise(&mut self) {
-        let mut values = self.values::<1>();
-        let mut spare = self.values::<1>();
+        let (mut values, mut spare) = Default::default();
+        self.clear::<1>(&mut values);
         for point in 0..self.corners.len() {
-            self.splat(&mut values, point, [1.0]);
+            self.splat(channels_mut(&mut values), point, [1.0]);
         }
-        self.blur(&mut values, &mut spare);
+        self.blur::<1>(&mut values, &mut spare);
         for (corners, weights) in self.corners.iter().zip(&mut self.weights) {
-            let norm = 1.0 / (slice(corners, weights, &values)[0] * Self::ALPHA + 1e-20).sqrt();
+            let norm = 1.0 / (slice::<1, V>(corners, weights, channels(&values))[0] * Self::ALPHA + 1e-20).sqrt();
             *weights = weights.map(|weight| weight * norm);
         }
     }
 
-    /// Zeros on the lattice's points, `C` channels each, and on the one that stands for missing neighbours.
-    pub fn values<const C: usize>(&self) -> Vec<[f32; C]> {
-        vec![[0.0; C]; self.size + 1]
+    /// Makes `values` zeros on the lattice's points, `C` channels each, and on the point that stands for missing neighbours.
+    pub fn clear<const C: usize>(&self, values: &mut Vec<f32>) {
+        values.clear();
+        values.resize((self.size + 1) * C, 0.0);
     }
 
     /// Adds a point's value to its corners.
@@ -109,15 +115,28 @@ impl<const V: usize> Lattice<V> {
         slice(&self.corners[point], &self.weights[point], values)
     }
 
-    /// Blurs along every axis with the weights ½, 1, ½.
-    ///
-    /// `spare` is of the same size; its last value is zero and the rest is overwritten.
-    pub fn blur<const C: usize>(&self, values: &mut Vec<[f32; C]>, spare: &mut Vec<[f32; C]>) {
+    /// Blurs `C` channels along every axis with the weights ½, 1, ½. What `spare` holds does not matter.
+    pub fn blur<const C: usize>(&self, values: &mut Vec<f32>, spare: &mut Vec<f32>) {
+        // The last point is zero, and nothing is written there.
+        spare.truncate(self.size * C);
+        spare.resize((self.size + 1) * C, 0.0);
         for axis in &self.neighbours {
-            blur_along(axis, values, spare);
+            blur_along::<C>(axis, channels(values), channels_mut(spare));
             std::mem::swap(values, spare);
         }
     }
+}
+
+/// Values as points of `C` channels.
+#[inline(always)]
+pub(super) fn channels<const C: usize>(values: &[f32]) -> &[[f32; C]] {
+    values.as_chunks().0
+}
+
+/// The same, to be changed.
+#[inline(always)]
+pub(super) fn channels_mut<const C: usize>(values: &mut [f32]) -> &mut [[f32; C]] {
+    values.as_chunks_mut().0
 }
 
 #[inline(always)]
@@ -140,10 +159,11 @@ fn blur_along<const C: usize>(neighbours: &[[u32; 2]], from: &[[f32; C]], to: &m
 }
 
 /// The points that are one step away, in the order of their keys: the step adds the same number to every key, so the wanted keys ascend as well.
-fn neighbours<K: Key>(keys: &[K], step: K) -> Vec<[u32; 2]> {
+fn find_neighbours<K: Key>(keys: &[K], step: K, neighbours: &mut Vec<[u32; 2]>) {
     let none = keys.len();
     // Free of branches that depend on the keys. The point after the last takes what is written where nothing was found.
-    let mut neighbours = vec![[none as u32; 2]; none + 1];
+    neighbours.clear();
+    neighbours.resize(none + 1, [none as u32; 2]);
     let (mut index, mut candidate) = (0, 0);
     while index < none && candidate < none {
         let (wanted, key) = (keys[index].plus(step), keys[candidate]);
@@ -154,7 +174,6 @@ fn neighbours<K: Key>(keys: &[K], step: K) -> Vec<[u32; 2]> {
         candidate += usize::from(key <= wanted);
     }
     neighbours.truncate(none);
-    neighbours
 }
 
 /// `sum` += `weight`·`value`, channel by channel.
@@ -171,11 +190,12 @@ mod tests {
 
     #[test]
     fn the_normalised_filter_is_a_smooth_positive_kernel() {
-        let lattice = Lattice::<3>::new(400, [7.0; 2], |point| [(point % 20) as f32 / 3.0, (point / 20) as f32 / 3.0]);
-        let mut values = lattice.values::<1>();
-        lattice.splat(&mut values, 20 * 10 + 10, [1.0]);
-        lattice.blur(&mut values, &mut lattice.values());
-        let filtered = |x: usize, y: usize| lattice.slice(&values, y * 20 + x)[0];
+        let lattice = Lattice::<3>::new(Lattice::default(), 400, [7.0; 2], |point| [(point % 20) as f32 / 3.0, (point / 20) as f32 / 3.0]);
+        let mut values = Vec::new();
+        lattice.clear::<1>(&mut values);
+        lattice.splat(channels_mut(&mut values), 20 * 10 + 10, [1.0]);
+        lattice.blur::<1>(&mut values, &mut vec![7.0; 3]);
+        let filtered = |x: usize, y: usize| lattice.slice::<1>(channels(&values), y * 20 + x)[0];
         assert!(filtered(10, 10) > filtered(12, 10) && filtered(12, 10) > filtered(15, 10) && filtered(19, 10) < 1e-3);
         // A Gaussian of σ = 3: at a distance of 3 the value is e^-½ of the middle's.
         assert!((filtered(13, 10) / filtered(10, 10) - 0.61).abs() < 0.12, "{}", filtered(13, 10) / filtered(10, 10));
@@ -186,16 +206,18 @@ mod tests {
         let feature = |point: usize| std::array::from_fn(|axis| ((point * 37 + axis * 101) % 997) as f32 / 90.0);
         let digits = Digits::<6>::new(&scales::<5>().map(|scale| 12.0 * f64::from(scale)));
         assert!(digits.fit::<u32>());
-        let narrow = Lattice::<6>::build::<u32, 5>(997, &digits.packing(), feature);
-        for wide in [Lattice::<6>::build::<u64, 5>(997, &digits.packing(), feature), Lattice::<6>::build::<u128, 5>(997, &digits.packing(), feature)]
-        {
+        let narrow = Lattice::<6>::default().build::<u32, 5>(997, &digits.packing(), feature);
+        for wide in [
+            Lattice::<6>::default().build::<u64, 5>(997, &digits.packing(), feature),
+            Lattice::<6>::default().build::<u128, 5>(997, &digits.packing(), feature),
+        ] {
             assert_eq!((&narrow.corners, &narrow.weights, &narrow.neighbours), (&wide.corners, &wide.weights, &wide.neighbours));
         }
     }
 
     #[test]
     fn neighbours_are_the_points_one_step_away_along_each_axis() {
-        let lattice = Lattice::<3>::new(900, [15.0; 2], |point| [(point % 30) as f32 / 2.0, (point / 30) as f32 / 2.0]);
+        let lattice = Lattice::<3>::new(Lattice::default(), 900, [15.0; 2], |point| [(point % 30) as f32 / 2.0, (point / 30) as f32 / 2.0]);
         for axis in &lattice.neighbours {
             for (index, [one, two]) in axis.iter().enumerate() {
                 assert!(*one as usize == lattice.size || axis[*one as usize][1] as usize == index);

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use convert_sdk::{Error, Image, Mask, Result};
+use multiversion::multiversion;
 
-use super::lattice::{Lattice, add_scaled};
+use super::lattice::{Lattice, add_scaled, channels, channels_mut};
 
 /// The energies and how long to minimise them. Method 2 has the values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +39,10 @@ impl PositionLattice {
     /// The lattice for images of a size and a standard deviation in pixels.
     pub fn new(width: u32, height: u32, sigma: f32) -> Self {
         let order = visiting_order(width as usize, height as usize);
-        let lattice = Lattice::new(order.len(), place_reach(width, height, sigma), |point| place(order[point], width, sigma));
+        let lattice = Lattice::new(Lattice::default(), order.len(), place_reach(width, height, sigma), |point| {
+            let at = order[point];
+            [(at % width) as f32 / sigma, (at / width) as f32 / sigma]
+        });
         Self { width, height, sigma, order, lattice }
     }
 
@@ -54,18 +58,25 @@ pub struct CrfModel {
     height: u32,
     parameters: CrfParameters,
     position: Arc<PositionLattice>,
+    memory: CrfMemory,
+}
+
+/// What a CRF keeps of an image, and, once that is done with, the memory for the next one.
+#[derive(Default)]
+pub struct CrfMemory {
     bilateral: Lattice<6>,
+    messages: [Messages; 2],
 }
 
 impl CrfModel {
     /// Builds the lattices.
     pub fn new(image: &Image<'_>, parameters: CrfParameters) -> Self {
         let position = PositionLattice::new(image.width(), image.height(), parameters.gaussian_sigma);
-        Self::with_position(image, parameters, Arc::new(position))
+        Self::with_position(image, parameters, Arc::new(position), CrfMemory::default())
     }
 
     /// Builds the lattice of the image's colours, and that of its positions unless the given one [fits](PositionLattice::fits).
-    pub fn with_position(image: &Image<'_>, parameters: CrfParameters, position: Arc<PositionLattice>) -> Self {
+    pub fn with_position(image: &Image<'_>, parameters: CrfParameters, position: Arc<PositionLattice>, mut memory: CrfMemory) -> Self {
         let (width, height) = (image.width(), image.height());
         if !position.fits(width, height, &parameters) {
             return Self::new(image, parameters);
@@ -73,20 +84,27 @@ impl CrfModel {
         let CrfParameters { bilateral_sigma, colour_sigma, .. } = parameters;
         let [x, y] = place_reach(width, height, bilateral_sigma);
         let colour = 255.0 / f64::from(colour_sigma);
-        let (pixels, order) = (image.pixels(), &position.order);
-        let bilateral = Lattice::new(order.len(), [x, y, colour, colour, colour], |point| {
-            let [x, y] = place(order[point], width, bilateral_sigma);
-            let colour = &pixels[order[point] as usize * 3..][..3];
-            [x, y, f32::from(colour[0]) / colour_sigma, f32::from(colour[1]) / colour_sigma, f32::from(colour[2]) / colour_sigma]
+        let places: Vec<f32> = (0..width.max(height)).map(|at| at as f32 / bilateral_sigma).collect();
+        let colours: [f32; 256] = std::array::from_fn(|value| value as f32 / colour_sigma);
+        let (pixels, order) = (image.pixels().as_chunks::<3>().0, &position.order);
+        memory.bilateral = Lattice::new(memory.bilateral, order.len(), [x, y, colour, colour, colour], |point| {
+            let at = order[point];
+            let [red, green, blue] = pixels[at as usize].map(|value| colours[usize::from(value)]);
+            [places[(at % width) as usize], places[(at / width) as usize], red, green, blue]
         });
-        Self { width, height, parameters, position, bilateral }
+        Self { width, height, parameters, position, memory }
+    }
+
+    /// Its memory, for the next image.
+    pub fn into_memory(self) -> CrfMemory {
+        self.memory
     }
 
     /// The foreground's probability Q at every pixel, in row order, for each mask.
     ///
     /// # Errors
     /// A mask of another size than the image's.
-    pub fn foreground(&self, masks: &[&Mask]) -> Result<Vec<Vec<f32>>> {
+    pub fn foreground(&mut self, masks: &[&Mask]) -> Result<Vec<Vec<f32>>> {
         Ok(self.logits(masks)?.into_iter().map(|logits| logits.into_iter().map(|logit| 1.0 / (1.0 + (-logit).exp())).collect()).collect())
     }
 
@@ -94,16 +112,17 @@ impl CrfModel {
     ///
     /// # Errors
     /// A mask of another size than the image's.
-    pub fn refine(&self, masks: &[&Mask]) -> Result<Vec<Mask>> {
+    pub fn refine(&mut self, masks: &[&Mask]) -> Result<Vec<Mask>> {
+        let (width, height) = (self.width, self.height);
         let label = |logits: Vec<f32>| {
             let pixels: Vec<u8> = logits.into_iter().map(|logit| u8::from(logit > 0.0)).collect();
-            Mask::from_pixels(self.width, self.height, &pixels)
+            Mask::from_pixels(width, height, &pixels)
         };
         self.logits(masks)?.into_iter().map(label).collect()
     }
 
     /// log Q(foreground) − log Q(background), masks filtered together where there are several.
-    fn logits(&self, masks: &[&Mask]) -> Result<Vec<Vec<f32>>> {
+    fn logits(&mut self, masks: &[&Mask]) -> Result<Vec<Vec<f32>>> {
         if let Some(other) = masks.iter().find(|mask| (mask.width(), mask.height()) != (self.width, self.height)) {
             let (width, height) = (self.width, self.height);
             return Err(Error::invalid(format!(
@@ -124,7 +143,7 @@ impl CrfModel {
     }
 
     /// At most `C` masks at once, of which there are four at most.
-    fn mean_field<const C: usize>(&self, masks: &[&Mask]) -> Vec<Vec<f32>> {
+    fn mean_field<const C: usize>(&mut self, masks: &[&Mask]) -> Vec<Vec<f32>> {
         let points = self.width as usize * self.height as usize;
         let energy = unary_difference(self.parameters.unary_probability);
         // A pixel's labels in the masks, a bit each; the terms they stand for would be read anew from memory in every pass.
@@ -138,18 +157,18 @@ impl CrfModel {
         let unary = |labels: &[u8], logits: &mut [[f32; C]]| {
             logits.iter_mut().zip(labels).for_each(|(logits, labels)| *logits = terms[usize::from(labels % 16)]);
         };
-        let mut next = Messages::<C>::new(self);
+        let [mut last, mut next] = std::mem::take(&mut self.memory.messages);
+        next.clear::<C>(self);
         for (start, labels) in labels.chunks(CHUNK).enumerate() {
             let mut logits = [[0.0; C]; CHUNK];
             unary(labels, &mut logits);
             next.send(self, start * CHUNK, &mut logits[..labels.len()]);
         }
-        let mut last = Messages::<C>::new(self);
         // A pass over the pixels reads the messages of one iteration and spreads the beliefs of the next.
         for _ in 1..self.parameters.iterations {
             std::mem::swap(&mut last, &mut next);
-            last.blur(self, &mut next);
-            next.clear();
+            last.blur::<C>(self, &mut next);
+            next.clear::<C>(self);
             for (start, labels) in labels.chunks(CHUNK).enumerate() {
                 let mut logits = [[0.0; C]; CHUNK];
                 unary(labels, &mut logits);
@@ -160,11 +179,12 @@ impl CrfModel {
         let mut logits = vec![[0.0; C]; points];
         unary(&labels, &mut logits);
         if self.parameters.iterations > 0 {
-            next.blur(self, &mut last);
+            next.blur::<C>(self, &mut last);
             for (start, logits) in logits.chunks_mut(CHUNK).enumerate() {
                 next.receive(self, start * CHUNK, logits);
             }
         }
+        self.memory.messages = [last, next];
         let scatter = |channel: usize| {
             let mut scattered = vec![0.0; points];
             for (at, logits) in self.position.order.iter().zip(&logits) {
@@ -180,57 +200,50 @@ impl CrfModel {
 const CHUNK: usize = 64;
 
 /// What the pixels send to one another: values on both lattices.
-struct Messages<const C: usize> {
-    position: Vec<[f32; C]>,
-    bilateral: Vec<[f32; C]>,
+#[derive(Default)]
+struct Messages {
+    position: Vec<f32>,
+    bilateral: Vec<f32>,
 }
 
-impl<const C: usize> Messages<C> {
-    fn new(model: &CrfModel) -> Self {
-        Self { position: model.position.lattice.values(), bilateral: model.bilateral.values() }
+impl Messages {
+    fn clear<const C: usize>(&mut self, model: &CrfModel) {
+        model.position.lattice.clear::<C>(&mut self.position);
+        model.memory.bilateral.clear::<C>(&mut self.bilateral);
     }
 
-    fn clear(&mut self) {
-        self.position.fill([0.0; C]);
-        self.bilateral.fill([0.0; C]);
-    }
-
-    fn blur(&mut self, model: &CrfModel, spare: &mut Self) {
-        model.position.lattice.blur(&mut self.position, &mut spare.position);
-        model.bilateral.blur(&mut self.bilateral, &mut spare.bilateral);
+    fn blur<const C: usize>(&mut self, model: &CrfModel, spare: &mut Self) {
+        model.position.lattice.blur::<C>(&mut self.position, &mut spare.position);
+        model.memory.bilateral.blur::<C>(&mut self.bilateral, &mut spare.bilateral);
     }
 
     /// Spreads the beliefs of pixels from `start` on, which `logits` become.
     #[inline(always)]
-    fn send(&mut self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
-        logits.as_flattened_mut().iter_mut().for_each(|logit| *logit = belief(*logit));
+    fn send<const C: usize>(&mut self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
+        beliefs(logits.as_flattened_mut());
+        let (position, bilateral) = (channels_mut(&mut self.position), channels_mut(&mut self.bilateral));
         for (offset, belief) in logits.iter().enumerate() {
-            model.position.lattice.splat(&mut self.position, start + offset, *belief);
-            model.bilateral.splat(&mut self.bilateral, start + offset, *belief);
+            model.position.lattice.splat(position, start + offset, *belief);
+            model.memory.bilateral.splat(bilateral, start + offset, *belief);
         }
     }
 
     /// Adds what arrives at pixels from `start` on to their unary terms.
     #[inline(always)]
-    fn receive(&self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
+    fn receive<const C: usize>(&self, model: &CrfModel, start: usize, logits: &mut [[f32; C]]) {
         let near = model.parameters.gaussian_weight * Lattice::<3>::ALPHA;
         let alike = model.parameters.bilateral_weight * Lattice::<6>::ALPHA;
+        let (position, bilateral) = (channels(&self.position), channels(&self.bilateral));
         for (offset, logits) in logits.iter_mut().enumerate() {
-            add_scaled(logits, near, &model.position.lattice.slice(&self.position, start + offset));
+            add_scaled(logits, near, &model.position.lattice.slice(position, start + offset));
         }
         for (offset, logits) in logits.iter_mut().enumerate() {
-            add_scaled(logits, alike, &model.bilateral.slice(&self.bilateral, start + offset));
+            add_scaled(logits, alike, &model.memory.bilateral.slice(bilateral, start + offset));
         }
     }
 }
 
-/// Where a pixel lies, in units of a standard deviation.
-#[inline(always)]
-fn place(pixel: u32, width: u32, sigma: f32) -> [f32; 2] {
-    [(pixel % width) as f32 / sigma, (pixel / width) as f32 / sigma]
-}
-
-/// The largest of [`place`] in an image.
+/// The largest coordinates in an image, in units of a standard deviation.
 fn place_reach(width: u32, height: u32, sigma: f32) -> [f64; 2] {
     [width, height].map(|side| f64::from(side) / f64::from(sigma))
 }
@@ -256,6 +269,12 @@ fn tiles(side: usize, left: usize, top: usize, right: usize, bottom: usize) -> i
 fn unary_difference(probability: f64) -> f32 {
     let energy = |p: f64| -(p.clamp(1e-5, 1.0).ln());
     (energy(1.0 - probability) - energy(probability)) as f32
+}
+
+/// Beliefs in the place of logits; compiled for wider registers too, whose numbers have the same bits.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+avx", "x86_64+avx2+avx"))]
+fn beliefs(logits: &mut [f32]) {
+    logits.iter_mut().for_each(|logit| *logit = belief(*logit));
 }
 
 /// Q(foreground) − Q(background) = tanh(logit / 2), within 2e-7.

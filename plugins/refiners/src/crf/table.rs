@@ -8,6 +8,8 @@ pub(super) trait Key: Copy + Ord {
     const ZERO: Self;
     /// How many numbers may be keys.
     const COUNT: i128;
+    /// Bits of a key.
+    const BITS: u32;
     /// A number, or a step that may be negative: the sum of a key and a step wraps around.
     fn of(number: i128) -> Self;
     /// `self`, `factor` times.
@@ -18,6 +20,35 @@ pub(super) trait Key: Copy + Ord {
     fn minus(self, other: Self) -> Self;
     /// Well-mixed bits, the upper ones best.
     fn hash(self) -> u32;
+    /// The bits from `shift` on; [`RADIX_BITS`] of them make a digit.
+    fn above(self, shift: u32) -> Self;
+    /// The lowest [`RADIX_BITS`] bits.
+    fn digit(self) -> usize;
+}
+
+/// Bits of a digit by which keys are sorted: its counts fit into the nearest cache.
+const RADIX_BITS: u32 = 11;
+
+/// The keys in their order, each with its place in the list.
+///
+/// Digit by digit, the lowest first, each pass keeping the order of the one before.
+pub(super) fn sorted<K: Key>(keys: Vec<K>) -> Vec<(K, u32)> {
+    let mut list: Vec<(K, u32)> = keys.into_iter().zip(0..).collect();
+    let highest = list.iter().map(|(key, _)| *key).max().unwrap_or(K::ZERO);
+    let mut other = list.clone();
+    for shift in (0..K::BITS).step_by(RADIX_BITS as usize).take_while(|shift| *shift == 0 || highest.above(*shift) != K::ZERO) {
+        let mut starts = [0u32; 1 << RADIX_BITS];
+        list.iter().for_each(|(key, _)| starts[key.above(shift).digit()] += 1);
+        let mut sum = 0;
+        starts.iter_mut().for_each(|start| sum += std::mem::replace(start, sum));
+        for entry in &list {
+            let start = &mut starts[entry.0.above(shift).digit()];
+            other[*start as usize] = *entry;
+            *start += 1;
+        }
+        std::mem::swap(&mut list, &mut other);
+    }
+    list
 }
 
 macro_rules! key {
@@ -25,6 +56,7 @@ macro_rules! key {
         impl Key for $type {
             const EMPTY: Self = Self::MAX;
             const ZERO: Self = 0;
+            const BITS: u32 = <$type>::BITS;
             const COUNT: i128 = if Self::BITS < 128 { Self::MAX as i128 } else { i128::MAX };
 
             fn of(number: i128) -> Self {
@@ -44,6 +76,16 @@ macro_rules! key {
             #[inline(always)]
             fn minus(self, other: Self) -> Self {
                 self.wrapping_sub(other)
+            }
+
+            #[inline(always)]
+            fn above(self, shift: u32) -> Self {
+                self >> shift
+            }
+
+            #[inline(always)]
+            fn digit(self) -> usize {
+                self as usize % (1 << RADIX_BITS)
             }
 
             #[inline(always)]
@@ -147,6 +189,21 @@ mod tests {
             assert_eq!(table.insert(*key), slot);
         }
         assert_eq!(table.into_keys(), keys);
+    }
+
+    #[test]
+    fn keys_are_sorted_with_their_places() {
+        fn check<K: Key + std::fmt::Debug>(most: i128) {
+            let keys: Vec<K> = (0..3000).map(|index: i128| K::of((index * 7919 % 65_521 * index * index) % most)).collect();
+            let mut expected: Vec<(K, u32)> = keys.iter().copied().zip(0..).collect();
+            expected.sort();
+            assert_eq!(sorted(keys), expected);
+        }
+        check::<u32>(100);
+        check::<u32>(1 << 31);
+        check::<u64>(1 << 50);
+        check::<u128>(1 << 90);
+        assert_eq!(sorted::<u32>(Vec::new()), []);
     }
 
     #[test]
