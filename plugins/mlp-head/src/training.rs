@@ -27,7 +27,7 @@ impl Training<'_> {
         std::fs::create_dir_all(self.folder).map_err(Error::from).context(|| format!("cannot make the folder {}", self.folder.display()))?;
         let survey = self.survey()?;
         let fingerprint = survey.fingerprint.as_str();
-        let form = Form::new(&self.config, if survey.masks { self.config.regions } else { Regions::Mask }, self.features.has_class_token())?;
+        let form = Form::new(self.config, if survey.masks { self.config.regions } else { Regions::Mask }, self.features.has_class_token())?;
         let folds = self.folds(&survey);
         let parts: Vec<Part> = (0..self.config.heads).map(Part::Head).chain((0..folds.count).map(Part::Fold)).collect();
         let resumed = parts.iter().map(|part| Progress::resumed(self.folder, *part, fingerprint)).collect::<Result<Vec<_>>>()?;

@@ -81,7 +81,7 @@ const ITERATION_FLOPS: u64 = 9 * (2 + 2 + 3) + 10;
 const KEPT_SIZES: usize = 4;
 /// The most pixels of such a size; its lattice takes about 45 bytes a pixel.
 const MAX_KEPT_PIXELS: u64 = 1 << 21;
-/// The most pixels of an image whose memory the next one takes over; about 200 bytes a pixel for each thread.
+/// The most pixels of an image whose memory the next one takes over: 100 to 200 bytes a pixel, for each thread.
 const MAX_REUSED_PIXELS: u64 = 1 << 19;
 
 /// The refiner `dense-crf`.

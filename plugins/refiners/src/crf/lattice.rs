@@ -5,6 +5,9 @@ use super::packing::{Digits, Packing};
 use super::simplex::{Simplices, scales};
 use super::table::{Key, PointTable, sorted};
 
+/// Up to so many points a table of lattice points has room for two each: it is searched fastest where it is sparse.
+const MAX_ROOM: usize = 1 << 20;
+
 /// A Gaussian filter over points in `D` dimensions, `V = D + 1`: every point spreads its value over the `V` corners of the simplex it lies in
 /// (splat), the lattice is blurred along its `V` axes, and the point reads its corners back (slice).
 #[derive(Default)]
@@ -39,7 +42,7 @@ impl<const V: usize> Lattice<V> {
     }
 
     fn build<K: Key, const D: usize>(mut self, points: usize, packing: &Packing<K, V>, feature: impl Fn(usize) -> [f32; D]) -> Self {
-        let mut table = PointTable::<K>::with_capacity(points);
+        let mut table = PointTable::<K>::with_capacity(2 * points.min(MAX_ROOM));
         self.corners.clear();
         self.weights.clear();
         let scales = scales::<D>();
@@ -74,9 +77,7 @@ impl<const V: usize> Lattice<V> {
         let keys: Vec<K> = order.into_iter().map(|(key, _)| key).collect();
         self.size = keys.len();
         self.neighbours.resize_with(V, Vec::new);
-        for (axis, neighbours) in self.neighbours.iter_mut().enumerate() {
-            find_neighbours(&keys, packing.steps[axis].minus(packing.ones), neighbours);
-        }
+        find_neighbours(&keys, packing.steps.map(|step| step.minus(packing.ones)), &mut self.neighbours);
         self.normalise();
         self
     }
@@ -158,22 +159,60 @@ fn blur_along<const C: usize>(neighbours: &[[u32; 2]], from: &[[f32; C]], to: &m
     }
 }
 
-/// The points that are one step away, in the order of their keys: the step adds the same number to every key, so the wanted keys ascend as well.
-fn find_neighbours<K: Key>(keys: &[K], step: K, neighbours: &mut Vec<[u32; 2]>) {
-    let none = keys.len();
-    // Free of branches that depend on the keys. The point after the last takes what is written where nothing was found.
-    neighbours.clear();
-    neighbours.resize(none + 1, [none as u32; 2]);
-    let (mut index, mut candidate) = (0, 0);
-    while index < none && candidate < none {
-        let (wanted, key) = (keys[index].plus(step), keys[candidate]);
-        let found = wanted == key;
-        neighbours[index][1] = if found { candidate } else { none } as u32;
-        neighbours[if found { candidate } else { none }][0] = index as u32;
-        index += usize::from(wanted <= key);
-        candidate += usize::from(key <= wanted);
+/// Of each axis, the points that are one step away, in the order of their keys.
+fn find_neighbours<K: Key, const V: usize>(keys: &[K], steps: [K; V], neighbours: &mut [Vec<[u32; 2]>]) {
+    let mut merges: Vec<Merge<'_, K>> = neighbours.iter_mut().zip(steps).map(|(neighbours, step)| Merge::begin(keys, step, neighbours)).collect();
+    // In turns, since each waits for what it read last.
+    loop {
+        let together = merges.iter().map(Merge::least_left).min().unwrap_or(0);
+        if together == 0 {
+            break;
+        }
+        for _ in 0..together {
+            merges.iter_mut().for_each(Merge::advance);
+        }
     }
-    neighbours.truncate(none);
+    for mut merge in merges {
+        while merge.least_left() > 0 {
+            merge.advance();
+        }
+        merge.neighbours.truncate(keys.len());
+    }
+}
+
+/// The search for the neighbours along an axis: the step adds the same number to every key, so that the wanted keys ascend as the keys do.
+struct Merge<'a, K> {
+    keys: &'a [K],
+    step: K,
+    neighbours: &'a mut Vec<[u32; 2]>,
+    index: usize,
+    candidate: usize,
+}
+
+impl<'a, K: Key> Merge<'a, K> {
+    /// The point after the last takes what is written where nothing was found.
+    fn begin(keys: &'a [K], step: K, neighbours: &'a mut Vec<[u32; 2]>) -> Self {
+        neighbours.clear();
+        neighbours.resize(keys.len() + 1, [keys.len() as u32; 2]);
+        Self { keys, step, neighbours, index: 0, candidate: 0 }
+    }
+
+    /// It can advance so many times at least.
+    fn least_left(&self) -> usize {
+        self.keys.len() - self.index.max(self.candidate)
+    }
+
+    /// Free of branches that depend on the keys.
+    #[inline(always)]
+    fn advance(&mut self) {
+        let (wanted, key) = (self.keys[self.index].plus(self.step), self.keys[self.candidate]);
+        let none = self.keys.len();
+        let found = wanted == key;
+        self.neighbours[self.index][1] = if found { self.candidate } else { none } as u32;
+        self.neighbours[if found { self.candidate } else { none }][0] = self.index as u32;
+        self.index += usize::from(wanted <= key);
+        self.candidate += usize::from(key <= wanted);
+    }
 }
 
 /// `sum` += `weight`·`value`, channel by channel.

@@ -154,30 +154,21 @@ impl CrfModel {
         }
         let terms: [[f32; C]; 16] =
             std::array::from_fn(|labels| std::array::from_fn(|channel| if labels >> channel & 1 == 1 { energy } else { -energy }));
-        let unary = |labels: &[u8], logits: &mut [[f32; C]]| {
-            logits.iter_mut().zip(labels).for_each(|(logits, labels)| *logits = terms[usize::from(labels % 16)]);
-        };
         let [mut last, mut next] = std::mem::take(&mut self.memory.messages);
         next.clear::<C>(self);
         for (start, labels) in labels.chunks(CHUNK).enumerate() {
             let mut logits = [[0.0; C]; CHUNK];
-            unary(labels, &mut logits);
+            unary(&terms, labels, &mut logits);
             next.send(self, start * CHUNK, &mut logits[..labels.len()]);
         }
-        // A pass over the pixels reads the messages of one iteration and spreads the beliefs of the next.
         for _ in 1..self.parameters.iterations {
             std::mem::swap(&mut last, &mut next);
             last.blur::<C>(self, &mut next);
             next.clear::<C>(self);
-            for (start, labels) in labels.chunks(CHUNK).enumerate() {
-                let mut logits = [[0.0; C]; CHUNK];
-                unary(labels, &mut logits);
-                last.receive(self, start * CHUNK, &mut logits[..labels.len()]);
-                next.send(self, start * CHUNK, &mut logits[..labels.len()]);
-            }
+            pass(self, &labels, &terms, &last, &mut next);
         }
         let mut logits = vec![[0.0; C]; points];
-        unary(&labels, &mut logits);
+        unary(&terms, &labels, &mut logits);
         if self.parameters.iterations > 0 {
             next.blur::<C>(self, &mut last);
             for (start, logits) in logits.chunks_mut(CHUNK).enumerate() {
@@ -194,6 +185,23 @@ impl CrfModel {
         };
         (0..masks.len()).map(scatter).collect()
     }
+}
+
+/// A pass over the pixels, which reads the messages of one iteration and spreads the beliefs of the next.
+#[multiversion(targets("x86_64+avx"))]
+fn pass<const C: usize>(model: &CrfModel, labels: &[u8], terms: &[[f32; C]; 16], last: &Messages, next: &mut Messages) {
+    for (start, labels) in labels.chunks(CHUNK).enumerate() {
+        let mut logits = [[0.0; C]; CHUNK];
+        unary(terms, labels, &mut logits);
+        last.receive(model, start * CHUNK, &mut logits[..labels.len()]);
+        next.send(model, start * CHUNK, &mut logits[..labels.len()]);
+    }
+}
+
+/// The unary terms of pixels with these labels.
+#[inline(always)]
+fn unary<const C: usize>(terms: &[[f32; C]; 16], labels: &[u8], logits: &mut [[f32; C]]) {
+    logits.iter_mut().zip(labels).for_each(|(logits, labels)| *logits = terms[usize::from(labels % 16)]);
 }
 
 /// Pixels whose exponentials are taken together.
