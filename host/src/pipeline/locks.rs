@@ -36,16 +36,12 @@ enum Tried {
 
 /// Holds the run's folder on this machine: for this run alone, or shared by the processes that work on parts of it. A run alone also holds the run's place, if that is another.
 pub(super) fn hold_run(recipe: &Recipe, shared: bool, cancel: &Arc<AtomicBool>) -> Result<Lock, PipelineError> {
-    let file = match try_lock(&recipe.work_dir.join(".lock"), shared)? {
-        Tried::Busy => return Err(PipelineError::InUse(recipe.place())),
-        Tried::Held(file) => Some(file),
-        Tried::Unsupported => None,
-    };
-    let leased = !shared && (recipe.store.is_remote() || file.is_none());
-    Ok(Lock { _file: file, _lease: leased.then(|| lease(&recipe.store, LEASE, cancel)).transpose()? })
+    let file = try_lock(&recipe.work_dir.join(".lock"), shared)?;
+    held(file, (!shared).then_some((&recipe.store, LEASE)), cancel, || PipelineError::InUse(recipe.place()))
 }
 
-/// Holds one part of the run's work, such as a training, for this process: by the file on this machine, and by the object `key` where several share the place.
+/// Holds one part of the run's work, such as a training, for this process: by the file on this machine, and by the object `key` where several machines share the place or
+/// the file system knows no locks.
 pub(super) fn hold(
     path: &Path,
     store: &Arc<dyn Store>,
@@ -53,13 +49,23 @@ pub(super) fn hold(
     cancel: &Arc<AtomicBool>,
     busy: impl FnOnce() -> PipelineError,
 ) -> Result<Lock, PipelineError> {
-    let file = match try_lock(path, false)? {
+    held(try_lock(path, false)?, Some((store, key)), cancel, busy)
+}
+
+/// The lock of a file, with the lease of an object where the file's alone does not do.
+fn held(
+    file: Tried,
+    object: Option<(&Arc<dyn Store>, &str)>,
+    cancel: &Arc<AtomicBool>,
+    busy: impl FnOnce() -> PipelineError,
+) -> Result<Lock, PipelineError> {
+    let file = match file {
         Tried::Busy => return Err(busy()),
         Tried::Held(file) => Some(file),
         Tried::Unsupported => None,
     };
-    let leased = store.is_remote() || file.is_none();
-    Ok(Lock { _file: file, _lease: leased.then(|| lease(store, key, cancel)).transpose()? })
+    let leased = object.filter(|(store, _)| store.is_remote() || file.is_none());
+    Ok(Lock { _file: file, _lease: leased.map(|(store, key)| lease(store, key, cancel)).transpose()? })
 }
 
 /// Takes a lease; once it is lost, the work is interrupted.

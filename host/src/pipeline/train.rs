@@ -119,7 +119,7 @@ impl Session {
             return Ok(trained);
         }
         fs::create_dir_all(&stage.folder).map_err(FileError::of("make", &stage.folder))?;
-        // Not shared out: two processes must not write one stage's checkpoints.
+        // Training is not shared out: two processes must not write one stage's checkpoints.
         let busy = || PipelineError::TrainsElsewhere(stage.store.place(&stage.prefix()));
         let _lock = hold(&stage.folder.join(".lock"), &stage.store, &stage.object(LEASE), &self.runner.cancel, busy)?;
         // Another process may have trained meanwhile.

@@ -18,11 +18,11 @@ use super::tree::{Location, Node, Origin, Value};
 use crate::plugins::{Catalog, Plugin};
 use crate::storage::{Place, is_address};
 
-/// Reads a recipe's tree with the plugins that there are.
+/// Reads a recipe's tree against the installed plugins.
 pub(super) struct Reader<'a> {
     pub catalog: &'a Catalog,
     pub bases: Bases,
-    /// What is wrong with it.
+    /// What is wrong with the recipe.
     pub problems: Vec<Diagnostic>,
 }
 

@@ -17,7 +17,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// What the config makes it of, where it looks at `regions`.
+    /// The form that the config asks for, with vectors taken from `regions`.
     ///
     /// # Errors
     /// A class token that the backbone does not have, and a crop of which nothing is taken.

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use convert_sdk::{Context, Image, LazyImage, Mask, Plugin, Proposal, Refinement, Refiner, Result, Work, config};
 
@@ -81,16 +81,29 @@ const ITERATION_FLOPS: u64 = 9 * (2 + 2 + 3) + 10;
 const KEPT_SIZES: usize = 4;
 /// The most pixels of such a size; its lattice takes about 45 bytes a pixel.
 const MAX_KEPT_PIXELS: u64 = 1 << 21;
-/// The most pixels of an image whose memory the next one takes over: 100 to 200 bytes a pixel, for each thread.
+/// The most pixels of an image whose memory the next one takes over: 60 to 210 bytes a pixel.
 const MAX_REUSED_PIXELS: u64 = 1 << 19;
+
+/// The memory of images that are done.
+type Used = Mutex<Vec<CrfMemory>>;
+
+/// That of all refiners of the process, since they share its threads: as many images' as were worked on at once. It goes with the last refiner.
+fn used_memory() -> Arc<Used> {
+    static USED: Mutex<Weak<Used>> = Mutex::new(Weak::new());
+    let mut used = USED.lock().unwrap_or_else(PoisonError::into_inner);
+    used.upgrade().unwrap_or_else(|| {
+        let new = Arc::default();
+        *used = Arc::downgrade(&new);
+        new
+    })
+}
 
 /// The refiner `dense-crf`.
 pub struct DenseCrf {
     config: DenseCrfConfig,
     /// The position lattices of the sizes used last, the latest at the end.
     positions: Mutex<Vec<Arc<PositionLattice>>>,
-    /// The memory of images that are done; as many as were worked on at once.
-    memory: Mutex<Vec<CrfMemory>>,
+    used: Arc<Used>,
 }
 
 impl DenseCrf {
@@ -100,12 +113,12 @@ impl DenseCrf {
         if pixels > MAX_KEPT_PIXELS {
             return CrfModel::new(image, parameters).refine(masks);
         }
-        let memory = || self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let used = memory().pop().unwrap_or_default();
-        let mut crf = CrfModel::with_position(image, parameters, self.position(image.width(), image.height()), used);
+        let used = || self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = if pixels <= MAX_REUSED_PIXELS { used().pop() } else { None };
+        let mut crf = CrfModel::with_position(image, parameters, self.position(image.width(), image.height()), memory.unwrap_or_default());
         let refined = crf.refine(masks);
         if pixels <= MAX_REUSED_PIXELS {
-            memory().push(crf.into_memory());
+            used().push(crf.into_memory());
         }
         refined
     }
@@ -132,7 +145,7 @@ impl Plugin for DenseCrf {
     type Config = DenseCrfConfig;
 
     fn new(config: DenseCrfConfig, _: Context) -> Result<Self> {
-        Ok(Self { config, positions: Mutex::default(), memory: Mutex::default() })
+        Ok(Self { config, positions: Mutex::default(), used: used_memory() })
     }
 }
 
@@ -145,7 +158,7 @@ impl Refiner for DenseCrf {
 
     fn refine(&self, image: &LazyImage<'_>, proposals: &[Proposal]) -> Result<Vec<Refinement>> {
         let mut refined: Vec<Option<Refinement>> = proposals.iter().map(|proposal| drop_unfit(&proposal.mask)).collect();
-        // Masks of one size share the lattices, which are gone before the next size's are built.
+        // Masks of one size share the lattices; the next size's take over their memory.
         while let Some(first) = refined.iter().position(Option::is_none) {
             let (width, height) = (proposals[first].mask.width(), proposals[first].mask.height());
             let group: Vec<usize> = (first..proposals.len())

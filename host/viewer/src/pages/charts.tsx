@@ -1,7 +1,7 @@
 // The two charts of the thresholds page.
 import type { Thresholds } from "../contract.ts";
 import { count } from "../format.ts";
-import { binned } from "../thresholds.ts";
+import { binned } from "../outcomes.ts";
 
 const WIDTH = 560;
 const HEIGHT = 250;

@@ -6,7 +6,7 @@ import type { Thresholds } from "../contract.ts";
 import { count, percent, plural } from "../format.ts";
 import { useResource } from "../resource.ts";
 import { go, linkTo, place, run } from "../store.ts";
-import { outcomeAt } from "../thresholds.ts";
+import { outcomeAt } from "../outcomes.ts";
 import { Curves, Histogram } from "./charts.tsx";
 
 export function ThresholdsPage() {

@@ -8,6 +8,7 @@ use safetensors::SafeTensors;
 
 use super::colours::{CLASSES, COLOURS, Colours, block, config, context, image, train};
 
+/// Several heads: the first is that of a single one, an interrupted training continues to the same bytes, and their probabilities are averaged.
 #[test]
 fn several_heads_are_trained_one_after_the_other_and_answer_together() {
     let heads = |heads| MlpHeadConfig { heads, views: 1, ..config() };

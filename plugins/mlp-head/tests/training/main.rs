@@ -82,7 +82,6 @@ fn crops_are_learned_from_and_a_head_on_whole_images_still_makes_maps() {
     assert!(parts(Vec::new()).contains("crop_pooling is empty"));
 }
 
-/// Several heads: the first is that of a single one, an interrupted training continues to the same bytes, and their probabilities are averaged.
 #[test]
 fn the_checkpoint_has_the_names_and_shapes_of_a_pytorch_sequential() {
     let folder = tempfile::tempdir().unwrap();

@@ -5,8 +5,8 @@ use super::packing::{Digits, Packing};
 use super::simplex::{Simplices, scales};
 use super::table::{Key, PointTable, sorted};
 
-/// Up to so many points a table of lattice points has room for two each: it is searched fastest where it is sparse.
-const MAX_ROOM: usize = 1 << 20;
+/// Bytes of a table that has room for two lattice points a pixel from the beginning, at most: sparse tables are searched fastest.
+const MAX_SPARSE_TABLE: usize = 1 << 25;
 
 /// A Gaussian filter over points in `D` dimensions, `V = D + 1`: every point spreads its value over the `V` corners of the simplex it lies in
 /// (splat), the lattice is blurred along its `V` axes, and the point reads its corners back (slice).
@@ -28,7 +28,7 @@ impl<const V: usize> Lattice<V> {
     pub const ALPHA: f32 = 1.0 / (1.0 + 1.0 / (1u32 << (V - 1)) as f32);
 
     /// The lattice of `points` points, whose features are in units of the filter's standard deviation and lie between 0 and `reach`. It is made in the memory of
-    /// one that is done with: fresh pages of the system's would cost a fifth of its time.
+    /// one that is done with: fresh pages from the system would cost a fifth of its time.
     pub fn new<const D: usize>(memory: Self, points: usize, reach: [f64; D], feature: impl Fn(usize) -> [f32; D]) -> Self {
         let scales = scales::<D>();
         let digits = Digits::<V>::new::<D>(&std::array::from_fn(|axis| reach[axis] * f64::from(scales[axis])));
@@ -42,9 +42,11 @@ impl<const V: usize> Lattice<V> {
     }
 
     fn build<K: Key, const D: usize>(mut self, points: usize, packing: &Packing<K, V>, feature: impl Fn(usize) -> [f32; D]) -> Self {
-        let mut table = PointTable::<K>::with_capacity(2 * points.min(MAX_ROOM));
+        let mut table = PointTable::<K>::with_capacity((2 * points).min(MAX_SPARSE_TABLE / 4 / size_of::<(K, u32)>()));
         self.corners.clear();
         self.weights.clear();
+        self.corners.reserve_exact(points);
+        self.weights.reserve_exact(points);
         let scales = scales::<D>();
         for start in (0..points).step_by(LANES) {
             let count = LANES.min(points - start);
@@ -164,7 +166,7 @@ fn find_neighbours<K: Key, const V: usize>(keys: &[K], steps: [K; V], neighbours
     let mut merges: Vec<Merge<'_, K>> = neighbours.iter_mut().zip(steps).map(|(neighbours, step)| Merge::begin(keys, step, neighbours)).collect();
     // In turns, since each waits for what it read last.
     loop {
-        let together = merges.iter().map(Merge::least_left).min().unwrap_or(0);
+        let together = merges.iter().map(Merge::sure_steps).min().unwrap_or(0);
         if together == 0 {
             break;
         }
@@ -173,7 +175,7 @@ fn find_neighbours<K: Key, const V: usize>(keys: &[K], steps: [K; V], neighbours
         }
     }
     for mut merge in merges {
-        while merge.least_left() > 0 {
+        while merge.sure_steps() > 0 {
             merge.advance();
         }
         merge.neighbours.truncate(keys.len());
@@ -197,8 +199,8 @@ impl<'a, K: Key> Merge<'a, K> {
         Self { keys, step, neighbours, index: 0, candidate: 0 }
     }
 
-    /// It can advance so many times at least.
-    fn least_left(&self) -> usize {
+    /// It can advance at least this many times.
+    fn sure_steps(&self) -> usize {
         self.keys.len() - self.index.max(self.candidate)
     }
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from convert_labels._environment import environment
 from convert_labels._executable import executable
 from convert_labels._labels import read_labels, read_regions
-from convert_labels._environment import environment
 
 if TYPE_CHECKING:
     import fiftyone

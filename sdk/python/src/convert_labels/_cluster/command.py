@@ -15,8 +15,8 @@ from convert_labels._cluster.journal import Journal
 from convert_labels._cluster.plan import Plan
 from convert_labels._cluster.progress import Progress
 from convert_labels._cluster.schedule import Failure, Scheduler
-from convert_labels._executable import executable
 from convert_labels._environment import environment
+from convert_labels._executable import executable
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from convert_labels._cluster.schedule import FAILED, PREEMPTED, TRANSIENT
-from convert_labels._executable import executable
 from convert_labels._environment import environment
+from convert_labels._executable import executable
 
 PATIENCE = 15.0
 """Seconds for a worker to end after SIGTERM; it promises ten."""

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Thresholds } from "../src/contract.ts";
-import { binned, outcomeAt } from "../src/thresholds.ts";
+import { binned, outcomeAt } from "../src/outcomes.ts";
 
 // Two images: one with labels 1.0 (given) and 0.6, one with 0.5 (given) and 0.3.
 const pairs = [[1, true], [0.6, false], [0.5, true], [0.3, false]] as const;
