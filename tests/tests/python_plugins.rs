@@ -318,7 +318,7 @@ export:
     assert_eq!(stdout(&voc).lines().collect::<Vec<_>>(), expected);
 }
 
-/// The example on Segment Anything with random weights, in a whole recipe; its masks are those that transformers makes by itself.
+/// The example on Segment Anything with random weights, in a whole recipe and at a click; its masks are those that transformers makes by itself.
 #[test]
 fn sam_in_a_recipe_gives_the_masks_of_transformers() {
     let name = "sam_in_a_recipe_gives_the_masks_of_transformers";
@@ -343,7 +343,8 @@ export: [{ plugin: coco, file: annotations.json }]
     place.write_images(&["apple", "pear"], 2);
     let script = |arguments: &[&str]| {
         let mut command = std::process::Command::new(&python);
-        let output = command.arg(repository().join("tests/tests/python/tiny_sam.py")).args(arguments).current_dir(place.path("")).output().unwrap();
+        command.arg(repository().join("tests/tests/python/tiny_sam.py")).args(arguments).current_dir(place.path(""));
+        let output = command.env("PYTHONPATH", repository().join("sdk/python/src")).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         stdout(&output)
     };
@@ -353,4 +354,6 @@ export: [{ plugin: coco, file: annotations.json }]
     let said = script(&["compare", "model", "data", "work/annotations.json"]);
     let worst: f64 = said.trim().rsplit(' ').next().unwrap().parse().unwrap_or_else(|error| panic!("{error}: {said}"));
     assert!(worst >= 0.99, "{said}");
+    let said = script(&["click", "model", place.path("sam.py").to_str().unwrap(), "data"]);
+    assert!(said.trim().ends_with("masks at a point"), "{said}");
 }
