@@ -119,6 +119,9 @@ class Runs(unittest.TestCase):
         self.assertIn("count", str(caught.exception))
 
     def test_an_interrupt_leaves_a_run_that_continues(self) -> None:
+        # Processes in the background of a script begin with interrupts ignored.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+
         def interrupt(progress: Progress) -> None:
             if progress.stage.startswith("train"):
                 signal.raise_signal(signal.SIGINT)
