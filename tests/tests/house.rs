@@ -75,9 +75,9 @@ fn all_sources() -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn no_module_has_more_than_800_lines() {
+fn no_module_has_more_than_400_lines() {
     for (path, text) in all_sources() {
-        assert!(text.lines().count() <= 800, "{} has {} lines: split it", path.display(), text.lines().count());
+        assert!(text.lines().count() <= 400, "{} has {} lines: split it", path.display(), text.lines().count());
     }
 }
 
