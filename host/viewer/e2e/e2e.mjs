@@ -76,7 +76,8 @@ try {
   await run();
   console.log("e2e: the page does what it should");
 } catch (error) {
-  console.error(`e2e: ${String(error.message ?? error).split("\n")[0]}`);
+  const where = String(error.stack).split("\n").find((line) => line.includes("/e2e/"))?.trim() ?? "";
+  console.error(`e2e: ${String(error.message ?? error).split("\n")[0]} ${where}`);
   process.exitCode = 1;
 } finally {
   await browser.close();

@@ -52,6 +52,7 @@ export async function review(page, images) {
   await begin.click();
   await page.getByLabel("Your name").fill("e2e");
   await page.keyboard.press("Enter");
+  await page.waitForSelector("dialog[open]", { state: "detached" });
   for (let k = 0; k < images; k++) {
     await page.waitForSelector(".labels .label.focused");
     const id = await page.textContent(".large-bar .id");

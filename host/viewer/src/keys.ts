@@ -1,5 +1,5 @@
 // Keys that work wherever the focus is, except where something is typed.
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 /** Whether the event belongs to a field, an open dialog, or a button that was reached by keyboard and waits for its own key. */
 export function isTaken(event: KeyboardEvent): boolean {
@@ -29,7 +29,8 @@ addEventListener("keydown", (event) => {
 export function useKeys(depth: number, handle: Handler["handle"]): void {
   const latest = useRef(handle);
   latest.current = handle;
-  useEffect(() => {
+  // As soon as the page shows what they act on.
+  useLayoutEffect(() => {
     const mine: Handler = { depth, handle: (event) => latest.current(event) };
     handlers.push(mine);
     handlers.sort((a, b) => b.depth - a.depth);
