@@ -37,7 +37,7 @@ enum Tried {
 /// Holds the run's folder on this machine: for this run alone, or shared by the processes that work on parts of it. A run alone also holds the run's place, if that is another.
 pub(super) fn hold_run(recipe: &Recipe, shared: bool, cancel: &Arc<AtomicBool>) -> Result<Lock, PipelineError> {
     let file = try_lock(&recipe.work_dir.join(".lock"), shared)?;
-    held(file, (!shared).then_some((&recipe.store, LEASE)), cancel, || PipelineError::InUse(recipe.place()))
+    held(file, (!shared).then_some((&recipe.store, LEASE, cancel)), || PipelineError::InUse(recipe.place()))
 }
 
 /// Holds one part of the run's work, such as a training, for this process: by the file on this machine, and by the object `key` where several machines share the place or
@@ -49,23 +49,18 @@ pub(super) fn hold(
     cancel: &Arc<AtomicBool>,
     busy: impl FnOnce() -> PipelineError,
 ) -> Result<Lock, PipelineError> {
-    held(try_lock(path, false)?, Some((store, key)), cancel, busy)
+    held(try_lock(path, false)?, Some((store, key, cancel)), busy)
 }
 
 /// The lock of a file, with the lease of an object where the file's alone does not do.
-fn held(
-    file: Tried,
-    object: Option<(&Arc<dyn Store>, &str)>,
-    cancel: &Arc<AtomicBool>,
-    busy: impl FnOnce() -> PipelineError,
-) -> Result<Lock, PipelineError> {
+fn held(file: Tried, object: Option<(&Arc<dyn Store>, &str, &Arc<AtomicBool>)>, busy: impl FnOnce() -> PipelineError) -> Result<Lock, PipelineError> {
     let file = match file {
         Tried::Busy => return Err(busy()),
         Tried::Held(file) => Some(file),
         Tried::Unsupported => None,
     };
-    let leased = object.filter(|(store, _)| store.is_remote() || file.is_none());
-    Ok(Lock { _file: file, _lease: leased.map(|(store, key)| lease(store, key, cancel)).transpose()? })
+    let leased = object.filter(|(store, ..)| store.is_remote() || file.is_none());
+    Ok(Lock { _file: file, _lease: leased.map(|(store, key, cancel)| lease(store, key, cancel)).transpose()? })
 }
 
 /// Takes a lease; once it is lost, the work is interrupted.
@@ -105,11 +100,7 @@ impl Recipe {
     /// Another sweep is at work there; a folder that cannot be written.
     pub fn lock_sweep(&self) -> Result<Lock, PipelineError> {
         fs::create_dir_all(&self.work_dir).map_err(FileError::of("make the work directory", &self.work_dir))?;
-        match try_lock(&self.work_dir.join(".sweep"), false)? {
-            Tried::Busy => Err(PipelineError::InUse(self.place())),
-            Tried::Held(file) => Ok(Lock { _file: Some(file), _lease: None }),
-            Tried::Unsupported => Ok(Lock { _file: None, _lease: None }),
-        }
+        held(try_lock(&self.work_dir.join(".sweep"), false)?, None, || PipelineError::InUse(self.place()))
     }
 }
 

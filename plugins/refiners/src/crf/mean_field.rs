@@ -325,6 +325,17 @@ mod tests {
         assert_eq!((belief(1e9), belief(-1e9)), (1.0, -1.0));
     }
 
+    /// The numbers one by one are computed as on every processor of the kind.
+    #[test]
+    fn wide_registers_change_no_bit() {
+        let logits: Vec<f32> = (-3000..3000).map(|step| step as f32 * 0.0137).chain([1e9, -1e9, 0.0, -0.0]).collect();
+        let mut wide = logits.clone();
+        beliefs(&mut wide);
+        for (logit, wide) in logits.into_iter().zip(wide) {
+            assert_eq!(belief(std::hint::black_box(logit)).to_bits(), wide.to_bits(), "{logit}");
+        }
+    }
+
     #[test]
     fn the_memory_of_another_image_changes_no_bit() {
         let mut memory = CrfMemory::default();
